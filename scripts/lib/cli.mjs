@@ -1,0 +1,39 @@
+import { command } from "./command.mjs";
+import { connect } from "./connect.mjs";
+import { interruption } from "./interruption.mjs";
+import { ensurePackages } from "./packages.mjs";
+import { fromHere } from "./paths.mjs";
+import { ensureVenv, vignettePython } from "./python.mjs";
+import { start } from "./start.mjs";
+import { Stop } from "./stop.mjs";
+
+const PYTHON = ["adapter", "surd", "evaluate", "miniature", "judge", "inspect", "serve"];
+
+/**
+ * The command line `vignette`: `start`, the runner's Python commands, and everything that speaks to the API.
+ * @param {string[]} argv without node and script
+ * @returns {Promise<number>} exit status
+ */
+export async function cli(argv) {
+  const [name, ...rest] = argv;
+  if (name === "start") return start();
+  // `models` alone asks the running instance; `models check` and the like look at models.toml itself.
+  if (PYTHON.includes(name) || (name === "models" && rest[0] && !rest[0].startsWith("-"))) {
+    await ensureVenv();
+    const { file, args, env } = vignettePython(argv);
+    return (await command(file, args, { cwd: fromHere("."), env, stdio: "inherit" })).code;
+  }
+  await ensurePackages();
+  const { main, CliError } = await import("../../src/cli/main.ts");
+  try {
+    return await main(argv, {
+      connect,
+      fromHere,
+      signal: interruption,
+      stdout: process.stdout,
+      stderr: process.stderr,
+    });
+  } catch (error) {
+    throw error instanceof CliError ? new Stop(error.message, error.status) : error;
+  }
+}

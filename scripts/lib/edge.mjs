@@ -1,0 +1,41 @@
+import { once } from "node:events";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startChild } from "./child.mjs";
+import { ROOT } from "./paths.mjs";
+import { HOST } from "./ports.mjs";
+import { Stop } from "./stop.mjs";
+
+const ENTRY = fileURLToPath(new URL("edge-process.mjs", import.meta.url));
+const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
+// Without this the young generation of V8 in workerd grows to gigabytes under load.
+const HEAP = { MINIFLARE_WORKERD_V8_FLAGS: "--max-semi-space-size=4" };
+
+/**
+ * Starts the edge on a free port and waits until it listens.
+ * @param {{ port: number, state: string, runner: import("./state.mjs").Instance, apiKey?: string }} options
+ * @returns the child process, its URL and the development key
+ */
+export async function startEdge({ port, state, runner, apiKey }) {
+  const url = `http://${HOST}:${port}`;
+  const log = join(state, "logs", "edge.log");
+  const child = startChild(process.execPath, ["--no-warnings", ENTRY], {
+    cwd: ROOT,
+    env: { ...process.env, ...QUIET, ...HEAP },
+    log,
+    ipc: true,
+  });
+  const bindings = {
+    RUNNER_URL: runner.runner_url,
+    RUNNER_TOKEN: runner.runner_token,
+    RUNNER_WEBHOOK_SECRET: runner.runner_webhook_secret,
+    PUBLIC_URL: url,
+  };
+  child.process.send({ port, state, bindings, apiKey });
+  const [answer] = await Promise.race([once(child.process, "message"), child.exited.then(() => [{}])]);
+  if (!answer.ready) {
+    await child.stop();
+    throw new Stop(`The edge could not start: ${answer.failed ?? "it ended at once"}. Its log is ${log}.`);
+  }
+  return { ...child, url, apiKey: answer.apiKey };
+}

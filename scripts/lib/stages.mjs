@@ -1,0 +1,64 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { NODE_MODULES, ROOT, VENV_PYTHON } from "./paths.mjs";
+
+const bin = (name) => join(NODE_MODULES, ".bin", name);
+const python = (module, ...args) => [VENV_PYTHON, "-m", module, ...args];
+const vitest = (project) => (report) => [
+  bin("vitest"),
+  "run",
+  `--project=${project}`,
+  "--reporter=default",
+  "--reporter=junit",
+  `--outputFile.junit=${report}`,
+];
+const endToEnd = () => {
+  const folder = join(ROOT, "test", "e2e");
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort()
+    .map((name) => join(folder, name));
+};
+
+/**
+ * Everything that CI checks, quickest first. A stage is a list of command lines; one that counts tests is a function of
+ * the file where its JUnit report goes.
+ * @type {Record<string, { python?: "dev" | "run", commands?: string[][], tests?: (report: string) => string[] }>}
+ */
+export const STAGES = {
+  format: {
+    python: "dev",
+    commands: [[bin("biome"), "format"], python("ruff", "format", "--check", "gpu-runner")],
+  },
+  lint: {
+    python: "dev",
+    commands: [
+      [bin("biome"), "check", "--formatter-enabled=false", "--error-on-warnings"],
+      python("ruff", "check", "gpu-runner"),
+    ],
+  },
+  types: {
+    python: "dev",
+    commands: [
+      [bin("tsc"), "-p", "tsconfig.json"],
+      [bin("tsc"), "-p", "tsconfig.node.json"],
+      python("mypy", "--config-file", "gpu-runner/pyproject.toml"),
+    ],
+  },
+  unit: { tests: vitest("unit") },
+  worker: { tests: vitest("worker") },
+  runner: { python: "dev", tests: (report) => python("pytest", "gpu-runner/tests", `--junitxml=${report}`) },
+  e2e: {
+    python: "run",
+    tests: (report) => [
+      process.execPath,
+      "--test",
+      "--test-concurrency=1",
+      "--test-reporter=spec",
+      "--test-reporter-destination=stdout",
+      "--test-reporter=junit",
+      `--test-reporter-destination=${report}`,
+      ...endToEnd(),
+    ],
+  },
+};

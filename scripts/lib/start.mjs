@@ -1,0 +1,30 @@
+import { startInstance } from "./instance.mjs";
+import { interrupted, interruption } from "./interruption.mjs";
+import { ensurePackages } from "./packages.mjs";
+import { ensureVenv } from "./python.mjs";
+import { readSettings } from "./settings.mjs";
+
+/** `npm start`: both halves, until asked to stop or until one is lost for good. */
+export async function start() {
+  const settings = readSettings(process.env);
+  await ensurePackages();
+  await ensureVenv();
+  const instance = await startInstance(settings, { signal: interruption });
+  try {
+    console.log(greeting(instance));
+    await Promise.race([interrupted(), instance.failed]);
+  } finally {
+    await instance.stop();
+  }
+  return 0; // stopped because somebody wished it
+}
+
+const greeting = ({ url, apiKey }) => `
+Vignette is ready at ${url}
+API key: ${apiKey}
+
+  curl -s ${url}/v1/generations -H 'Authorization: Bearer ${apiKey}' \\
+    -H 'Content-Type: application/json' -H 'Prefer: wait=60' \\
+    -d '{"prompt": "two purple cats fell asleep on the beach"}'
+
+Ctrl-C stops everything.`;
