@@ -12,13 +12,20 @@ const vitest = (project) => (report) => [
   "--reporter=junit",
   `--outputFile.junit=${report}`,
 ];
-const endToEnd = () => {
-  const folder = join(ROOT, "test", "e2e");
-  return readdirSync(folder)
-    .filter((name) => name.endsWith(".test.ts"))
+// One file after the other: each end-to-end file has processes of its own, and two cores are not many.
+const nodeTest = (folder) => (report) => [
+  process.execPath,
+  "--test",
+  "--test-concurrency=1",
+  "--test-reporter=spec",
+  "--test-reporter-destination=stdout",
+  "--test-reporter=junit",
+  `--test-reporter-destination=${report}`,
+  ...readdirSync(join(ROOT, folder))
+    .filter((name) => /\.test\.(ts|mjs)$/.test(name))
     .sort()
-    .map((name) => join(folder, name));
-};
+    .map((name) => join(ROOT, folder, name)),
+];
 
 /**
  * Everything that CI checks, quickest first. A stage is a list of command lines; one that counts tests is a function of
@@ -45,20 +52,9 @@ export const STAGES = {
       python("mypy", "--config-file", "gpu-runner/pyproject.toml"),
     ],
   },
+  launcher: { tests: nodeTest("test/launcher") },
   unit: { tests: vitest("unit") },
   worker: { tests: vitest("worker") },
   runner: { python: "dev", tests: (report) => python("pytest", "gpu-runner/tests", `--junitxml=${report}`) },
-  e2e: {
-    python: "run",
-    tests: (report) => [
-      process.execPath,
-      "--test",
-      "--test-concurrency=1",
-      "--test-reporter=spec",
-      "--test-reporter-destination=stdout",
-      "--test-reporter=junit",
-      `--test-reporter-destination=${report}`,
-      ...endToEnd(),
-    ],
-  },
+  e2e: { python: "run", tests: nodeTest("test/e2e") },
 };

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { command } from "./command.mjs";
 import { Stop } from "./stop.mjs";
 
 /**
@@ -54,21 +55,22 @@ export async function createState(state) {
   }
 }
 
-/** Whether a process with this pid is a Vignette launcher; a pid that was given to another program is not. */
-async function isLauncher(pid) {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (error.code === "ESRCH") return false;
-  }
-  const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "vignette");
-  return /vignette|run\.mjs/.test(line);
+/**
+ * When a process began, in whatever unit the system tells; empty when there is no such process. A pid alone would not
+ * do: after a crash it may belong to another program.
+ */
+async function birth(pid) {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  // proc(5): starttime is field 22; the name in field 2 may hold spaces, so count from its closing parenthesis.
+  if (stat) return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  const { code, tail } = await command("ps", ["-o", "lstart=", "-p", String(pid)]);
+  return code === 0 ? tail.trim() : "";
 }
 
 /** @returns {Promise<number | undefined>} the pid of the launcher that owns this state folder now */
 export async function owner(state) {
-  const pid = Number(await readFile(join(state, "lock"), "utf8").catch(() => ""));
-  return pid > 0 && (await isLauncher(pid)) ? pid : undefined;
+  const [, pid, born] = (await readFile(join(state, "lock"), "utf8").catch(() => "")).match(/^(\d+) (.+)$/) ?? [];
+  return pid && (await birth(pid)) === born ? Number(pid) : undefined;
 }
 
 /**
@@ -80,7 +82,7 @@ export async function lockState(state) {
   for (;;) {
     const mine = `${path}.${process.pid}`;
     try {
-      await writeFile(mine, String(process.pid), { mode: 0o600 });
+      await writeFile(mine, `${process.pid} ${await birth(process.pid)}`, { mode: 0o600 });
       await link(mine, path); // atomic, and the pid is already inside
       return () => rm(path, { force: true });
     } catch (error) {

@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { countTests } from "../../scripts/lib/check.mjs";
+
+it("counts the reports of Vitest, pytest and node:test alike", () => {
+  const report = `<testsuites><testsuite name="a" tests="5" failures="1" errors="1">
+    <testcase name="passes" time="0.1"/>
+    <testcase name="passes with > and output" time="0.1"><system-out>ok</system-out></testcase>
+    <testcase name="fails"><failure message="x">y</failure></testcase>
+    <testcase name="breaks"><error message="x"/></testcase>
+    <testcase name="is skipped"><skipped/></testcase>
+  </testsuite></testsuites>`;
+  assert.deepEqual(countTests(report), { passed: 2, failed: 2 });
+});
+
+it("finds nothing in a report that was never written", () => {
+  assert.deepEqual(countTests(""), { passed: 0, failed: 0 });
+});
