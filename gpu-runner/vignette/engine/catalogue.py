@@ -1,0 +1,164 @@
+"""models.toml: which models and adapters this runner serves, with their defaults and limits. Needs no PyTorch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vignette.engine.errors import ConfigError, InvalidInput
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Identifier = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Defaults(_Strict):
+    """What a request gets when it names nothing. Sizes in pixels."""
+
+    width: int = 512
+    height: int = 512
+    num_inference_steps: int = 25
+    guidance_scale: float = 7.5
+    scheduler: str = "DDIMScheduler"
+    adapter_scale: float = 1.0
+    negative_prompt: str = ""
+
+
+class Limits(_Strict):
+    """What a request may ask for, bounds included. Sizes in pixels."""
+
+    min_width: int = Field(64, ge=8)
+    max_width: int = Field(1024, ge=8)
+    min_height: int = Field(64, ge=8)
+    max_height: int = Field(1024, ge=8)
+    multiple_of: int = Field(8, ge=1)
+    max_steps: int = Field(100, ge=1)
+    max_images: int = Field(4, ge=1)
+    max_prompt_chars: int = Field(2000, ge=1)
+
+
+class AdapterSpec(_Strict):
+    """A SUR-adapter's folder (config.json and safetensors)."""
+
+    id: str = Identifier
+    path: Path
+    default: bool = False
+    description: str = ""
+
+
+class ModelSpec(_Strict):
+    """A diffusers folder (`StableDiffusionPipeline` of SD 1.x or 2.x) and how to serve it."""
+
+    id: str = Identifier
+    path: Path
+    description: str = ""
+    default: bool = False
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    variant: str | None = None
+    max_batch: int = Field(16, ge=1, description="most pictures in one UNet call")
+    defaults: Defaults = Defaults()
+    limits: Limits = Limits()
+    adapters: tuple[AdapterSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelSpec:
+        limits, defaults = self.limits, self.defaults
+        for side in ("width", "height"):
+            low, high, size = getattr(limits, f"min_{side}"), getattr(limits, f"max_{side}"), getattr(defaults, side)
+            if not low <= size <= high or size % limits.multiple_of:
+                raise ValueError(
+                    f"defaults.{side} is {size}; the limits ask for {low} to {high}, a multiple of {limits.multiple_of}"
+                )
+        if not 1 <= defaults.num_inference_steps <= limits.max_steps:
+            raise ValueError(f"defaults.num_inference_steps must lie between 1 and {limits.max_steps}")
+        if len({a.id for a in self.adapters}) < len(self.adapters):
+            raise ValueError("two adapters have the same id")
+        if sum(a.default for a in self.adapters) > 1:
+            raise ValueError("more than one adapter is the default")
+        return self
+
+    @property
+    def default_adapter(self) -> str | None:
+        return next((a.id for a in self.adapters if a.default), None)
+
+    def adapter_id(self, asked: str | None) -> str | None:
+        """Checks an adapter's id; `None` stays `None`, which means no adapter."""
+        if asked is None or any(a.id == asked for a in self.adapters):
+            return asked
+        known = ", ".join(a.id for a in self.adapters) or "none"
+        raise InvalidInput(
+            "adapter", f"The model {self.id} has no adapter {asked!r}; it has: {known}. null draws without one."
+        )
+
+
+class Catalogue(_Strict):
+    """Every model of this runner; exactly one is the default."""
+
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Catalogue:
+        if len({m.id for m in self.models}) < len(self.models):
+            raise ValueError("two models have the same id")
+        if len(self.models) > 1 and sum(m.default for m in self.models) != 1:
+            raise ValueError("exactly one model needs default = true")
+        return self
+
+    @property
+    def default(self) -> ModelSpec:
+        return next((m for m in self.models if m.default), self.models[0])
+
+    def model(self, asked: str | None) -> ModelSpec:
+        """The model with this id (with or without `vignette/` before it); `None` asks for the default."""
+        if asked is None:
+            return self.default
+        wanted = asked.removeprefix("vignette/")
+        for model in self.models:
+            if model.id == wanted:
+                return model
+        known = ", ".join(m.id for m in self.models)
+        raise InvalidInput("model", f"There is no model {asked!r}; this runner has: {known}.")
+
+
+def read_catalogue(file: Path) -> Catalogue:
+    """
+    Reads models.toml; relative paths in it are taken from its own folder.
+
+    Raises:
+        ConfigError: Missing file, broken TOML, or a field that does not fit, named like `models[0].limits.max_steps`.
+    """
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no models file {file}; name one with --models FILE.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}.") from None
+    try:
+        return Catalogue.model_validate(_with_absolute_paths(raw, file.resolve().parent))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"]).lstrip(".")
+        raise ConfigError(f"{file}: {field or 'the file'}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _with_absolute_paths(node: Any, folder: Path) -> Any:
+    if isinstance(node, list):
+        return [_with_absolute_paths(item, folder) for item in node]
+    if isinstance(node, dict):
+        return {
+            key: folder / Path(value).expanduser()
+            if key == "path" and isinstance(value, str)
+            else _with_absolute_paths(value, folder)
+            for key, value in node.items()
+        }
+    return node

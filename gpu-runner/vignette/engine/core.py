@@ -1,0 +1,222 @@
+"""The engine's loop body, without thread or clock: take work in, draw one step for one batch, hand pictures out."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+
+from vignette.engine import stages
+from vignette.engine.errors import DrawingFailed
+from vignette.engine.events import Event, Failed, Finished, Progress, Started
+from vignette.engine.faults import is_fatal, is_out_of_memory
+from vignette.engine.loader import LoadedModel
+from vignette.engine.planner import Planner
+from vignette.engine.request import GenerationRequest
+from vignette.engine.stages import Conditioning, Row
+
+log = logging.getLogger(__name__)
+
+DECODE_CHUNK = 8
+# Only rows that agree in all of these can share a UNet call.
+BatchKey = tuple[str, int, int, bool]
+
+
+@dataclass(eq=False)
+class Work:
+    """One accepted request on the device's side."""
+
+    request: GenerationRequest
+    rows: list[Row] = field(default_factory=list)
+    pictures: dict[int, np.ndarray] = field(default_factory=dict)
+    calls: int = 0
+    rows_in_calls: int = 0
+    last_step: int = 0
+
+    @property
+    def key(self) -> BatchKey:
+        return (self.request.model, self.request.height, self.request.width, self.request.uses_cfg)
+
+    def progress(self) -> Progress:
+        steps = self.request.num_inference_steps
+        done = sum(row.position / len(row.timesteps) for row in self.rows) / len(self.rows)
+        return Progress(int(done * steps + 1e-6), steps)
+
+
+class EngineCore:
+    """
+    Draws requests on one device, batched by step. Not thread-safe: one thread calls every method.
+
+    Args:
+        models: Loaded models by id.
+        emit: Receives `(request id, event)`; the last event of every submitted and not canceled request is
+            `Finished` or `Failed`.
+    """
+
+    def __init__(self, models: dict[str, LoadedModel], emit: Callable[[str, Event], None]) -> None:
+        self._models = models
+        self._emit = emit
+        self._works: dict[str, Work] = {}
+        self._planner: Planner[BatchKey, Work, Row] = Planner(lambda key: models[key[0]].spec.max_batch)
+        self._conditioning = Conditioning()
+        self._undecoded: list[tuple[Work, Row]] = []
+        self.on_call: Callable[[int], None] = lambda rows: None
+
+    def submit(self, request: GenerationRequest) -> None:
+        work = Work(request)
+        self._works[request.id] = work
+        self._planner.add(work.key, work)
+
+    def cancel(self, request_id: str) -> None:
+        """Drops a request; nothing more is emitted for it. Unknown and finished ids are ignored."""
+        work = self._works.get(request_id)
+        if work is not None:
+            self._drop(work)
+
+    @property
+    def idle(self) -> bool:
+        return not self._works
+
+    @torch.inference_mode()
+    def tick(self) -> None:
+        """Admits and prepares work, draws one step for the batch whose turn it is, decodes what is ready."""
+        for work in self._planner.admit(lambda work: work.request.num_images):
+            self._guarded(work, partial(self._prepare, work))
+        turn = self._planner.next_batch()
+        if turn is not None:
+            self._draw(*turn)
+        if self._undecoded:
+            self._decode()
+
+    def _prepare(self, work: Work) -> None:
+        work.rows, prompt = stages.prepare(self._models[work.request.model], work.request)
+        self._emit(work.request.id, Started(prompt.unread))
+        self._planner.activate(work.key, work.rows)
+
+    def _draw(self, key: BatchKey, rows: list[Row]) -> None:
+        predicted = self._predict(key, rows)
+        touched: dict[str, Work] = {}
+        for row, prediction in predicted:
+            work = self._works.get(row.request.id)
+            if work is None:  # another of its pictures failed in this very step
+                continue
+            work.calls += 1
+            work.rows_in_calls += len(predicted)
+            if self._guarded(work, partial(stages.step, row, prediction)):
+                touched[row.request.id] = work
+                if row.done:
+                    self._planner.retire(key, [row])
+                    self._undecoded.append((work, row))
+        for id, work in touched.items():
+            progress = work.progress()
+            if id in self._works and progress.step != work.last_step:
+                work.last_step = progress.step
+                self._emit(id, progress)
+
+    def _predict(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
+        """The rows that could be predicted, each with its `[1, C, h, w]`; the others' requests have failed."""
+        try:
+            return self._call_unet(key, rows)
+        except Exception as error:
+            # The retry stands outside: in here the traceback keeps this attempt's tensors alive.
+            out_of_memory = is_out_of_memory(error)
+            if is_fatal(error):
+                raise
+            if not out_of_memory and len(rows) == 1:
+                self._fail_after_exception(self._works[rows[0].request.id])
+                return []
+        if out_of_memory:
+            return self._predict_fewer(key, rows)
+        log.warning("A batch of %d failed; drawing its pictures one by one finds the offender.", len(rows))
+        return [pair for row in rows if row.request.id in self._works for pair in self._predict(key, [row])]
+
+    def _predict_fewer(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
+        cap = self._planner.halve(key, len(rows))
+        log.warning("Out of memory with %d pictures of %s; at most %d from now on.", len(rows), key, cap)
+        self._free_memory()
+        try:
+            return self._call_unet(key, rows[:cap])
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self._free_memory()
+        self._fail(
+            self._works[rows[cap - 1].request.id],
+            "out_of_memory",
+            "This picture does not fit into the device's memory; ask for a smaller width and height or fewer images.",
+        )
+        return []
+
+    def _call_unet(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
+        if self._conditioning.rows != tuple(rows):
+            self._conditioning = Conditioning.of(tuple(rows))
+        predicted = stages.denoise(self._models[key[0]], self._conditioning)
+        self.on_call(len(rows))
+        return list(zip(rows, predicted.split(1), strict=True))
+
+    def _decode(self) -> None:
+        key = self._undecoded[0][0].key
+        chunk = [pair for pair in self._undecoded if pair[0].key == key][:DECODE_CHUNK]
+        self._undecoded = [pair for pair in self._undecoded if pair not in chunk]
+        for (work, row), picture in zip(chunk, self._decoded(key, [row for _, row in chunk]), strict=True):
+            if work.request.id not in self._works:
+                continue
+            if isinstance(picture, DrawingFailed):
+                self._fail(work, picture.code, picture.message)
+                continue
+            work.pictures[row.index] = picture
+            if len(work.pictures) == work.request.num_images:
+                self._drop(work)
+                pictures = [work.pictures[index] for index in range(work.request.num_images)]
+                self._emit(work.request.id, Finished(pictures, work.rows_in_calls / max(1, work.calls)))
+
+    def _decoded(self, key: BatchKey, rows: list[Row]) -> list[np.ndarray | DrawingFailed]:
+        try:
+            return stages.decode(self._models[key[0]], rows)
+        except Exception as error:
+            if is_fatal(error):
+                raise
+            if len(rows) == 1:
+                log.exception("Decoding a picture of %s failed.", key)
+                return [DrawingFailed("internal", "The picture could not be decoded; the runner's log has the reason.")]
+        self._free_memory()
+        return [picture for row in rows for picture in self._decoded(key, [row])]
+
+    def _guarded(self, work: Work, action: Callable[[], None]) -> bool:
+        """Runs what concerns one request only; an exception ends that request and no other."""
+        try:
+            action()
+        except DrawingFailed as failure:
+            self._fail(work, failure.code, failure.message)
+        except Exception as error:
+            if is_fatal(error):
+                raise
+            self._fail_after_exception(work)
+        else:
+            return True
+        return False
+
+    def _fail_after_exception(self, work: Work) -> None:
+        log.exception("Drawing %s failed.", work.request.id)
+        self._fail(work, "internal", "Something broke while this was drawn; the runner's log has the reason.")
+
+    def _fail(self, work: Work, code: str, message: str) -> None:
+        self._drop(work)
+        self._emit(work.request.id, Failed(code, message))
+
+    def _drop(self, work: Work) -> None:
+        self._works.pop(work.request.id, None)
+        self._planner.remove_waiting(work.key, work)
+        self._planner.retire(work.key, work.rows)
+        self._undecoded = [pair for pair in self._undecoded if pair[0] is not work]
+
+    def _free_memory(self) -> None:
+        self._conditioning = Conditioning()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

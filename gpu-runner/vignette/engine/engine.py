@@ -1,0 +1,251 @@
+"""The engine as the asyncio side sees it: submit, follow the events, cancel. A thread of its own drives the core."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from enum import Enum
+
+import torch
+
+from vignette.engine import schedulers
+from vignette.engine.catalogue import Catalogue
+from vignette.engine.core import EngineCore
+from vignette.engine.errors import ConfigError, Unavailable
+from vignette.engine.events import Event, Failed, Finished
+from vignette.engine.loader import LoadedModel, load_model
+from vignette.engine.request import GenerationInput, GenerationRequest, resolve
+
+log = logging.getLogger(__name__)
+
+# A request, and whether it is wanted (submit) or no longer (cancel).
+Command = tuple[GenerationRequest, bool]
+
+
+class State(str, Enum):
+    """Where the engine stands; only READY takes work."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    SETUP_FAILED = "setup_failed"
+    DEFUNCT = "defunct"
+    STOPPED = "stopped"
+
+
+class Ticket:
+    """One accepted request. Iterate over it for its events; the last one is `Finished` or `Failed`."""
+
+    def __init__(self, request: GenerationRequest, cancel: Callable[[GenerationRequest], None]) -> None:
+        self.request = request
+        self._cancel = cancel
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def cancel(self) -> None:
+        """Ends the iteration at once; the device drops the pictures at its next step."""
+        self._cancel(self.request)
+        self._events.put_nowait(None)
+
+    def deliver(self, event: Event) -> None:
+        self._events.put_nowait(event)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while (event := await self._events.get()) is not None:
+            yield event
+            if isinstance(event, Finished | Failed):
+                return
+
+    async def result(self) -> Finished:
+        """Waits for the end. Raises RuntimeError with the sentence of a failure."""
+        async for event in self:
+            if isinstance(event, Finished):
+                return event
+            if isinstance(event, Failed):
+                raise RuntimeError(event.message)
+        raise RuntimeError("The request was canceled.")
+
+
+class Engine:
+    """
+    Owns the device through one thread; every public method belongs to the event loop that called `start`.
+
+    Args:
+        catalogue: The models to load.
+        device: Where they run.
+        max_queue: Most requests accepted and not finished.
+    """
+
+    def __init__(self, catalogue: Catalogue, device: torch.device, max_queue: int = 128) -> None:
+        self.catalogue = catalogue
+        self.device = device
+        self.max_queue = max_queue
+        self.state = State.STARTING
+        self.setup_error: str | None = None
+        self.models: dict[str, LoadedModel] = {}
+        self.on_call: Callable[[int], None] = lambda rows: None
+        self._tickets: dict[str, Ticket] = {}
+        self._settled = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._commands: list[Command] = []
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="device", daemon=True)
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def settled(self) -> State:
+        """Waits until setup has ended, READY or SETUP_FAILED."""
+        await self._settled.wait()
+        return self.state
+
+    @property
+    def unfinished(self) -> int:
+        return len(self._tickets)
+
+    def schedulers(self, model_id: str) -> tuple[str, ...]:
+        return schedulers.supported(self.models[model_id].scheduler_config)
+
+    def resolve(self, given: GenerationInput, id: str) -> GenerationRequest:
+        """See [`~vignette.engine.request.resolve`]."""
+        return resolve(given, id=id, catalogue=self.catalogue, schedulers=self.schedulers)
+
+    def check_available(self) -> None:
+        """Raises Unavailable unless `submit` would accept a request now."""
+        if self.state is State.STARTING:
+            raise Unavailable("The runner is still loading its models.", retry_after=5)
+        if self.state is not State.READY:
+            raise Unavailable(f"The runner takes no new work: it is {self.state.value}.", retry_after=10)
+        if self.unfinished >= self.max_queue:
+            raise Unavailable(f"The runner has {self.unfinished} requests, as many as it holds.", retry_after=2)
+
+    def submit(self, request: GenerationRequest) -> Ticket:
+        self.check_available()
+        ticket = Ticket(request, self._cancel)
+        self._tickets[request.id] = ticket
+        self._send(request, wanted=True)
+        return ticket
+
+    async def drain(self, seconds: float) -> None:
+        """Takes nothing new, waits up to `seconds` for what is under way, then fails the rest with `shutting_down`."""
+        if self.state in (State.STARTING, State.READY):
+            self.state = State.DRAINING
+        try:
+            await asyncio.wait_for(self._empty(), timeout=seconds)
+        except asyncio.TimeoutError:
+            for ticket in list(self._tickets.values()):
+                self._send(ticket.request, wanted=False)
+            self._fail_all("shutting_down", "The runner was shut down before this was done; ask again.")
+
+    async def stop(self) -> None:
+        """Ends the thread after its current step."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join)
+        if self.state not in (State.SETUP_FAILED, State.DEFUNCT):
+            self.state = State.STOPPED
+
+    async def _empty(self) -> None:
+        while self._tickets:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _cancel(self, request: GenerationRequest) -> None:
+        if self._tickets.pop(request.id, None) is not None:
+            self._changed.set()
+            self._send(request, wanted=False)
+
+    def _fail_all(self, code: str, message: str) -> None:
+        for id in list(self._tickets):
+            self._deliver(id, Failed(code, message))
+
+    def _send(self, request: GenerationRequest, wanted: bool) -> None:
+        with self._wake:
+            self._commands.append((request, wanted))
+            self._wake.notify()
+
+    def _deliver(self, id: str, event: Event) -> None:
+        ticket = self._tickets.get(id)
+        if ticket is None:  # canceled meanwhile
+            return
+        if isinstance(event, Finished | Failed):
+            del self._tickets[id]
+            self._changed.set()
+        ticket.deliver(event)
+
+    # Everything below runs on the device's thread.
+
+    def _run(self) -> None:
+        try:
+            self._set_up()
+        except ConfigError as error:
+            self._report(State.SETUP_FAILED, str(error))
+            return
+        except Exception as error:
+            log.exception("Loading the models failed.")
+            self._report(State.SETUP_FAILED, f"The models could not be loaded: {type(error).__name__}: {error}")
+            return
+        core = EngineCore(self.models, self._emit)
+        core.on_call = self.on_call
+        self._report(State.READY, None)
+        try:
+            self._drive(core)
+        except Exception:
+            log.exception("The device's thread has died.")
+            self._report(State.DEFUNCT, "The device's thread has died; the log has the reason.")
+
+    def _drive(self, core: EngineCore) -> None:
+        while True:
+            with self._wake:
+                while core.idle and not self._commands and not self._stopping:
+                    self._wake.wait()
+                if self._stopping:
+                    return
+                commands, self._commands = self._commands, []
+            for what, wanted in commands:
+                if wanted:
+                    core.submit(what)
+                else:
+                    core.cancel(what.id)
+            core.tick()
+
+    def _set_up(self) -> None:
+        for spec in self.catalogue.models:
+            began = time.perf_counter()
+            model = load_model(spec, self.device)
+            self.models[spec.id] = model
+            self._warm_up(model)
+            log.info("Model %s is ready on %s after %.1f s.", spec.id, self.device, time.perf_counter() - began)
+
+    def _warm_up(self, model: LoadedModel) -> None:
+        """Draws two steps at the default size, so that nobody's first picture pays for kernels and allocations."""
+        outcome: list[Event] = []
+        core = EngineCore({model.spec.id: model}, lambda id, event: outcome.append(event))
+        given = GenerationInput(prompt="a picture", num_inference_steps=min(2, model.spec.limits.max_steps), seed=0)
+        only_this = Catalogue(models=(model.spec,))
+        core.submit(resolve(given, id="warm-up", catalogue=only_this, schedulers=self.schedulers))
+        while not core.idle:
+            core.tick()
+        if isinstance(outcome[-1], Failed):
+            raise ConfigError(f"The model {model.spec.id} cannot draw: {outcome[-1].message}")
+
+    def _emit(self, id: str, event: Event) -> None:
+        self._loop.call_soon_threadsafe(self._deliver, id, event)
+
+    def _report(self, state: State, error: str | None) -> None:
+        def report() -> None:
+            self.setup_error = error
+            if self.state is State.STARTING or state is not State.READY:
+                self.state = state
+            if state is State.DEFUNCT:
+                self._fail_all("runner_defunct", "The runner's device stopped working; ask again.")
+            self._settled.set()
+            self._changed.set()
+
+        self._loop.call_soon_threadsafe(report)

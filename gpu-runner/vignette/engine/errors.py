@@ -1,0 +1,34 @@
+"""What can go wrong with a request or a model, in sentences that a user may read."""
+
+from __future__ import annotations
+
+
+class ConfigError(Exception):
+    """A file, folder or environment variable is missing or malformed; the message names it and the remedy."""
+
+
+class InvalidInput(Exception):
+    """A request that can never succeed. `field` is the input's name, `message` a sentence naming the remedy."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+class Unavailable(Exception):
+    """The engine takes nothing now (starting, full, draining, broken); asking again after `retry_after` s may help."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class DrawingFailed(Exception):
+    """One request failed while it was drawn. `code` is stable, `message` a sentence for its author."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

@@ -1,0 +1,88 @@
+"""Which rows share the next UNet call. Pure bookkeeping: no tensors, no clock, no threads."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Work = TypeVar("Work")
+Row = TypeVar("Row")
+
+
+class Planner(Generic[Key, Work, Row]):
+    """
+    Work waits in its key's line until the key's batch has room; its rows are then drawn with the others of that key.
+
+    Keys take turns, one UNet call each, so a line of large pictures cannot hold up small ones. Within a key the
+    order is first come, first served, and rows beyond the cap wait for a place in front of them.
+
+    Args:
+        cap: The most rows of a key in one call, before any out-of-memory.
+    """
+
+    def __init__(self, cap: Callable[[Key], int]) -> None:
+        self._configured_cap = cap
+        self._caps: dict[Key, int] = {}
+        self._waiting: dict[Key, deque[Work]] = {}
+        # Insertion order is the order of turns: the key served last stands at the end.
+        self._active: OrderedDict[Key, list[Row]] = OrderedDict()
+
+    def add(self, key: Key, work: Work) -> None:
+        self._waiting.setdefault(key, deque()).append(work)
+        self._active.setdefault(key, [])
+
+    def remove_waiting(self, key: Key, work: Work) -> None:
+        """Takes work back that has not been admitted; does nothing otherwise."""
+        if work in self._waiting.get(key, ()):
+            self._waiting[key].remove(work)
+            self._forget_if_empty(key)
+
+    def admit(self, rows_of: Callable[[Work], int]) -> list[Work]:
+        """Takes out of every line what finds room now; `activate` has to follow for what could be prepared."""
+        admitted = []
+        for key, line in self._waiting.items():
+            busy = len(self._active[key])
+            while line and busy < self.cap(key):
+                admitted.append(line.popleft())
+                busy += rows_of(admitted[-1])
+        for key in [key for key, line in self._waiting.items() if not line]:
+            del self._waiting[key]
+        return admitted
+
+    def activate(self, key: Key, rows: Iterable[Row]) -> None:
+        self._active.setdefault(key, []).extend(rows)
+
+    def next_batch(self) -> tuple[Key, list[Row]] | None:
+        """The key whose turn it is and up to `cap` of its rows."""
+        for key, rows in self._active.items():
+            if rows:
+                self._active.move_to_end(key)
+                return key, rows[: self.cap(key)]
+        return None
+
+    def retire(self, key: Key, rows: Iterable[Row]) -> None:
+        """Takes rows out: finished, failed or canceled."""
+        gone = set(map(id, rows))
+        if key in self._active:
+            self._active[key] = [row for row in self._active[key] if id(row) not in gone]
+            self._forget_if_empty(key)
+
+    def cap(self, key: Key) -> int:
+        return self._caps.get(key, self._configured_cap(key))
+
+    def halve(self, key: Key, tried: int) -> int:
+        """Remembers that `tried` rows of this key did not fit into memory; returns the new cap, at least 1."""
+        self._caps[key] = max(1, tried // 2)
+        return self._caps[key]
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not any(self._active.values())
+
+    def _forget_if_empty(self, key: Key) -> None:
+        if not self._waiting.get(key):
+            self._waiting.pop(key, None)
+            if not self._active.get(key):
+                self._active.pop(key, None)

@@ -1,0 +1,148 @@
+"""A generation as the wire carries it, and as the engine draws it: every parameter resolved."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vignette.engine.catalogue import Catalogue, ModelSpec
+from vignette.engine.errors import InvalidInput
+
+MAX_SEED = 2**53 - 1  # JSON numbers are exact up to here
+OutputFormat = Literal["png", "jpeg", "webp"]
+
+
+class GenerationInput(BaseModel):
+    """The `input` of a prediction. An absent field takes the model's default; `adapter: null` means no adapter."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prompt: str = Field(description="What the picture shows, a sentence or keywords.")
+    negative_prompt: str | None = Field(None, description="What the picture should not show.")
+    model: str | None = Field(None, description="Id of a model of this runner.")
+    adapter: str | None = Field(None, description="Id of a SUR-adapter; null draws without one.")
+    adapter_scale: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    width: Annotated[int, Field(ge=8)] | None = Field(None, description="Pixels.")
+    height: Annotated[int, Field(ge=8)] | None = Field(None, description="Pixels.")
+    num_inference_steps: Annotated[int, Field(ge=1)] | None = None
+    guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
+    scheduler: str | None = Field(None, description="A diffusers scheduler's class name.")
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(None, description="Image k uses seed + k.")
+    num_images: Annotated[int, Field(ge=1)] = 1
+    output_format: OutputFormat = "png"
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One request with nothing left open. Sizes in pixels; image k is drawn with `seed + k`."""
+
+    id: str
+    model: str
+    prompt: str
+    negative_prompt: str
+    adapter: str | None
+    adapter_scale: float
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float
+    scheduler: str
+    seed: int
+    num_images: int
+    output_format: OutputFormat
+
+    @property
+    def uses_cfg(self) -> bool:
+        """Classifier-free guidance needs a second prediction only above 1 (https://arxiv.org/abs/2207.12598)."""
+        return self.guidance_scale > 1.0
+
+
+def resolve(
+    given: GenerationInput,
+    *,
+    id: str,
+    catalogue: Catalogue,
+    schedulers: Callable[[str], Sequence[str]],
+    random_seed: Callable[[], int] = lambda: secrets.randbelow(2**32),
+) -> GenerationRequest:
+    """
+    Fills in the model's defaults and checks its limits.
+
+    Args:
+        schedulers: The scheduler names that a model (by id) can be drawn with.
+        random_seed: Source of the seed when none is given.
+
+    Raises:
+        InvalidInput: Naming the field and the remedy.
+    """
+    spec = catalogue.model(given.model)
+    defaults = spec.defaults
+    adapter = spec.adapter_id(given.adapter) if "adapter" in given.model_fields_set else spec.default_adapter
+    request = GenerationRequest(
+        id=id,
+        model=spec.id,
+        prompt=_text("prompt", given.prompt, spec),
+        negative_prompt=_text("negative_prompt", _or(given.negative_prompt, defaults.negative_prompt), spec),
+        adapter=adapter,
+        adapter_scale=_or(given.adapter_scale, defaults.adapter_scale),
+        width=_or(given.width, defaults.width),
+        height=_or(given.height, defaults.height),
+        num_inference_steps=_or(given.num_inference_steps, defaults.num_inference_steps),
+        guidance_scale=_or(given.guidance_scale, defaults.guidance_scale),
+        scheduler=_or(given.scheduler, defaults.scheduler),
+        seed=_or(given.seed, random_seed()),
+        num_images=given.num_images,
+        output_format=given.output_format,
+    )
+    _check_limits(request, spec, schedulers(spec.id))
+    return request
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _text(field: str, text: str, spec: ModelSpec) -> str:
+    if field == "prompt" and not text.strip():
+        raise InvalidInput(field, "The prompt is empty; say in a sentence what the picture should show.")
+    if len(text) > spec.limits.max_prompt_chars:
+        raise InvalidInput(
+            field, f"{field} has {len(text)} characters; {spec.limits.max_prompt_chars} is the most. Shorten it."
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(field, f"{field} holds half of a surrogate pair; send valid Unicode.") from None
+    return text
+
+
+def _check_limits(request: GenerationRequest, spec: ModelSpec, schedulers: Sequence[str]) -> None:
+    limits = spec.limits
+    for side in ("width", "height"):
+        size, low, high = getattr(request, side), getattr(limits, f"min_{side}"), getattr(limits, f"max_{side}")
+        if not low <= size <= high or size % limits.multiple_of:
+            raise InvalidInput(
+                side,
+                f"{side} must be a multiple of {limits.multiple_of} between {low} and {high} pixels"
+                f" for the model {spec.id}, not {size}.",
+            )
+    if request.num_inference_steps > limits.max_steps:
+        raise InvalidInput(
+            "num_inference_steps",
+            f"num_inference_steps must lie between 1 and {limits.max_steps} for the model {spec.id},"
+            f" not {request.num_inference_steps}.",
+        )
+    if request.num_images > limits.max_images:
+        raise InvalidInput(
+            "num_images", f"num_images must lie between 1 and {limits.max_images}, not {request.num_images}."
+        )
+    if request.scheduler not in schedulers:
+        raise InvalidInput(
+            "scheduler",
+            f"The model {spec.id} cannot be drawn with the scheduler {request.scheduler!r};"
+            f" it can with: {', '.join(schedulers)}.",
+        )

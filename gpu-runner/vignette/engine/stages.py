@@ -1,0 +1,143 @@
+"""
+The four stages of drawing, as vLLM-Omni names them for step batching (docs/design/feature/
+diffusion_continuous_batching.md): prepare, denoise one step, step the scheduler, decode.
+
+A row is one picture on its way. It owns its scheduler, its generator and its latents, so rows of different requests
+can share a UNet call and still be drawn as if alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+
+from vignette.engine import schedulers
+from vignette.engine.errors import DrawingFailed
+from vignette.engine.loader import LoadedModel
+from vignette.engine.request import GenerationRequest
+from vignette.engine.text import EncodedText, adapt, encode_texts
+
+
+@dataclass(eq=False)
+class Row:
+    """
+    One picture between noise and pixels.
+
+    `latents` is `[1, C, H/f, W/f]` in float32, `cond` and `uncond` are `[L, D]` in the model's dtype; `position`
+    counts the timesteps done.
+    """
+
+    request: GenerationRequest
+    index: int
+    cond: torch.Tensor
+    uncond: torch.Tensor | None
+    scheduler: Any
+    timesteps: list[torch.Tensor]
+    latents: torch.Tensor
+    step_arguments: dict[str, Any]
+    position: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.position == len(self.timesteps)
+
+
+@dataclass
+class Conditioning:
+    """What a UNet call needs beside latents and timesteps, for rows in this order; reused while the order lasts."""
+
+    rows: tuple[Row, ...] = ()
+    states: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+    guidance: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @classmethod
+    def of(cls, rows: tuple[Row, ...]) -> Conditioning:
+        states = [row.cond for row in rows]
+        if rows[0].uncond is not None:
+            states = [row.uncond for row in rows if row.uncond is not None] + states
+        scales = torch.tensor([row.request.guidance_scale for row in rows], dtype=torch.float32)
+        return cls(rows, torch.stack(states), scales.to(rows[0].latents.device).view(-1, 1, 1, 1))
+
+
+def prepare(model: LoadedModel, request: GenerationRequest) -> tuple[list[Row], EncodedText]:
+    """
+    Encodes the prompts, applies the adapter and draws each picture's noise.
+
+    The noise comes from a CPU generator in float32 whatever the device and dtype are, so a seed means the same picture
+    everywhere, up to rounding.
+    """
+    texts = encode_texts(model, [request.prompt, request.negative_prompt])
+    prompt, negative = texts[request.prompt], texts[request.negative_prompt]
+    cond = adapt(model, prompt, request.adapter, request.adapter_scale)
+    uncond = None
+    if request.uses_cfg:
+        adapts_negative = request.adapter is not None and model.adapters[request.adapter].config["adapt_negative"]
+        uncond = adapt(model, negative, request.adapter if adapts_negative else None, request.adapter_scale)
+    rows = []
+    for index in range(request.num_images):
+        generator = torch.Generator("cpu").manual_seed(request.seed + index)
+        scheduler, timesteps = schedulers.build(request.scheduler, model.scheduler_config, request.num_inference_steps)
+        factor = model.pixels_per_latent
+        shape = (1, model.unet.config.in_channels, request.height // factor, request.width // factor)
+        noise = randn_tensor(shape, generator=generator, device=model.device, dtype=torch.float32)
+        rows.append(
+            Row(
+                request,
+                index,
+                cond,
+                uncond,
+                scheduler,
+                timesteps,
+                noise * scheduler.init_noise_sigma,
+                schedulers.step_arguments(scheduler, generator),
+            )
+        )
+    return rows, prompt
+
+
+def denoise(model: LoadedModel, conditioning: Conditioning) -> torch.Tensor:
+    """One UNet call for all rows, each at its own timestep: their guided predictions, `[N, C, h, w]` in float32."""
+    rows = conditioning.rows
+    timesteps = [row.timesteps[row.position] for row in rows]
+    inputs = torch.cat([r.scheduler.scale_model_input(r.latents, t) for r, t in zip(rows, timesteps, strict=True)])
+    times = torch.tensor([float(t) for t in timesteps], dtype=torch.float32).to(model.device)
+    cfg = rows[0].uncond is not None
+    if cfg:
+        inputs, times = torch.cat([inputs, inputs]), torch.cat([times, times])
+    predicted = model.unet(inputs.to(model.dtype), times, conditioning.states, return_dict=False)[0].float()
+    if not cfg:
+        return predicted
+    uncond, cond = predicted.chunk(2)
+    return uncond + conditioning.guidance * (cond - uncond)
+
+
+def step(row: Row, predicted: torch.Tensor) -> None:
+    """Takes one row from its timestep to the next; `predicted` is `[1, C, h, w]`."""
+    timestep = row.timesteps[row.position]
+    row.latents = row.scheduler.step(predicted, timestep, row.latents, **row.step_arguments, return_dict=False)[0]
+    row.position += 1
+
+
+def decode(model: LoadedModel, rows: list[Row]) -> list[np.ndarray | DrawingFailed]:
+    """Finished latents to pictures, each `[H, W, 3]` uint8, or the reason why there is none."""
+    latents = torch.cat([row.latents for row in rows])
+    images = model.vae.decode((latents / model.vae.config.scaling_factor).to(model.dtype), return_dict=False)[0]
+    valid = torch.isfinite(images).flatten(1).all(dim=1).tolist()
+    pixels = (images.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+    return [_to_bytes(picture) if fine else _invalid() for picture, fine in zip(pixels, valid, strict=True)]
+
+
+def _to_bytes(picture: np.ndarray) -> np.ndarray:
+    return (picture * 255).round().astype(np.uint8)
+
+
+def _invalid() -> DrawingFailed:
+    return DrawingFailed(
+        "invalid_picture",
+        "The model produced invalid numbers (NaN) instead of a picture; another seed, a lower guidance_scale"
+        " or more steps usually help.",
+    )
