@@ -1,0 +1,177 @@
+import { wellFormed } from "./text.ts";
+import { z } from "./zod.ts";
+
+/** What any model may be asked for; a model's own, narrower limits stand in `/v1/models`. */
+export const BOUNDS = {
+  promptChars: 8000,
+  side: 4096,
+  steps: 1000,
+  guidance: 50,
+  adapterScale: 2,
+  /** The largest seed that every image of a request fits above: image k is drawn with `seed + k`. */
+  seed: 4_294_967_295,
+  images: 4,
+} as const;
+
+export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
+export const OutputFormat = z.enum(OUTPUT_FORMATS);
+export type OutputFormat = z.infer<typeof OutputFormat>;
+
+export const STATUSES = ["queued", "running", "succeeded", "failed", "canceled"] as const;
+export const Status = z.enum(STATUSES).openapi("Status");
+export type Status = z.infer<typeof Status>;
+
+/** Whether nothing can follow this status. */
+export function isTerminal(status: Status): boolean {
+  return status === "succeeded" || status === "failed" || status === "canceled";
+}
+
+const side = z.int().min(8).max(BOUNDS.side).multipleOf(8);
+
+export const CreateGeneration = z
+  .strictObject({
+    prompt: wellFormed(BOUNDS.promptChars)
+      .refine((text) => text.trim().length > 0, "Say what the picture shows: the prompt is empty.")
+      .openapi({ example: "two purple cats fell asleep on the beach" }),
+    negative_prompt: wellFormed(BOUNDS.promptChars)
+      .optional()
+      .openapi({ description: "What the picture must not show." }),
+    model: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .openapi({ description: "An id of `/v1/models`; absent: its default model." }),
+    adapter: z
+      .string()
+      .min(1)
+      .max(200)
+      .nullable()
+      .optional()
+      .openapi({ description: "An id of the model's adapters; absent: its default adapter; null: none." }),
+    adapter_scale: z.number().min(0).max(BOUNDS.adapterScale).optional(),
+    width: side.optional().openapi({ description: "Pixels." }),
+    height: side.optional().openapi({ description: "Pixels." }),
+    num_inference_steps: z.int().min(1).max(BOUNDS.steps).optional(),
+    guidance_scale: z.number().min(0).max(BOUNDS.guidance).optional(),
+    scheduler: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .openapi({ description: "A diffusers class that `/v1/models` lists." }),
+    seed: z
+      .int()
+      .min(0)
+      .max(BOUNDS.seed)
+      .optional()
+      .openapi({ description: "Absent: a random one, told in the answer." }),
+    num_images: z.int().min(1).max(BOUNDS.images).default(1),
+    output_format: OutputFormat.default("png"),
+    user: wellFormed(200).min(1).optional().openapi({ description: "The id of your end user." }),
+    metadata: z
+      .record(z.string().min(1).max(64), wellFormed(512))
+      .refine((value) => Object.keys(value).length <= 16, "At most 16 entries.")
+      .optional(),
+  })
+  .openapi("CreateGeneration");
+export type CreateGeneration = z.infer<typeof CreateGeneration>;
+
+/** What a client may send: fields with a default are optional here. */
+export type CreateGenerationInput = z.input<typeof CreateGeneration>;
+
+export const Parameters = z
+  .object({
+    width: z.int(),
+    height: z.int(),
+    num_inference_steps: z.int(),
+    guidance_scale: z.number(),
+    scheduler: z.string(),
+    seed: z.int(),
+    num_images: z.int(),
+    output_format: OutputFormat,
+  })
+  .openapi("Parameters", { description: "Everything that decides the pixels, resolved: the seed included." });
+export type Parameters = z.infer<typeof Parameters>;
+
+export const Progress = z
+  .object({
+    fraction: z.number().min(0).max(1),
+    step: z.int(),
+    steps: z.int(),
+    queue_position: z.int().nullable().openapi({ description: "Generations ahead of this one; null once it runs." }),
+    eta_seconds: z.number().nullable(),
+  })
+  .openapi("Progress");
+export type Progress = z.infer<typeof Progress>;
+
+export const Image = z
+  .object({
+    index: z.int(),
+    url: z.string(),
+    width: z.int(),
+    height: z.int(),
+    content_type: z.string(),
+    sha256: z.string(),
+    seed: z.int(),
+    flagged: z.boolean(),
+  })
+  .openapi("Image");
+export type Image = z.infer<typeof Image>;
+
+export const Reading = z
+  .array(z.object({ tag: z.string(), score: z.number() }))
+  .openapi("Reading", { description: "How the model understood the prompt, strongest first." });
+export type Reading = z.infer<typeof Reading>;
+
+export const Generation = z
+  .object({
+    id: z.string().openapi({ example: "gen_01jdd5m0000000000000000000" }),
+    object: z.literal("generation"),
+    status: Status,
+    created_at: z.string(),
+    started_at: z.string().nullable(),
+    completed_at: z.string().nullable(),
+    model: z.string(),
+    adapter: z.object({ id: z.string(), scale: z.number() }).nullable(),
+    prompt: z.string(),
+    negative_prompt: z.string().nullable(),
+    parameters: Parameters,
+    reading: Reading.nullable(),
+    progress: Progress.nullable(),
+    images: z.array(Image),
+    error: z.object({ code: z.string(), message: z.string() }).nullable(),
+    cached: z.boolean(),
+    metrics: z
+      .object({ queue_ms: z.int().nullable(), run_ms: z.int().nullable(), total_ms: z.int().nullable() })
+      .openapi({ description: "Waiting, the runner's own drawing time, and acceptance to end; null until known." }),
+    user: z.string().nullable(),
+    metadata: z.record(z.string(), z.string()),
+    urls: z.object({ self: z.string(), cancel: z.string(), events: z.string() }),
+  })
+  .openapi("Generation");
+export type Generation = z.infer<typeof Generation>;
+
+export const GenerationList = z
+  .object({ data: z.array(Generation), next_cursor: z.string().nullable() })
+  .openapi("GenerationList");
+export type GenerationList = z.infer<typeof GenerationList>;
+
+const limit = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(100)
+  .default(20)
+  .openapi({ type: "integer", description: "How many to answer with." });
+const cursor = z.string().max(200).optional().openapi({ description: "`next_cursor` of the page before." });
+
+export const PageQuery = z.strictObject({ limit, cursor });
+export const ListQuery = z.strictObject({
+  limit,
+  cursor,
+  status: Status.optional(),
+  user: z.string().max(200).optional(),
+});
+/** What a client may ask a list for. */
+export type ListInput = z.input<typeof ListQuery>;

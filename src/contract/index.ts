@@ -1,0 +1,6 @@
+export * from "./events.ts";
+export * from "./generation.ts";
+export * from "./ids.ts";
+export * from "./keys.ts";
+export * from "./models.ts";
+export * from "./problem.ts";

@@ -1,0 +1,48 @@
+import { z } from "./zod.ts";
+
+export const Adapter = z
+  .object({ id: z.string(), default: z.boolean(), description: z.string() })
+  .openapi("Adapter", { description: "A network between the text encoder and the UNet." });
+
+export const ModelDefaults = z
+  .object({
+    width: z.int(),
+    height: z.int(),
+    num_inference_steps: z.int(),
+    guidance_scale: z.number(),
+    scheduler: z.string(),
+    adapter_scale: z.number(),
+    negative_prompt: z.string(),
+  })
+  .openapi("ModelDefaults");
+
+export const ModelLimits = z
+  .object({
+    min_width: z.int(),
+    max_width: z.int(),
+    min_height: z.int(),
+    max_height: z.int(),
+    multiple_of: z.int(),
+    max_steps: z.int(),
+    max_images: z.int(),
+    max_prompt_chars: z.int(),
+  })
+  .openapi("ModelLimits");
+
+export const Model = z
+  .object({
+    id: z.string(),
+    object: z.literal("model"),
+    default: z.boolean(),
+    description: z.string(),
+    version: z.string(),
+    adapters: z.array(Adapter),
+    schedulers: z.array(z.string()),
+    defaults: ModelDefaults,
+    limits: ModelLimits,
+  })
+  .openapi("Model");
+export type Model = z.infer<typeof Model>;
+
+export const ModelList = z.object({ data: z.array(Model) }).openapi("ModelList");
+export type ModelList = z.infer<typeof ModelList>;

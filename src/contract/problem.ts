@@ -1,0 +1,58 @@
+import { z } from "./zod.ts";
+
+/** Every code that an error can carry, with its HTTP status and title (RFC 9457 `title`: the same for each code). */
+export const PROBLEMS = {
+  invalid_json: [400, "The body is not JSON"],
+  invalid_utf8: [400, "The body is not UTF-8"],
+  key_missing: [401, "No API key"],
+  key_malformed: [401, "Not an API key"],
+  key_unknown: [401, "Unknown API key"],
+  key_revoked: [401, "The API key was revoked"],
+  key_expired: [401, "The API key has expired"],
+  scope_missing: [403, "The API key lacks a scope"],
+  operator_only: [403, "Only operators may do this"],
+  not_found: [404, "Not found"],
+  method_not_allowed: [405, "Method not allowed"],
+  body_too_large: [413, "The body is too large"],
+  unsupported_media_type: [415, "Unsupported content type"],
+  range_not_satisfiable: [416, "Range not satisfiable"],
+  invalid_request: [422, "The request is not valid"],
+  signature_invalid: [401, "The signature is not valid"],
+  internal: [500, "Internal error"],
+  misconfigured: [500, "The service is not configured"],
+  models_unknown: [503, "The models are not known yet"],
+  output_unavailable: [503, "The output cannot be fetched yet"],
+} as const satisfies Record<string, readonly [status: number, title: string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export const FieldError = z
+  .object({
+    pointer: z.string().openapi({
+      description: "RFC 6901 JSON Pointer as a URI fragment; a query parameter is `#/<name>` too.",
+      example: "#/width",
+    }),
+    detail: z.string(),
+  })
+  .openapi("FieldError");
+export type FieldError = z.infer<typeof FieldError>;
+
+export const Problem = z
+  .object({
+    type: z.string().openapi({ example: "urn:vignette:problem:invalid_request" }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().openapi({ description: "What is wrong here, and the remedy." }),
+    instance: z.string().openapi({ description: "The path of the request." }),
+    code: z.string().openapi({ example: "invalid_request" }),
+    request_id: z.string(),
+    errors: z.array(FieldError).optional(),
+  })
+  .openapi("Problem", { description: "RFC 9457 problem details, sent as application/problem+json." });
+export type Problem = z.infer<typeof Problem>;
+
+/** `#/a/0/b`, escaped as RFC 6901 sections 3 and 6 say. */
+export function pointer(path: readonly PropertyKey[]): string {
+  const escaped = path.map((part) => encodeURIComponent(String(part).replaceAll("~", "~0").replaceAll("/", "~1")));
+  return ["#", ...escaped].join("/");
+}

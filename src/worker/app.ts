@@ -1,0 +1,29 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import type { AppContext, AppEnv } from "./context.ts";
+import { request } from "./middleware/request.ts";
+import { onError, onInvalid, onMethodNotAllowed, onNotFound } from "./problems.ts";
+import { registerEvents } from "./routes/events.ts";
+import { registerGenerations } from "./routes/generations.ts";
+import { registerImages } from "./routes/images.ts";
+import { registerKeys } from "./routes/keys.ts";
+import { registerMeta } from "./routes/meta.ts";
+import { registerModels } from "./routes/models.ts";
+import { registerRunner } from "./routes/runner.ts";
+
+/** The HTTP API: middleware and routes in reading order. */
+export function createApp(): OpenAPIHono<AppEnv> {
+  const app = new OpenAPIHono<AppEnv>({ defaultHook: onInvalid });
+  app.onError((error, c) => onError(error, c));
+  app.notFound((c) => onNotFound(c));
+  app.use(request());
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => onMethodNotAllowed(c as AppContext, methods) }));
+  registerMeta(app);
+  registerModels(app);
+  registerGenerations(app);
+  registerEvents(app);
+  registerImages(app);
+  registerKeys(app);
+  registerRunner(app);
+  return app;
+}

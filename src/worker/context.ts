@@ -1,0 +1,19 @@
+import type { Context } from "hono";
+import type { Deps } from "./deps.ts";
+import type { Bindings } from "./env.ts";
+import type { KnownKey } from "./storage/keys.ts";
+
+/** What middleware leaves for the routes. */
+export interface AppEnv {
+  Bindings: Bindings;
+  Variables: {
+    requestId: string;
+    deps: Deps;
+    /** Set by `authorize`. */
+    key: KnownKey;
+    /** What a failed request was refused for, for its log line. */
+    code: string;
+  };
+}
+
+export type AppContext = Context<AppEnv>;

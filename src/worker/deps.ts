@@ -1,0 +1,51 @@
+import { type Bindings, type Config, readConfig } from "./env.ts";
+import { type Live, liveOf } from "./generation/live.ts";
+import { type Runner, runnerClient } from "./runner/client.ts";
+import { type CatalogueStore, catalogueStore } from "./storage/catalogue.ts";
+import { type GenerationStore, generationStore } from "./storage/generations.ts";
+import { type ImageStore, imageStore } from "./storage/images.ts";
+import { type KeyStore, keyStore } from "./storage/keys.ts";
+import { type ObjectStore, objectStore } from "./storage/objects.ts";
+
+/** Everything a service may touch: it takes this and its input, and knows neither HTTP nor bindings. */
+export interface Deps {
+  config: Config;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** 0 to 1, below 1. */
+  random: () => number;
+  generations: GenerationStore;
+  images: ImageStore;
+  keys: KeyStore;
+  catalogue: CatalogueStore;
+  objects: ObjectStore;
+  runner: Runner;
+  live: (id: string) => Live;
+  /** Puts a generation in line for a runner. */
+  enqueue: (id: string, delaySeconds?: number) => Promise<void>;
+  /** Work that may end after the answer. */
+  background: (work: Promise<unknown>) => void;
+}
+
+/** @throws {import("./env.ts").Misconfigured} */
+export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>): void }): Deps {
+  const config = readConfig(env);
+  const now = () => Date.now();
+  return {
+    config,
+    now,
+    random: () => Math.random(),
+    generations: generationStore(env.DB),
+    images: imageStore(env.DB),
+    keys: keyStore(env.DB),
+    catalogue: catalogueStore(env.DB),
+    objects: objectStore(env.IMAGES),
+    // Looked up at each call: a bound global would be an illegal invocation in workerd.
+    runner: runnerClient(config, (input, init) => globalThis.fetch(input, init)),
+    live: liveOf(env.GENERATION, now),
+    async enqueue(id, delaySeconds = 0) {
+      await env.GENERATIONS.send({ id }, { delaySeconds });
+    },
+    background: (work) => ctx.waitUntil(work),
+  };
+}

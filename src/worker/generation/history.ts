@@ -1,0 +1,53 @@
+import type { GenerationEvent } from "../../contract/events.ts";
+import { type Generation, isTerminal, type Progress, type Status } from "../../contract/generation.ts";
+import type { StreamEvent } from "./stream.ts";
+
+/** What a generation's object remembers: ids only grow, of progress only the last is kept, nothing follows the end. */
+export interface History {
+  generationId: string;
+  lastId: number;
+  status: Status;
+  runningSince: number | null;
+  events: StreamEvent[];
+}
+
+export function newHistory(generationId: string): History {
+  return { generationId, lastId: 0, status: "queued", runningSince: null, events: [] };
+}
+
+/** Appends an event where it can follow; answers it with its id, or null when it is late or says nothing new. */
+export function append(history: History, event: GenerationEvent, now: number): StreamEvent | null {
+  if (isTerminal(history.status)) return null;
+  if (event.type === "status") {
+    if (history.events.length > 0 && history.status === event.data.status) return null;
+    history.status = event.data.status;
+    history.runningSince = event.data.status === "running" ? now : null;
+    history.events = history.events.filter(({ type }) => type !== "progress");
+  } else if (event.type === "progress") {
+    if (history.status !== "running" || event.data.step <= (progressOf(history)?.step ?? -1)) return null;
+    history.events = history.events.filter(({ type }) => type !== "progress");
+  } else {
+    history.status = event.data.status;
+  }
+  const entry = { id: ++history.lastId, type: event.type, data: event.data };
+  history.events.push(entry);
+  return entry;
+}
+
+/** The latest progress, if any was reported since it runs. */
+export function progressOf(history: History): Progress | null {
+  const entry = history.events.find(({ type }) => type === "progress");
+  return entry ? (entry.data as Progress) : null;
+}
+
+/** The generation as the end left it; null before. */
+export function endOf(history: History): Generation | null {
+  const entry = history.events.find(({ type }) => type === "completed");
+  return entry ? (entry.data as Generation) : null;
+}
+
+/** Progress after `step` of `steps`, the rest estimated at the pace so far. */
+export function progressAt(step: number, steps: number, elapsedMs: number): Progress {
+  const eta = step > 0 ? Math.round((elapsedMs / step) * (steps - step)) / 1000 : null;
+  return { fraction: Math.min(1, step / steps), step, steps, queue_position: null, eta_seconds: eta };
+}

@@ -1,0 +1,35 @@
+import type { GenerationEvent } from "../../contract/events.ts";
+import type { Generation, Progress, Status } from "../../contract/generation.ts";
+import type { Bindings } from "../env.ts";
+import { OVER } from "./object.ts";
+
+/** The live side of one generation, wherever its object runs. */
+export interface Live {
+  open(): Promise<void>;
+  report(event: GenerationEvent): Promise<void>;
+  steps(step: number, steps: number): Promise<Status>;
+  status(): Promise<Status>;
+  progress(): Promise<Progress | null>;
+  wait(ms: number): Promise<Generation | null>;
+  /** The event stream; 404 when it is over and the object no longer remembers it. */
+  events(lastEventId: number, over: boolean): Promise<Response>;
+}
+
+export function liveOf(namespace: Bindings["GENERATION"], now: () => number): (id: string) => Live {
+  return (id) => {
+    // A stub that threw stays broken: every call makes its own (Durable Objects documentation, error handling).
+    const object = () => namespace.get(namespace.idFromName(id));
+    return {
+      open: () => object().open(id, now()),
+      report: (event) => object().report(id, event, now()),
+      steps: (step, steps) => object().steps(id, step, steps, now()),
+      status: () => object().status(),
+      progress: () => object().progress(),
+      wait: (ms) => object().wait(ms),
+      events: (lastEventId, over) =>
+        object().fetch("https://generation/events", {
+          headers: { "Last-Event-ID": String(lastEventId), ...(over ? { [OVER]: "1" } : {}) },
+        }),
+    };
+  };
+}

@@ -1,0 +1,123 @@
+import { DurableObject } from "cloudflare:workers";
+import type { GenerationEvent } from "../../contract/events.ts";
+import { type Generation, isTerminal, type Progress, type Status } from "../../contract/generation.ts";
+import { makeDeps } from "../deps.ts";
+import type { Bindings } from "../env.ts";
+import { CHECK_MS, check } from "../services/check.ts";
+import { append, endOf, type History, newHistory, progressAt, progressOf } from "./history.ts";
+import { EVENT_STREAM, Subscriber } from "./stream.ts";
+
+/** How long an ended generation's events stay for clients that come back; later the row in D1 answers. */
+const KEEP_MS = 60 * 60 * 1000;
+const STATE = "history";
+/** Set by a caller that knows the generation to be over: no stream is opened that nothing would end. */
+export const OVER = "X-Generation-Over";
+
+/**
+ * One generation while it lives: its progress, who listens to it, and the alarm that looks after it when no callback
+ * comes. D1 stays the truth; losing this object loses progress, never a generation.
+ */
+export class GenerationObject extends DurableObject<Bindings> {
+  readonly #streams = new Set<Subscriber>();
+  readonly #waiting = new Set<(generation: Generation) => void>();
+  #history: History | null = null;
+
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, env);
+    void ctx.blockConcurrencyWhile(async () => {
+      this.#history = (await ctx.storage.get<History>(STATE)) ?? null;
+    });
+  }
+
+  /** Begins the history of an accepted generation. */
+  async open(generationId: string, now: number): Promise<void> {
+    this.#report(generationId, { type: "status", data: { status: "queued" } }, now);
+    await this.ctx.storage.setAlarm(now + CHECK_MS);
+  }
+
+  /** Adds an event; late ones change nothing. */
+  async report(generationId: string, event: GenerationEvent, now: number): Promise<void> {
+    this.#report(generationId, event, now);
+    if (event.type === "completed") await this.ctx.storage.setAlarm(now + KEEP_MS);
+  }
+
+  /** Notes the runner's steps; answers the status that this object knows, so that the caller can see it is new. */
+  async steps(generationId: string, step: number, steps: number, now: number): Promise<Status> {
+    const since = this.#history?.runningSince ?? now;
+    this.#report(generationId, { type: "progress", data: progressAt(step, steps, now - since) }, now);
+    return this.#history?.status ?? "queued";
+  }
+
+  async status(): Promise<Status> {
+    return this.#history?.status ?? "queued";
+  }
+
+  async progress(): Promise<Progress | null> {
+    return this.#history && progressOf(this.#history);
+  }
+
+  /** The ended generation, as soon as it ends; null when that takes longer than `ms` milliseconds. */
+  async wait(ms: number): Promise<Generation | null> {
+    const ended = this.#history && endOf(this.#history);
+    if (ended) return ended;
+    return new Promise((resolve) => {
+      const done = (generation: Generation | null) => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve(generation);
+      };
+      const timer = setTimeout(() => done(null), ms);
+      this.#waiting.add(done);
+    });
+  }
+
+  /**
+   * The event stream. `Last-Event-ID` resumes after that event; a client that has seen the end gets 204, which tells
+   * an EventSource to stop reconnecting (HTML standard, section 9.2.3).
+   */
+  override async fetch(request: Request): Promise<Response> {
+    const seen = Number(request.headers.get("Last-Event-ID") ?? 0);
+    const history = this.#history;
+    const ended = history !== null && isTerminal(history.status);
+    const missed = history?.events.filter(({ id }) => id > seen) ?? [];
+    if (!ended && request.headers.has(OVER)) return new Response(null, { status: 404 });
+    if (ended && missed.length === 0) return new Response(null, { status: 204 });
+    const subscriber = new Subscriber((gone) => this.#streams.delete(gone));
+    for (const event of missed) subscriber.send(event);
+    if (ended) subscriber.end();
+    else this.#streams.add(subscriber);
+    return new Response(subscriber.body, { headers: EVENT_STREAM });
+  }
+
+  override async alarm(): Promise<void> {
+    const history = this.#history;
+    if (!history || isTerminal(history.status)) {
+      this.#history = null;
+      await this.ctx.storage.deleteAll();
+      return;
+    }
+    let next: number | null = Date.now() + CHECK_MS;
+    try {
+      next = await check(makeDeps(this.env, this.ctx), history.generationId);
+    } catch (error) {
+      console.error(JSON.stringify({ event: "check_failed", generation: history.generationId, error: String(error) }));
+    }
+    // A check that found the end has reported it, which set the alarm that clears this object.
+    if (isTerminal(history.status)) return;
+    if (next === null) await this.ctx.storage.deleteAll();
+    else await this.ctx.storage.setAlarm(next);
+  }
+
+  #report(generationId: string, event: GenerationEvent, now: number): void {
+    this.#history ??= newHistory(generationId);
+    const entry = append(this.#history, event, now);
+    if (!entry) return;
+    // Not awaited: the output gate holds every answer back until the write is safe.
+    void this.ctx.storage.put(STATE, this.#history);
+    for (const subscriber of this.#streams) subscriber.send(entry);
+    if (event.type !== "completed") return;
+    for (const done of this.#waiting) done(event.data);
+    for (const subscriber of this.#streams) subscriber.end();
+    this.#streams.clear();
+  }
+}

@@ -1,0 +1,27 @@
+import { createApp } from "./app.ts";
+import { makeDeps } from "./deps.ts";
+import type { Bindings, GenerationMessage } from "./env.ts";
+import { sweep } from "./services/check.ts";
+import { consume, revive } from "./services/consume.ts";
+import { refreshModels } from "./services/models.ts";
+
+export { GenerationObject } from "./generation/object.ts";
+
+const DEAD_LETTERS = "generations-dead";
+
+const app = createApp();
+
+export default {
+  fetch: (request, env, ctx) => app.fetch(request, env, ctx),
+
+  async queue(batch, env, ctx) {
+    const deps = makeDeps(env, ctx);
+    const handle = batch.queue === DEAD_LETTERS ? revive : consume;
+    await Promise.all(batch.messages.map((message) => handle(deps, message)));
+  },
+
+  async scheduled(_controller, env, ctx) {
+    const deps = makeDeps(env, ctx);
+    await Promise.all([sweep(deps), refreshModels(deps)]);
+  },
+} satisfies ExportedHandler<Bindings, GenerationMessage>;

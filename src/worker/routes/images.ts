@@ -1,0 +1,58 @@
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { z } from "../../contract/zod.ts";
+import type { AppEnv } from "../context.ts";
+import { parseRange } from "../range.ts";
+import { Refusal } from "../refusal.ts";
+import { findImage, openImage } from "../services/images.ts";
+import { problems } from "./shared.ts";
+
+const image = createRoute({
+  method: "get",
+  path: "/i/{file}",
+  summary: "An image",
+  description: "`{token}.{ext}`: unguessable, so no key is needed; immutable, so it may be cached for ever.",
+  request: { params: z.object({ file: z.string() }) },
+  responses: {
+    200: { description: "The image." },
+    206: { description: "The part that `Range` asked for." },
+    304: { description: "`If-None-Match` names this image." },
+    ...problems(404, 416),
+  },
+});
+
+export function registerImages(app: OpenAPIHono<AppEnv>): void {
+  app.openapi(image, async (c) => {
+    const [token = "", extension = ""] = c.req.valid("param").file.split(".", 2);
+    const found = await findImage(c.get("deps"), token, extension);
+    const etag = `"${found.sha256}"`;
+    const headers = new Headers({
+      ETag: etag,
+      "Accept-Ranges": "bytes",
+      "Cache-Control": "public, max-age=31536000, immutable",
+      "Content-Type": found.contentType,
+      "X-Content-Type-Options": "nosniff",
+      "Access-Control-Allow-Origin": "*",
+    });
+    if (names(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers });
+    const ifRange = c.req.header("If-Range");
+    const asked = ifRange === undefined || ifRange === etag ? c.req.header("Range") : undefined;
+    const range = parseRange(asked, found.bytes);
+    if (range.kind === "unsatisfiable")
+      throw new Refusal("range_not_satisfiable", `The image has ${found.bytes} bytes.`, {
+        headers: { "Content-Range": `bytes */${found.bytes}` },
+      });
+    if (range.kind === "whole") {
+      headers.set("Content-Length", String(found.bytes));
+      return new Response(await openImage(c.get("deps"), found), { headers });
+    }
+    headers.set("Content-Length", String(range.length));
+    headers.set("Content-Range", `bytes ${range.offset}-${range.offset + range.length - 1}/${found.bytes}`);
+    return new Response(await openImage(c.get("deps"), found, range), { status: 206, headers });
+  });
+}
+
+/** Whether `If-None-Match` holds this tag; the comparison is weak (RFC 9110 section 13.1.2). */
+function names(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header.trim() === "*" || header.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
+}

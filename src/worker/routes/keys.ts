@@ -1,0 +1,65 @@
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { PageQuery } from "../../contract/generation.ts";
+import { CreatedKey, CreateKey, Key, KeyList } from "../../contract/keys.ts";
+import type { AppEnv } from "../context.ts";
+import { authorize } from "../middleware/authorize.ts";
+import { jsonBody } from "../middleware/json-body.ts";
+import { createKey, getKey, listKeys, revokeKey } from "../services/keys.ts";
+import { idParams, json, problems, secured } from "./shared.ts";
+
+const create = createRoute({
+  method: "post",
+  path: "/v1/keys",
+  summary: "Make a key",
+  ...secured("admin"),
+  middleware: [authorize("admin"), jsonBody()] as const,
+  request: { body: { required: true, content: { "application/json": { schema: CreateKey } } } },
+  responses: { 201: json(CreatedKey, "The key, shown this once."), ...problems(400, 401, 403, 413, 415, 422) },
+});
+
+const list = createRoute({
+  method: "get",
+  path: "/v1/keys",
+  summary: "Your keys, newest first",
+  ...secured("admin"),
+  middleware: [authorize("admin")] as const,
+  request: { query: PageQuery },
+  responses: { 200: json(KeyList, "A page."), ...problems(401, 403, 422) },
+});
+
+const read = createRoute({
+  method: "get",
+  path: "/v1/keys/{id}",
+  summary: "One key",
+  ...secured("admin"),
+  middleware: [authorize("admin")] as const,
+  request: { params: idParams },
+  responses: { 200: json(Key, "The key without its secret."), ...problems(401, 403, 404) },
+});
+
+const revoke = createRoute({
+  method: "delete",
+  path: "/v1/keys/{id}",
+  summary: "Revoke a key",
+  ...secured("admin"),
+  middleware: [authorize("admin")] as const,
+  request: { params: idParams },
+  responses: { 204: { description: "It works no more, from now on." }, ...problems(401, 403, 404) },
+});
+
+export function registerKeys(app: OpenAPIHono<AppEnv>): void {
+  app.openapi(create, async (c) => {
+    c.header("Cache-Control", "no-store");
+    return c.json(await createKey(c.get("deps"), c.get("key"), c.req.valid("json")), 201);
+  });
+  app.openapi(list, async (c) =>
+    c.json(await listKeys(c.get("deps"), c.get("key").accountId, c.req.valid("query")), 200),
+  );
+  app.openapi(read, async (c) =>
+    c.json(await getKey(c.get("deps"), c.get("key").accountId, c.req.valid("param").id), 200),
+  );
+  app.openapi(revoke, async (c) => {
+    await revokeKey(c.get("deps"), c.get("key").accountId, c.req.valid("param").id);
+    return c.body(null, 204);
+  });
+}

@@ -1,0 +1,45 @@
+import type { Scope } from "../../contract/keys.ts";
+import { Problem } from "../../contract/problem.ts";
+import { z } from "../../contract/zod.ts";
+
+const MEANINGS: Record<number, string> = {
+  400: "The body is not JSON or not UTF-8.",
+  401: "No good API key.",
+  403: "The key may not do this.",
+  404: "No such thing in the key's account.",
+  413: "The body is too large.",
+  415: "The body is not application/json.",
+  416: "The range lies outside the image.",
+  422: "A field is at fault; `errors` names each.",
+  503: "Not possible right now; `Retry-After` says when.",
+};
+
+/** OpenAPI responses for these statuses, all problem+json. */
+export function problems(...statuses: number[]) {
+  return Object.fromEntries(
+    statuses.map((status) => [
+      status,
+      { description: MEANINGS[status] ?? "A problem.", content: { "application/problem+json": { schema: Problem } } },
+    ]),
+  );
+}
+
+export function json<T extends z.ZodType>(schema: T, description: string) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** What OpenAPI says about a route that needs a key with this scope. */
+export function secured(scope: Scope) {
+  return { security: [{ key: [] }], "x-scope": scope };
+}
+
+export const idParams = z.object({ id: z.string() });
+
+export const PreferHeader = z.object({
+  prefer: z
+    .string()
+    .optional()
+    .openapi({ description: "RFC 7240: `wait=N` holds the answer back until the end, at most N seconds (1 to 60)." }),
+});
+
+export const LocationHeader = z.object({ Location: z.string().openapi({ description: "The generation's URL." }) });

@@ -1,0 +1,48 @@
+import { Adapter, type Model, ModelDefaults, ModelLimits } from "../../contract/models.ts";
+import { z } from "../../contract/zod.ts";
+
+/** What our runner adds to each entry of Replicate's `GET /v1/models`. */
+const Entry = z.object({
+  name: z.string(),
+  description: z
+    .string()
+    .nullish()
+    .transform((text) => text ?? ""),
+  vignette: z.object({
+    default: z.boolean(),
+    version: z.string(),
+    adapters: z.array(
+      Adapter.extend({
+        description: z
+          .string()
+          .nullish()
+          .transform((text) => text ?? ""),
+      }),
+    ),
+    defaults: ModelDefaults.extend({
+      negative_prompt: z
+        .string()
+        .nullish()
+        .transform((text) => text ?? ""),
+    }),
+    limits: ModelLimits,
+    schedulers: z.array(z.string()).min(1),
+  }),
+});
+
+const Page = z.object({ results: z.array(Entry).min(1) });
+
+/** The runner's models in the API's own terms. @throws when the answer is not such a list */
+export function parseCatalogue(body: unknown): Model[] {
+  return Page.parse(body).results.map(({ name, description, vignette }) => ({
+    id: name,
+    object: "model",
+    default: vignette.default,
+    description,
+    version: vignette.version,
+    adapters: vignette.adapters,
+    schedulers: vignette.schedulers,
+    defaults: vignette.defaults,
+    limits: vignette.limits,
+  }));
+}

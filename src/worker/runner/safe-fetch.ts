@@ -1,0 +1,107 @@
+/** Why the runner did not take a request. */
+export type RunnerFault =
+  | { kind: "unavailable"; retryAfter: number | null; detail: string }
+  | { kind: "missing"; detail: string }
+  | { kind: "rejected"; detail: string };
+
+/** 424 Failed Dependency: the SDK retries 429 and, for GET, 5xx at once and up to six times; this it never retries. */
+const FAULT_STATUS = 424;
+const TIMEOUT_MS = 10_000;
+
+const faults = new WeakMap<Response, RunnerFault>();
+
+/** The fault behind an SDK's ApiError, or null when the error is of another kind. */
+export function faultOf(error: unknown): RunnerFault | null {
+  const response = (error as { response?: unknown } | null)?.response;
+  return response instanceof Response ? (faults.get(response) ?? null) : null;
+}
+
+/**
+ * A `fetch` for the `replicate` SDK that closes its traps: creating is a PUT with our id (idempotent, so a repeat
+ * after a lost answer starts nothing twice) and asynchronous; busy, broken and unreachable runners become a status
+ * that the SDK does not retry, because the queue owns the waiting.
+ */
+export function safeFetch(
+  fetcher: typeof fetch,
+): (input: Request | string | URL, init?: RequestInit) => Promise<Response> {
+  return async function runnerFetch(input, init = {}) {
+    const request = rewritten(String(input instanceof Request ? input.url : input), init);
+    let response: Response;
+    try {
+      response = await fetcher(request.url, {
+        ...request.init,
+        redirect: "manual",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+    } catch {
+      return failed({ kind: "unavailable", retryAfter: null, detail: "The runner does not answer." });
+    }
+    if (response.ok) return response;
+    return failed(await fault(response));
+  };
+}
+
+function rewritten(url: string, init: RequestInit): { url: string; init: RequestInit } {
+  if (init.method !== "POST" || typeof init.body !== "string") return { url, init };
+  const create = /^(.*?)\/(?:models\/([^/]+\/[^/]+)\/)?predictions$/.exec(url);
+  const body = JSON.parse(init.body);
+  if (!create || typeof body.id !== "string") return { url, init };
+  const [, base, model] = create;
+  const headers = new Headers(init.headers);
+  headers.set("Prefer", "respond-async");
+  return {
+    url: `${base}/predictions/${encodeURIComponent(body.id)}`,
+    init: { ...init, method: "PUT", headers, body: JSON.stringify(model ? { ...body, model } : body) },
+  };
+}
+
+function failed(fault: RunnerFault): Response {
+  const response = new Response(fault.detail, { status: FAULT_STATUS });
+  faults.set(response, fault);
+  return response;
+}
+
+async function fault(response: Response): Promise<RunnerFault> {
+  const detail = sentence(await response.text().catch(() => "")) ?? `The runner answered ${response.status}.`;
+  switch (response.status) {
+    case 404:
+    case 410:
+      return { kind: "missing", detail };
+    case 400:
+    case 413:
+    case 415:
+    case 422:
+      return { kind: "rejected", detail };
+    // 401 and 403 are an operator's mistake that waiting survives: the generation stays until its deadline.
+    default:
+      return { kind: "unavailable", retryAfter: retryAfter(response.headers.get("Retry-After")), detail };
+  }
+}
+
+/** Seconds of a `Retry-After` (RFC 9110 section 10.2.3), delay or date; null when absent or unreadable. */
+export function retryAfter(value: string | null, now: number = Date.now()): number | null {
+  if (!value) return null;
+  const seconds = /^\d+$/.test(value.trim()) ? Number(value) : Math.ceil((Date.parse(value) - now) / 1000);
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
+}
+
+/** The words of an error body: `{detail}` as Replicate says it, or FastAPI's `{detail: [{loc, msg}]}`. */
+function sentence(text: string): string | null {
+  try {
+    const { detail, error, title } = JSON.parse(text);
+    if (Array.isArray(detail)) {
+      const parts = detail.map(({ loc, msg }) =>
+        [Array.isArray(loc) ? loc.at(-1) : null, msg].filter(Boolean).join(": "),
+      );
+      return clip(parts.join("; "));
+    }
+    const words = detail ?? error ?? title;
+    return typeof words === "string" && words !== "" ? clip(words) : null;
+  } catch {
+    return null;
+  }
+}
+
+function clip(text: string): string {
+  return text.length > 500 ? `${text.slice(0, 499)}…` : text;
+}

@@ -1,0 +1,91 @@
+import { isTerminal } from "../../contract/generation.ts";
+import type { Deps } from "../deps.ts";
+import { Refusal } from "../refusal.ts";
+import type { GenerationRow } from "../storage/generations.ts";
+import { apply } from "./apply.ts";
+import { dispatch, waitedTooLong } from "./dispatch.ts";
+import { failRow } from "./finish.ts";
+import { toGeneration } from "./view.ts";
+
+/** How often an unfinished generation is looked after. */
+export const CHECK_MS = 20_000;
+/** How often a generation whose runner lost it is started again. */
+const MAX_ATTEMPTS = 3;
+/** How many unfinished generations one sweep looks at, and how many at once. */
+const SWEEP_LIMIT = 200;
+const SWEEP_PARALLEL = 5;
+
+/**
+ * Looks after one generation when nothing else does: starts what waits, asks the runner about what it has, ends what
+ * is over time, repeats an end that nobody was told. Answers when to look again, null when it is over.
+ */
+export async function check(deps: Deps, id: string): Promise<number | null> {
+  const row = await deps.generations.load(id);
+  if (!row) return null;
+  if (isTerminal(row.status)) {
+    const images = await deps.images.of([id]);
+    const generation = toGeneration(row, images.get(id) ?? [], { publicUrl: deps.config.PUBLIC_URL });
+    await deps.live(id).report({ type: "completed", data: generation });
+    return null;
+  }
+  if (row.dispatchedAt === null) await dispatch(deps, id);
+  else await inspect(deps, row, row.dispatchedAt);
+  const now = deps.now();
+  return row.deadlineAt > now ? Math.min(now + CHECK_MS, row.deadlineAt) : now + CHECK_MS;
+}
+
+/** The cron's net under everything: an object whose alarm was lost is found here. */
+export async function sweep(deps: Deps): Promise<void> {
+  const ids = await deps.generations.unfinished(deps.now() - 3 * CHECK_MS, SWEEP_LIMIT);
+  for (let i = 0; i < ids.length; i += SWEEP_PARALLEL) {
+    await Promise.allSettled(ids.slice(i, i + SWEEP_PARALLEL).map((id) => check(deps, id)));
+  }
+}
+
+async function inspect(deps: Deps, row: GenerationRow, dispatchedAt: number): Promise<void> {
+  const { id } = row;
+  const reply = await deps.runner.get(id);
+  if (reply.kind === "missing") return lost(deps, row, dispatchedAt);
+  if (reply.kind === "prediction" && (await applied(deps, row, reply.prediction))) return;
+  if (deps.now() < row.deadlineAt) return;
+  if (row.status === "queued") await failRow(deps, id, "queue_timeout", waitedTooLong(deps));
+  else await failRow(deps, id, "run_timeout", overTime(deps, reply.kind === "prediction"));
+  deps.background(deps.runner.cancel(id));
+}
+
+/** Whether the news ended the generation. */
+async function applied(deps: Deps, { id }: GenerationRow, prediction: Parameters<typeof apply>[2]): Promise<boolean> {
+  try {
+    await apply(deps, id, prediction);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return false;
+  }
+  const row = await deps.generations.load(id);
+  return !row || isTerminal(row.status);
+}
+
+/** The runner has no memory of it, so it was restarted: draw again, but not for ever. */
+async function lost(deps: Deps, row: GenerationRow, dispatchedAt: number): Promise<void> {
+  if (row.attempts >= MAX_ATTEMPTS) {
+    await failRow(
+      deps,
+      row.id,
+      "runner_lost",
+      `The runner stopped ${row.attempts} times while it had this picture. Send it again later.`,
+    );
+    return;
+  }
+  const deadline = deps.now() + deps.config.QUEUE_DEADLINE_SECONDS * 1000;
+  const queued = await deps.generations.requeue(row.id, dispatchedAt, deadline);
+  if (!queued) return;
+  await deps.live(row.id).report({ type: "status", data: { status: "queued" } });
+  await deps.enqueue(row.id);
+}
+
+function overTime(deps: Deps, answering: boolean): string {
+  const limit = `within ${deps.config.RUN_DEADLINE_SECONDS} s`;
+  return answering
+    ? `The runner did not finish this picture ${limit}. Ask for fewer steps or a smaller picture.`
+    : `The runner stopped answering and did not finish this picture ${limit}. Send it again later.`;
+}

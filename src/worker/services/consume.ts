@@ -1,0 +1,52 @@
+import { isTerminal } from "../../contract/generation.ts";
+import type { Deps } from "../deps.ts";
+import { dispatch } from "./dispatch.ts";
+
+/** The longest jittered wait between two tries, in seconds: how late a freed runner may be noticed. */
+const MAX_WAIT_SECONDS = 15;
+/** How long a generation rests whose messages were used up. */
+const REVIVE_SECONDS = 30;
+
+/** A queue message, as far as this needs it. */
+export interface Delivery {
+  body: unknown;
+  attempts: number;
+  ack(): void;
+  retry(options: { delaySeconds: number }): void;
+}
+
+/** Hands the generation of one message to a runner, or puts the message off. */
+export async function consume(deps: Deps, message: Delivery): Promise<void> {
+  const id = idOf(message.body);
+  if (id === null) return message.ack();
+  const { attempts } = message;
+  try {
+    const result = await dispatch(deps, id);
+    if (result.done) message.ack();
+    else message.retry({ delaySeconds: result.retryAfter + jitter(attempts, deps.random) });
+  } catch (error) {
+    console.error(JSON.stringify({ event: "dispatch_failed", generation: id, error: String(error) }));
+    message.retry({ delaySeconds: jitter(attempts, deps.random) });
+  }
+}
+
+/** A message that used up its retries: what still waits gets a new one, because only its deadline may end it. */
+export async function revive(deps: Deps, message: Delivery): Promise<void> {
+  const id = idOf(message.body);
+  const row = id === null ? null : await deps.generations.load(id);
+  if (row && !isTerminal(row.status) && row.dispatchedAt === null) await deps.enqueue(row.id, REVIVE_SECONDS);
+  message.ack();
+}
+
+/**
+ * Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): whole seconds, 1 to
+ * min(15, 2^attempts), so that those who wait together do not return together.
+ */
+export function jitter(attempts: number, random: () => number): number {
+  return 1 + Math.floor(random() * Math.min(MAX_WAIT_SECONDS, 2 ** Math.min(attempts, 10)));
+}
+
+function idOf(body: unknown): string | null {
+  const id = (body as { id?: unknown } | null)?.id;
+  return typeof id === "string" ? id : null;
+}

@@ -1,0 +1,66 @@
+import { isTerminal } from "../../contract/generation.ts";
+import type { Deps } from "../deps.ts";
+import type { GenerationRow } from "../storage/generations.ts";
+import { apply } from "./apply.ts";
+import { failRow } from "./finish.ts";
+
+/** A dispatcher that died gives its row free after this; longer than any call to the runner may take. */
+const CLAIM_MS = 30_000;
+
+/** `retryAfter`: the least seconds until another try makes sense. */
+export type Dispatched = { done: true } | { done: false; retryAfter: number };
+
+/** Hands one waiting generation to the runner; safe to call at any time, for any id, any number of times. */
+export async function dispatch(deps: Deps, id: string): Promise<Dispatched> {
+  const now = deps.now();
+  const row = await deps.generations.claim(id, now, now + CLAIM_MS);
+  if (!row) return unclaimed(deps, id);
+  if (now >= row.deadlineAt) {
+    await failRow(deps, id, "queue_timeout", waitedTooLong(deps));
+    return { done: true };
+  }
+  const reply = await deps.runner.create(id, inputOf(row));
+  if (reply.kind === "prediction") {
+    await dispatchedTo(deps, id);
+    await apply(deps, id, reply.prediction);
+    return { done: true };
+  }
+  if (reply.kind === "unavailable") {
+    await deps.generations.release(id);
+    return { done: false, retryAfter: reply.retryAfter ?? 0 };
+  }
+  await failRow(deps, id, "runner_rejected", reply.detail);
+  return { done: true };
+}
+
+/** The sentence for a generation whose time in line is over. */
+export function waitedTooLong(deps: Deps): string {
+  const seconds = deps.config.QUEUE_DEADLINE_SECONDS;
+  const time = seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+  return `No runner had room for this picture within ${time}. Send it again later.`;
+}
+
+async function unclaimed(deps: Deps, id: string): Promise<Dispatched> {
+  const row = await deps.generations.load(id);
+  if (!row || isTerminal(row.status) || row.dispatchedAt !== null) return { done: true };
+  // Somebody else is at it, or died at it: look again when the claim has run out.
+  return { done: false, retryAfter: CLAIM_MS / 1000 };
+}
+
+/** A cancel or delete that came while the runner was asked could not know of the prediction; tell the runner now. */
+async function dispatchedTo(deps: Deps, id: string): Promise<void> {
+  if (await deps.generations.dispatched(id, deps.now())) return;
+  const row = await deps.generations.load(id);
+  if (!row || row.status === "canceled") deps.background(deps.runner.cancel(id));
+}
+
+function inputOf(row: GenerationRow) {
+  return {
+    prompt: row.prompt,
+    negative_prompt: row.negativePrompt ?? "",
+    model: row.model,
+    adapter: row.adapter?.id ?? null,
+    ...(row.adapter ? { adapter_scale: row.adapter.scale } : {}),
+    ...row.parameters,
+  };
+}

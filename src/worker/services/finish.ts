@@ -1,0 +1,28 @@
+import type { Deps } from "../deps.ts";
+import type { GenerationRow } from "../storage/generations.ts";
+import { toGeneration } from "./view.ts";
+
+/** Fails an unfinished generation with a sentence. False when it had already ended. */
+export async function failRow(deps: Deps, id: string, code: string, message: string): Promise<boolean> {
+  const row = await deps.generations.finish(id, { status: "failed", error: { code, message }, at: deps.now() });
+  return reportEnd(deps, row);
+}
+
+/** Ends it as canceled and tells the runner, whose answer nobody needs. */
+export async function cancelRow(deps: Deps, { id }: GenerationRow): Promise<boolean> {
+  const row = await deps.generations.finish(id, { status: "canceled", error: null, at: deps.now() });
+  if (row?.dispatchedAt) deps.background(deps.runner.cancel(id));
+  return reportEnd(deps, row);
+}
+
+/** Ends it as the runner says: canceled there. */
+export async function canceledByRunner(deps: Deps, id: string): Promise<boolean> {
+  return reportEnd(deps, await deps.generations.finish(id, { status: "canceled", error: null, at: deps.now() }));
+}
+
+async function reportEnd(deps: Deps, row: GenerationRow | null): Promise<boolean> {
+  if (!row) return false;
+  const generation = toGeneration(row, [], { publicUrl: deps.config.PUBLIC_URL });
+  await deps.live(row.id).report({ type: "completed", data: generation });
+  return true;
+}

@@ -1,0 +1,28 @@
+import type { Model } from "../../contract/models.ts";
+import type { Deps } from "../deps.ts";
+import { Refusal } from "../refusal.ts";
+import type { Catalogue } from "../storage/catalogue.ts";
+
+/** How old the remembered list may be before the runner is asked again; the cron asks more often than this. */
+const FRESH_MS = 5 * 60_000;
+
+/** The models, from the runner or, while it is away, as it last told them. @throws {Refusal} models_unknown */
+export async function currentModels(deps: Deps): Promise<Catalogue> {
+  const known = (await deps.catalogue.load()) ?? (await refreshModels(deps));
+  if (!known)
+    throw new Refusal("models_unknown", "No runner has told its models yet; try again in a few seconds.", {
+      headers: { "Retry-After": "5" },
+    });
+  // Nobody waits for the runner while an older list is at hand.
+  if (deps.now() - known.fetchedAt > FRESH_MS) deps.background(refreshModels(deps));
+  return known;
+}
+
+/** Asks the runner and remembers its answer; null when it gave none. */
+export async function refreshModels(deps: Deps): Promise<Catalogue | null> {
+  const models: Model[] | null = await deps.runner.models();
+  if (!models) return null;
+  const catalogue = { models, fetchedAt: deps.now() };
+  await deps.catalogue.save(catalogue);
+  return catalogue;
+}

@@ -1,0 +1,100 @@
+/** What is kept of one image; its bytes lie in R2 under `objectKey`. */
+export interface StoredImage {
+  /** 128 random bits, lower-case hex: whoever has it may see the image. */
+  token: string;
+  /** Place among the generation's images, from 0. */
+  position: number;
+  objectKey: string;
+  sha256: string;
+  extension: string;
+  contentType: string;
+  bytes: number;
+  width: number;
+  height: number;
+  seed: number;
+  flagged: boolean;
+}
+
+export interface ImageRow extends StoredImage {
+  generationId: string;
+}
+
+export type ImageStore = ReturnType<typeof imageStore>;
+
+/** The table `images`, which only a successful generation writes (`generationStore.succeed`). */
+export function imageStore(db: D1Database) {
+  return {
+    async byToken(token: string): Promise<ImageRow | null> {
+      const row = await db.prepare("SELECT * FROM images WHERE token = ?").bind(token).first<Columns>();
+      return row && parse(row);
+    },
+
+    /** Every image of these generations, grouped by generation and in order. */
+    async of(generationIds: string[]): Promise<Map<string, ImageRow[]>> {
+      const grouped = new Map<string, ImageRow[]>();
+      if (generationIds.length === 0) return grouped;
+      const { results } = await db
+        .prepare(
+          "SELECT * FROM images WHERE generation_id IN (SELECT value FROM json_each(?)) ORDER BY generation_id, position",
+        )
+        .bind(JSON.stringify(generationIds))
+        .all<Columns>();
+      for (const row of results) {
+        const image = parse(row);
+        const group = grouped.get(image.generationId);
+        if (group) group.push(image);
+        else grouped.set(image.generationId, [image]);
+      }
+      return grouped;
+    },
+  };
+}
+
+interface Columns {
+  token: string;
+  generation_id: string;
+  position: number;
+  object_key: string;
+  sha256: string;
+  extension: string;
+  content_type: string;
+  bytes: number;
+  width: number;
+  height: number;
+  seed: number;
+  flagged: number;
+}
+
+/** Column values in the order of `generationStore.succeed`. */
+export function imageRow(image: StoredImage): unknown[] {
+  return [
+    image.token,
+    image.position,
+    image.objectKey,
+    image.sha256,
+    image.extension,
+    image.contentType,
+    image.bytes,
+    image.width,
+    image.height,
+    image.seed,
+    image.flagged ? 1 : 0,
+  ];
+}
+
+function parse(row: Columns): ImageRow {
+  return {
+    generationId: row.generation_id,
+    token: row.token,
+    position: row.position,
+    objectKey: row.object_key,
+    sha256: row.sha256,
+    extension: row.extension,
+    contentType: row.content_type,
+    bytes: row.bytes,
+    width: row.width,
+    height: row.height,
+    seed: row.seed,
+    flagged: row.flagged === 1,
+  };
+}

@@ -1,0 +1,29 @@
+const CACHE_CONTROL = "public, max-age=31536000, immutable";
+
+export type ObjectStore = ReturnType<typeof objectStore>;
+
+/**
+ * Image bytes in R2, addressed by content inside their generation's folder: a repeated copy writes the same bytes to
+ * the same key, and deleting a generation can never take another's picture.
+ */
+export function objectStore(bucket: R2Bucket) {
+  return {
+    key: (generationId: string, sha256: string, extension: string) => `images/${generationId}/${sha256}.${extension}`,
+
+    async put(key: string, bytes: ArrayBuffer, contentType: string, sha256: string): Promise<void> {
+      // R2 refuses the write when the bytes do not have this digest.
+      await bucket.put(key, bytes, { sha256, httpMetadata: { contentType, cacheControl: CACHE_CONTROL } });
+    },
+
+    /** The bytes, or a part of them; null when the object is gone. */
+    async get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream | null> {
+      const object = await bucket.get(key, range ? { range } : {});
+      return object?.body ?? null;
+    },
+
+    async removeAll(generationId: string): Promise<void> {
+      const { objects } = await bucket.list({ prefix: `images/${generationId}/` });
+      if (objects.length > 0) await bucket.delete(objects.map(({ key }) => key));
+    },
+  };
+}
