@@ -36,7 +36,7 @@ CREATE TABLE generations (
   created_at INTEGER NOT NULL,
   -- When this generation fails unless something happens before.
   deadline_at INTEGER NOT NULL,
-  -- Until when a dispatcher has the row to itself; a dead dispatcher's claim runs out.
+  -- Until when a dispatcher has the row to itself, or until when it rests after its runner lost it.
   claimed_until INTEGER,
   -- When the runner took it; null again when the runner lost it.
   dispatched_at INTEGER,

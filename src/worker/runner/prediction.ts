@@ -18,6 +18,12 @@ export const Prediction = z.object({
     .transform((status) => (status === "aborted" ? "canceled" : status)),
   output: z.unknown(),
   error: z.unknown(),
+  /** Our runner's addition: a stable word for what `error` says. */
+  error_code: z
+    .string()
+    .regex(/^[a-z][a-z_]{0,49}$/)
+    .nullish()
+    .catch(null),
   logs: z
     .string()
     .nullish()

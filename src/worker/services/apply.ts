@@ -4,6 +4,10 @@ import { errorSentence, type Prediction } from "../runner/prediction.ts";
 import { stepsFromLogs } from "../runner/progress.ts";
 import { complete } from "./complete.ts";
 import { canceledByRunner, failRow } from "./finish.ts";
+import { restart } from "./restart.ts";
+
+/** Failures of our runner's that say nothing about the request: another try may well succeed. */
+const RUNNER_TROUBLE = new Set(["shutting_down", "runner_defunct"]);
 
 /**
  * Brings a generation to what its prediction says, wherever that was learned: callback, poll or the answer to PUT.
@@ -20,11 +24,16 @@ export async function apply(deps: Deps, id: string, prediction: Prediction): Pro
     case "succeeded":
       return complete(deps, id, prediction);
     case "failed":
-      await failRow(deps, id, "runner_failed", errorSentence(prediction.error));
-      return;
+      return failed(deps, id, prediction);
     case "canceled":
       await canceledByRunner(deps, id);
   }
+}
+
+async function failed(deps: Deps, id: string, { error, error_code }: Prediction): Promise<void> {
+  const row = RUNNER_TROUBLE.has(error_code ?? "") ? await deps.generations.load(id) : null;
+  if (row && row.dispatchedAt !== null && !isTerminal(row.status)) return restart(deps, row, row.dispatchedAt);
+  await failRow(deps, id, error_code ?? "runner_failed", errorSentence(error));
 }
 
 async function progressed(deps: Deps, id: string, logs: string): Promise<void> {

@@ -5,12 +5,11 @@ import type { GenerationRow } from "../storage/generations.ts";
 import { apply } from "./apply.ts";
 import { dispatch, waitedTooLong } from "./dispatch.ts";
 import { failRow } from "./finish.ts";
+import { restart } from "./restart.ts";
 import { toGeneration } from "./view.ts";
 
 /** How often an unfinished generation is looked after. */
 export const CHECK_MS = 20_000;
-/** How often a generation whose runner lost it is started again. */
-const MAX_ATTEMPTS = 3;
 /** How many unfinished generations one sweep looks at, and how many at once. */
 const SWEEP_LIMIT = 200;
 const SWEEP_PARALLEL = 5;
@@ -45,7 +44,7 @@ export async function sweep(deps: Deps): Promise<void> {
 async function inspect(deps: Deps, row: GenerationRow, dispatchedAt: number): Promise<void> {
   const { id } = row;
   const reply = await deps.runner.get(id);
-  if (reply.kind === "missing") return lost(deps, row, dispatchedAt);
+  if (reply.kind === "missing") return restart(deps, row, dispatchedAt);
   if (reply.kind === "prediction" && (await applied(deps, row, reply.prediction))) return;
   if (deps.now() < row.deadlineAt) return;
   if (row.status === "queued") await failRow(deps, id, "queue_timeout", waitedTooLong(deps));
@@ -63,24 +62,6 @@ async function applied(deps: Deps, { id }: GenerationRow, prediction: Parameters
   }
   const row = await deps.generations.load(id);
   return !row || isTerminal(row.status);
-}
-
-/** The runner has no memory of it, so it was restarted: draw again, but not for ever. */
-async function lost(deps: Deps, row: GenerationRow, dispatchedAt: number): Promise<void> {
-  if (row.attempts >= MAX_ATTEMPTS) {
-    await failRow(
-      deps,
-      row.id,
-      "runner_lost",
-      `The runner stopped ${row.attempts} times while it had this picture. Send it again later.`,
-    );
-    return;
-  }
-  const deadline = deps.now() + deps.config.QUEUE_DEADLINE_SECONDS * 1000;
-  const queued = await deps.generations.requeue(row.id, dispatchedAt, deadline);
-  if (!queued) return;
-  await deps.live(row.id).report({ type: "status", data: { status: "queued" } });
-  await deps.enqueue(row.id);
 }
 
 function overTime(deps: Deps, answering: boolean): string {

@@ -43,8 +43,9 @@ export function waitedTooLong(deps: Deps): string {
 async function unclaimed(deps: Deps, id: string): Promise<Dispatched> {
   const row = await deps.generations.load(id);
   if (!row || isTerminal(row.status) || row.dispatchedAt !== null) return { done: true };
-  // Somebody else is at it, or died at it: look again when the claim has run out.
-  return { done: false, retryAfter: CLAIM_MS / 1000 };
+  // Somebody else is at it, or died at it, or it rests: look again when that is over.
+  const rest = (row.claimedUntil ?? 0) - deps.now();
+  return { done: false, retryAfter: Math.max(0, Math.ceil(rest / 1000)) };
 }
 
 /** A cancel or delete that came while the runner was asked could not know of the prediction; tell the runner now. */

@@ -39,6 +39,7 @@ export async function createGeneration(deps: Deps, caller: Caller, request: Crea
     metadata: request.metadata ?? {},
     createdAt: now,
     deadlineAt: now + deps.config.QUEUE_DEADLINE_SECONDS * 1000,
+    claimedUntil: null,
     dispatchedAt: null,
     attempts: 0,
     startedAt: null,

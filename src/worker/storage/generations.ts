@@ -16,6 +16,8 @@ export interface GenerationRow {
   metadata: Record<string, string>;
   createdAt: number;
   deadlineAt: number;
+  /** Until then the row is a dispatcher's, or rests. */
+  claimedUntil: number | null;
   dispatchedAt: number | null;
   attempts: number;
   startedAt: number | null;
@@ -135,13 +137,14 @@ export function generationStore(db: D1Database) {
         deadlineAt,
       ),
 
-    /** Puts a row that its runner lost back in line; `dispatchedAt` names the dispatch that was lost. */
-    requeue: (id: string, dispatchedAt: number, deadlineAt: number) =>
+    /** Puts a row that its runner lost back in line, to rest until `notBefore`; `dispatchedAt` names the lost dispatch. */
+    requeue: (id: string, dispatchedAt: number, { notBefore, deadlineAt }: { notBefore: number; deadlineAt: number }) =>
       one(
-        `UPDATE generations SET status = 'queued', started_at = NULL, dispatched_at = NULL, claimed_until = NULL,
-           deadline_at = ?3 WHERE id = ?1 AND ${UNFINISHED} AND dispatched_at = ?2 RETURNING *`,
+        `UPDATE generations SET status = 'queued', started_at = NULL, dispatched_at = NULL, claimed_until = ?3,
+           deadline_at = ?4 WHERE id = ?1 AND ${UNFINISHED} AND dispatched_at = ?2 RETURNING *`,
         id,
         dispatchedAt,
+        notBefore,
         deadlineAt,
       ),
 
@@ -226,6 +229,7 @@ interface Columns {
   metadata: string;
   created_at: number;
   deadline_at: number;
+  claimed_until: number | null;
   dispatched_at: number | null;
   attempts: number;
   started_at: number | null;
@@ -251,6 +255,7 @@ function parse(row: Columns): GenerationRow {
     metadata: JSON.parse(row.metadata),
     createdAt: row.created_at,
     deadlineAt: row.deadline_at,
+    claimedUntil: row.claimed_until,
     dispatchedAt: row.dispatched_at,
     attempts: row.attempts,
     startedAt: row.started_at,
@@ -277,6 +282,7 @@ function serialize(row: GenerationRow): Columns {
     metadata: JSON.stringify(row.metadata),
     created_at: row.createdAt,
     deadline_at: row.deadlineAt,
+    claimed_until: row.claimedUntil,
     dispatched_at: row.dispatchedAt,
     attempts: row.attempts,
     started_at: row.startedAt,

@@ -1,0 +1,32 @@
+import { Problem } from "../contract/problem.ts";
+
+/** The API refused a request; `problem` says why in its own words. */
+export class ClientError extends Error {
+  readonly status: number;
+  /** RFC 9457 details; null when the answer was not the API's. */
+  readonly problem: Problem | null;
+  /** Seconds to wait before another try, if the answer named any. */
+  readonly retryAfter: number | null;
+
+  constructor(status: number, problem: Problem | null, retryAfter: number | null) {
+    super(problem ? `${problem.title}: ${problem.detail}` : `The server answered ${status}.`);
+    this.name = "ClientError";
+    this.status = status;
+    this.problem = problem;
+    this.retryAfter = retryAfter;
+  }
+
+  get code(): string {
+    return this.problem?.code ?? "unknown";
+  }
+
+  static async from(response: Response): Promise<ClientError> {
+    const after = response.headers.get("Retry-After");
+    const body = Problem.safeParse(await response.json().catch(() => null));
+    return new ClientError(
+      response.status,
+      body.success ? body.data : null,
+      after && /^\d+$/.test(after) ? Number(after) : null,
+    );
+  }
+}

@@ -1,0 +1,158 @@
+import { GenerationEvent } from "../contract/events.ts";
+import type { CreateGenerationInput, Generation, GenerationList, Image, ListInput } from "../contract/generation.ts";
+import type { CreatedKey, CreateKey, Key, KeyList } from "../contract/keys.ts";
+import type { ModelList } from "../contract/models.ts";
+import { ClientError } from "./errors.ts";
+import { parseEvents } from "./sse.ts";
+
+export { ClientError } from "./errors.ts";
+
+export interface ClientOptions {
+  /** Where the edge answers, such as `http://127.0.0.1:8787`. */
+  url: string;
+  apiKey: string;
+  fetch?: typeof fetch;
+  /** Waits between two tries to reach a stream again; injected by tests. */
+  sleep?: (ms: number) => Promise<void>;
+}
+
+export interface Cancelable {
+  signal?: AbortSignal;
+}
+
+const RECONNECTS = 8;
+const LONGEST_PAUSE_MS = 10_000;
+
+/** The API as functions. Refusals throw {@link ClientError}; an unreachable server throws what `fetch` throws. */
+export class Client {
+  readonly #url: string;
+  readonly #apiKey: string;
+  readonly #fetch: typeof fetch;
+  readonly #sleep: (ms: number) => Promise<void>;
+
+  constructor({ url, apiKey, fetch: fetcher, sleep }: ClientOptions) {
+    this.#baseUrl = url.replace(/\/+$/, "");
+    this.#apiKey = apiKey;
+    this.#fetch = fetcher ?? ((input, init) => fetch(input, init));
+    this.#sleep = sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+  }
+
+  readonly generations = {
+    /** @param options.wait seconds (1 to 60) to hold the answer back until the generation ends */
+    create: (
+      request: CreateGenerationInput,
+      { wait, signal }: Cancelable & { wait?: number } = {},
+    ): Promise<Generation> =>
+      this.#json("POST", "/v1/generations", { body: request, signal, headers: wait ? { Prefer: `wait=${wait}` } : {} }),
+
+    get: (id: string, { signal }: Cancelable = {}): Promise<Generation> =>
+      this.#json("GET", generation(id), { signal }),
+
+    list: (query: ListInput = {}, { signal }: Cancelable = {}): Promise<GenerationList> =>
+      this.#json("GET", `/v1/generations${search({ ...query })}`, { signal }),
+
+    delete: (id: string, { signal }: Cancelable = {}): Promise<void> => this.#empty("DELETE", generation(id), signal),
+
+    cancel: (id: string, { signal }: Cancelable = {}): Promise<Generation> =>
+      this.#json("POST", `${generation(id)}/cancel`, { signal }),
+
+    /** Its events until the end; a broken stream is resumed after the last event seen. */
+    events: (id: string, options: Cancelable & { lastEventId?: string } = {}): AsyncGenerator<GenerationEvent> =>
+      this.#events(id, options),
+
+    /** The ended generation, whatever its end. */
+    wait: async (id: string, options: Cancelable = {}): Promise<Generation> => {
+      for await (const event of this.#events(id, options)) if (event.type === "completed") return event.data;
+      return this.generations.get(id, options);
+    },
+  };
+
+  readonly models = {
+    list: ({ signal }: Cancelable = {}): Promise<ModelList> => this.#json("GET", "/v1/models", { signal }),
+  };
+
+  readonly keys = {
+    create: (request: CreateKey): Promise<CreatedKey> => this.#json("POST", "/v1/keys", { body: request }),
+    list: (query: { limit?: number; cursor?: string } = {}): Promise<KeyList> =>
+      this.#json("GET", `/v1/keys${search(query)}`),
+    get: (id: string): Promise<Key> => this.#json("GET", `/v1/keys/${encodeURIComponent(id)}`),
+    revoke: (id: string): Promise<void> => this.#empty("DELETE", `/v1/keys/${encodeURIComponent(id)}`),
+  };
+
+  /** An image's bytes. */
+  async image({ url }: Pick<Image, "url">, { signal }: Cancelable = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const response = await this.#fetch(url, { signal: signal ?? null });
+    if (!response.ok) throw await ClientError.from(response);
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  async *#events(
+    id: string,
+    { signal, lastEventId = "" }: Cancelable & { lastEventId?: string },
+  ): AsyncGenerator<GenerationEvent> {
+    let last = lastEventId;
+    for (let failures = 0; ; ) {
+      try {
+        const headers: Record<string, string> = {
+          Accept: "text/event-stream",
+          ...(last ? { "Last-Event-ID": last } : {}),
+        };
+        const response = await this.#request("GET", `${generation(id)}/events`, { signal, headers });
+        if (response.status === 204 || !response.body) return;
+        for await (const { id: eventId, event, data } of parseEvents(response.body)) {
+          failures = 0;
+          last = eventId;
+          const parsed = GenerationEvent.safeParse({ type: event, data: JSON.parse(data) });
+          // An event of a later version is none of ours.
+          if (!parsed.success) continue;
+          yield parsed.data;
+          if (parsed.data.type === "completed") return;
+        }
+      } catch (error) {
+        if (signal?.aborted || (error instanceof ClientError && error.status < 500) || ++failures > RECONNECTS)
+          throw error;
+      }
+      await this.#sleep(Math.min(LONGEST_PAUSE_MS, 250 * 2 ** failures) * Math.random());
+    }
+  }
+
+  async #json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+    // The edge's answers are typed by the same contract that makes them.
+    return (await this.#request(method, path, options)).json() as Promise<T>;
+  }
+
+  async #empty(method: string, path: string, signal?: AbortSignal): Promise<void> {
+    await this.#request(method, path, { signal });
+  }
+
+  async #request(method: string, path: string, { body, signal, headers }: RequestOptions): Promise<Response> {
+    const response = await this.#fetch(`${this.#baseUrl}${path}`, {
+      method,
+      signal: signal ?? null,
+      headers: {
+        Authorization: `Bearer ${this.#apiKey}`,
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw await ClientError.from(response);
+    return response;
+  }
+}
+
+interface RequestOptions {
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+  headers?: Record<string, string>;
+}
+
+function generation(id: string): string {
+  return `/v1/generations/${encodeURIComponent(id)}`;
+}
+
+function search(query: Record<string, unknown>): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return text && `?${text}`;
+}

@@ -1,0 +1,40 @@
+/** One server-sent event. */
+export interface ServerSentEvent {
+  id: string;
+  event: string;
+  data: string;
+}
+
+/** Parses an event stream as the HTML standard says (section 9.2.6); comments are left out. */
+export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent> {
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let buffer = "";
+  let block: ServerSentEvent = { id: "", event: "message", data: "" };
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      buffer += done ? decoder.decode() : decoder.decode(value, { stream: true });
+      const lines = buffer.split(/\r\n|\r|\n/);
+      buffer = lines.pop() ?? "";
+      for (const line of lines) {
+        if (line !== "") {
+          take(block, line);
+          continue;
+        }
+        if (block.data !== "") yield { ...block, data: block.data.slice(0, -1) };
+        block = { id: block.id, event: "message", data: "" };
+      }
+      if (done) return;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+function take(block: ServerSentEvent, line: string): void {
+  const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line) ?? [];
+  if (field === "id") block.id = value;
+  else if (field === "event") block.event = value;
+  else if (field === "data") block.data += `${value}\n`;
+}
