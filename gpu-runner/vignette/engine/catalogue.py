@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vignette.engine.errors import ConfigError, InvalidInput
+from vignette.errors import ConfigError, InvalidInput
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from vignette.engine import stages
-from vignette.engine.errors import DrawingFailed
 from vignette.engine.events import Event, Failed, Finished, Progress, Started
 from vignette.engine.faults import is_fatal, is_out_of_memory
 from vignette.engine.loader import LoadedModel
 from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
 from vignette.engine.stages import Conditioning, Row
+from vignette.errors import DrawingFailed
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ import torch
 from vignette.engine import schedulers
 from vignette.engine.catalogue import Catalogue
 from vignette.engine.core import EngineCore
-from vignette.engine.errors import ConfigError, Unavailable
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.request import GenerationInput, GenerationRequest, resolve
+from vignette.errors import ConfigError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ class Engine:
         self.on_call: Callable[[int], None] = lambda rows: None
         self._tickets: dict[str, Ticket] = {}
         self._settled = asyncio.Event()
+        self._broken = asyncio.Event()
         self._changed = asyncio.Event()
         self._commands: list[Command] = []
         self._wake = threading.Condition()
@@ -103,6 +104,10 @@ class Engine:
         await self._settled.wait()
         return self.state
 
+    async def broken(self) -> None:
+        """Waits until the device has stopped working; only a new process can help then."""
+        await self._broken.wait()
+
     @property
     def unfinished(self) -> int:
         return len(self._tickets)
@@ -116,12 +121,16 @@ class Engine:
 
     def check_available(self) -> None:
         """Raises Unavailable unless `submit` would accept a request now."""
-        if self.state is State.STARTING:
-            raise Unavailable("The runner is still loading its models.", retry_after=5)
+        self.check_loaded()
         if self.state is not State.READY:
             raise Unavailable(f"The runner takes no new work: it is {self.state.value}.", retry_after=10)
         if self.unfinished >= self.max_queue:
             raise Unavailable(f"The runner has {self.unfinished} requests, as many as it holds.", retry_after=2)
+
+    def check_loaded(self) -> None:
+        """Raises Unavailable while the models are unknown."""
+        if self.state in (State.STARTING, State.SETUP_FAILED):
+            raise Unavailable("The runner is still loading its models.", retry_after=5)
 
     def submit(self, request: GenerationRequest) -> Ticket:
         self.check_available()
@@ -244,6 +253,7 @@ class Engine:
             if self.state is State.STARTING or state is not State.READY:
                 self.state = state
             if state is State.DEFUNCT:
+                self._broken.set()
                 self._fail_all("runner_defunct", "The runner's device stopped working; ask again.")
             self._settled.set()
             self._changed.set()

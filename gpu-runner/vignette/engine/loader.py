@@ -12,8 +12,8 @@ import torch
 
 from vignette.engine import schedulers
 from vignette.engine.catalogue import ModelSpec
-from vignette.engine.errors import ConfigError
 from vignette.engine.text import TextCache
+from vignette.errors import ConfigError
 from vignette.sur import SURAdapter
 
 PARTS = ("text_encoder", "unet", "vae")

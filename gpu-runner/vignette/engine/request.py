@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from vignette.engine.catalogue import Catalogue, ModelSpec
-from vignette.engine.errors import InvalidInput
+from vignette.errors import InvalidInput
 
 MAX_SEED = 2**53 - 1  # JSON numbers are exact up to here
 OutputFormat = Literal["png", "jpeg", "webp"]

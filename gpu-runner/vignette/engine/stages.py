@@ -16,10 +16,10 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 from vignette.engine import schedulers
-from vignette.engine.errors import DrawingFailed
 from vignette.engine.loader import LoadedModel
 from vignette.engine.request import GenerationRequest
 from vignette.engine.text import EncodedText, adapt, encode_texts
+from vignette.errors import DrawingFailed
 
 
 @dataclass(eq=False)

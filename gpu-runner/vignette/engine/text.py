@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vignette.engine.errors import DrawingFailed
+from vignette.errors import DrawingFailed
 
 if TYPE_CHECKING:
     from vignette.engine.loader import LoadedModel

@@ -1,0 +1,3 @@
+from vignette.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,149 @@
+"""`python -m vignette COMMAND`: the runner's command line. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vignette.errors import ConfigError
+
+MODELS_TOML = Path(__file__).resolve().parent.parent / "models.toml"
+# Commands with a parser of their own, by the module that has it.
+DELEGATED = {"miniature": "vignette.miniature.cli", "judge": "vignette.judge"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; 0 is success, 1 a failure, 2 a wrong argument, variable or file."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given and given[0] in DELEGATED:
+        from importlib import import_module
+
+        return import_module(DELEGATED[given[0]]).main(given[1:]) or 0
+    arguments = _parser().parse_args(given)
+    try:
+        return arguments.run(arguments)
+    except ConfigError as error:
+        print(f"vignette: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vignette", description="Vignette's runner.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve predictions over HTTP (Replicate's API)")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=_port, default=None, help="default: RUNNER_PORT, or 8788")
+    serve.add_argument("--models", type=Path, default=MODELS_TOML, help="models.toml (default: the bundled one)")
+    serve.add_argument("--max-queue", type=_positive, default=128, help="most requests accepted and not finished")
+    serve.add_argument("--drain-seconds", type=float, default=25.0, help="how long SIGTERM waits for what is under way")
+    serve.add_argument("--public-url", default=None, help="how clients reach this runner, if not as they address it")
+    serve.set_defaults(run=_serve)
+
+    models = commands.add_parser("models", help="list the models, or check that they load")
+    models.add_argument("action", nargs="?", choices=("list", "check"), default="list")
+    models.add_argument("--models", type=Path, default=MODELS_TOML)
+    models.set_defaults(run=_models)
+
+    adapter = commands.add_parser("adapter", help="SUR-adapter files")
+    actions = adapter.add_subparsers(dest="action", required=True, metavar="ACTION")
+    convert = actions.add_parser("convert", help="rewrite a published checkpoint (.pt) as config.json and safetensors")
+    convert.add_argument("file", type=Path, metavar="FILE")
+    convert.add_argument("--eta", type=float, required=True, help="mixing weight; the published one is 0.1")
+    convert.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    convert.set_defaults(run=_convert)
+
+    for name, text in (("miniature", "train and export the bundled model"), ("judge", "say what pictures show")):
+        commands.add_parser(name, help=text, add_help=False)
+    return parser
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from vignette.server.settings import Settings, read_secrets
+
+    token, secret = read_secrets(os.environ)
+    settings = Settings(
+        host=arguments.host,
+        port=_port_from_environment() if arguments.port is None else arguments.port,
+        models=arguments.models,
+        device=os.environ.get("VIGNETTE_DEVICE") or "auto",
+        token=token,
+        webhook_secret=secret,
+        max_queue=arguments.max_queue,
+        drain_seconds=arguments.drain_seconds,
+        public_url=arguments.public_url.rstrip("/") if arguments.public_url else None,
+    )
+    _log_to_stdout()
+    from vignette.engine.catalogue import read_catalogue
+    from vignette.server.listener import listen
+
+    catalogue = read_catalogue(settings.models)
+    with listen(settings.host, settings.port) as listener:
+        from vignette.server.run import serve
+
+        return serve(settings, catalogue, listener)
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from vignette.engine.catalogue import read_catalogue
+
+    catalogue = read_catalogue(arguments.models)
+    if arguments.action == "check":
+        from vignette.engine.loader import load_model, pick_device
+
+        device = pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto")
+        for spec in catalogue.models:
+            model = load_model(spec, device)
+            print(f"{spec.id}: loads on {device} as {model.dtype}, version {model.version[:12]}")
+        return 0
+    for spec in catalogue.models:
+        adapters = ", ".join(a.id + ("*" if a.default else "") for a in spec.adapters) or "no adapter"
+        print(f"{spec.id}{'*' if spec is catalogue.default else ''}  {spec.path}  [{adapters}]  {spec.description}")
+    return 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from vignette.sur.convert import convert_checkpoint
+
+    print(convert_checkpoint(arguments.file, arguments.eta, arguments.output))
+    return 0
+
+
+def _log_to_stdout() -> None:
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.INFO,
+        format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    # One line per callback, and uvicorn's own account of starting, would drown everything else.
+    for name in ("httpx", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _port_from_environment() -> int:
+    value = os.environ.get("RUNNER_PORT") or "8788"
+    try:
+        return _port(value)
+    except argparse.ArgumentTypeError as error:
+        raise ConfigError(f"RUNNER_PORT {error}.") from None
+
+
+def _port(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= 65535:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to 65535, not {value!r}")
+    return int(value)
+
+
+def _positive(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 1, not {value!r}")
+    return int(value)

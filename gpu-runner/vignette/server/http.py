@@ -1,0 +1,103 @@
+"""What every route shares: the bearer token, the size limit, and how errors look."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vignette.engine.request import GenerationInput
+from vignette.errors import InvalidInput, Unavailable
+
+MAX_BODY_BYTES = 1 << 20
+
+
+class BearerToken:
+    """A dependency that lets only requests with the runner's token pass; compared in constant time."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+
+    async def __call__(self, request: Request) -> None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
+            raise HTTPException(
+                401, "This runner wants 'Authorization: Bearer <RUNNER_TOKEN>'.", {"WWW-Authenticate": "Bearer"}
+            )
+
+
+class BodyLimit:
+    """ASGI middleware: a body beyond 1 MiB is answered with 413 before it is read to its end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if length.isdigit() and int(length) > MAX_BODY_BYTES:
+            await _too_large()(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > MAX_BODY_BYTES:
+                raise HTTPException(413, _TOO_LARGE)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+_TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES} bytes."
+
+
+def _too_large() -> JSONResponse:
+    return JSONResponse({"detail": _TOO_LARGE}, 413, {"Connection": "close"})
+
+
+def problem(field: str, message: str, kind: str = "value_error") -> dict[str, Any]:
+    """FastAPI's body for invalid input, as Cog answers it too."""
+    return {"detail": [{"loc": ["body", "input", field], "msg": message, "type": kind}]}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(InvalidInput)
+    async def invalid(_: Request, error: InvalidInput) -> JSONResponse:
+        return JSONResponse(problem(error.field, error.message), 422)
+
+    @app.exception_handler(Unavailable)
+    async def unavailable(_: Request, error: Unavailable) -> JSONResponse:
+        # Never 429: the replicate client would send the request again at once, six times.
+        return JSONResponse({"detail": error.message}, 503, {"Retry-After": str(error.retry_after)})
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        # FastAPI's own answer repeats the input, which may be a whole prompt.
+        details = [{"loc": _loc(e["loc"]), "msg": _sentence(e), "type": e["type"]} for e in error.errors()]
+        return JSONResponse({"detail": details}, 422)
+
+
+def _loc(loc: tuple[int | str, ...]) -> list[int | str]:
+    if len(loc) == 2 and isinstance(loc[1], int):  # broken JSON, where FastAPI gives the character's position
+        return ["body"]
+    return [part if isinstance(part, int) else part.encode(errors="replace").decode() for part in loc]
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    field = error["loc"][-1]
+    if error["type"] == "extra_forbidden":
+        return f"There is no such field; the input knows: {', '.join(GenerationInput.model_fields)}."
+    if error["type"] == "missing":
+        return f"{field} is required."
+    if error["type"] == "json_invalid":
+        return f"The body is not valid JSON: {error.get('ctx', {}).get('error', 'it cannot be read')}."
+    return f"{error['msg'].removeprefix('Value error, ')}."

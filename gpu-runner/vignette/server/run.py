@@ -1,0 +1,122 @@
+"""The server's process: one socket, one engine, a drain on SIGTERM, and an exit code that says how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import httpx
+import uvicorn
+
+from vignette.engine.catalogue import Catalogue
+from vignette.engine.engine import Engine, State
+from vignette.engine.loader import pick_device
+from vignette.server.app import build_app
+from vignette.server.metrics import Metrics
+from vignette.server.service import PredictionService
+from vignette.server.settings import Settings
+from vignette.server.webhooks import WebhookSender
+
+log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn would stop at once on SIGTERM; here the drain comes first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(settings: Settings, catalogue: Catalogue, listener: socket.socket) -> int:
+    """
+    Serves on `listener` until SIGTERM or SIGINT; a second signal ends it without waiting.
+
+    Returns:
+        The exit code: 0 after a drain, 1 when the models could not be loaded or the device broke.
+
+    Raises:
+        ConfigError: There is no such device here.
+    """
+    engine = Engine(catalogue, pick_device(settings.device), settings.max_queue)
+    # The device's thread needs the interpreter for microseconds between two operations; with Python's 5 ms
+    # a busy event loop would hold up each of them.
+    sys.setswitchinterval(0.0005)
+    return asyncio.run(_serve(settings, engine, listener))
+
+
+async def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> int:
+    metrics = Metrics()
+    engine.on_call = metrics.unet_call
+    metrics.watch_unfinished(lambda: engine.unfinished)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with _http_client() as client:
+        sender = WebhookSender(settings.webhook_secret, client, on_outcome=metrics.webhook)
+        service = PredictionService(engine, sender, metrics)
+        app = build_app(
+            service,
+            metrics,
+            token=settings.token,
+            webhook_secret=settings.webhook_secret,
+            public_url=settings.public_url,
+        )
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3))
+
+        def on_signal() -> None:
+            if stop.is_set():
+                log.info("Second signal: stopping without waiting.")
+                server.force_exit = server.should_exit = True
+                main.cancel()
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        main = asyncio.create_task(_until_stopped(engine, service, settings, stop))
+        try:
+            return await main
+        except asyncio.CancelledError:
+            return 1
+        finally:
+            server.should_exit = True
+            await serving
+            await engine.stop()
+            service.close()
+
+
+async def _until_stopped(engine: Engine, service: PredictionService, settings: Settings, stop: asyncio.Event) -> int:
+    engine.start()
+    stopping = asyncio.create_task(stop.wait())
+    settled = asyncio.create_task(engine.settled())
+    broken = asyncio.create_task(engine.broken())
+    try:
+        await asyncio.wait({stopping, settled}, return_when=asyncio.FIRST_COMPLETED)
+        if engine.state is State.SETUP_FAILED:
+            log.error("%s", engine.setup_error)
+            return 1
+        if not stop.is_set():
+            log.info("Ready at http://%s:%d on %s.", settings.host, settings.port, engine.device)
+        await asyncio.wait({stopping, broken}, return_when=asyncio.FIRST_COMPLETED)
+        if engine.state is State.DEFUNCT:
+            log.error("The device stopped working; this process ends so that a new one can take over.")
+            await service.drain(0)
+            return 1
+        log.info("Draining: %d requests are under way.", engine.unfinished)
+        await service.drain(settings.drain_seconds)
+        log.info("Drained.")
+        return 0
+    finally:
+        for task in (stopping, settled, broken):
+            task.cancel()
+
+
+def _http_client() -> httpx.AsyncClient:
+    # A proxy from the environment must not swallow callbacks to an edge on this machine.
+    direct = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
+    return httpx.AsyncClient(mounts=direct, follow_redirects=False)
