@@ -31,7 +31,7 @@ export class Client {
   readonly #sleep: (ms: number) => Promise<void>;
 
   constructor({ url, apiKey, fetch: fetcher, sleep }: ClientOptions) {
-    this.#baseUrl = url.replace(/\/+$/, "");
+    this.#url = url.replace(/\/+$/, "");
     this.#apiKey = apiKey;
     this.#fetch = fetcher ?? ((input, init) => fetch(input, init));
     this.#sleep = sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
@@ -126,7 +126,7 @@ export class Client {
   }
 
   async #request(method: string, path: string, { body, signal, headers }: RequestOptions): Promise<Response> {
-    const response = await this.#fetch(`${this.#baseUrl}${path}`, {
+    const response = await this.#fetch(`${this.#url}${path}`, {
       method,
       signal: signal ?? null,
       headers: {
@@ -153,6 +153,6 @@ function generation(id: string): string {
 
 function search(query: Record<string, unknown>): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined);
-  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  const text = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)])).toString();
   return text && `?${text}`;
 }
