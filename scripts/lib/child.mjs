@@ -51,9 +51,9 @@ export function startChild(file, args, { env, cwd, log, ipc = false }) {
     process: child,
     pid: child.pid,
     exited,
-    /** Ends it: SIGTERM first, SIGKILL for the whole group when it takes too long. */
+    /** Ends it: SIGTERM to the leader, which looks after its own, SIGKILL for the whole group when it takes too long. */
     async stop() {
-      if (child.pid) signalGroup(child.pid, "SIGTERM");
+      child.kill("SIGTERM");
       const timer = setTimeout(() => child.pid && signalGroup(child.pid, "SIGKILL"), PATIENCE_MS);
       await exited;
       clearTimeout(timer);

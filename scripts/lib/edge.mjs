@@ -32,7 +32,10 @@ export async function startEdge({ port, state, runner, apiKey }) {
     PUBLIC_URL: url,
   };
   child.process.send({ port, state, bindings, apiKey });
-  const [answer] = await Promise.race([once(child.process, "message"), child.exited.then(() => [{}])]);
+  const [answer] = await Promise.race([
+    once(child.process, "message"),
+    child.exited.then(({ tail }) => [{ failed: tail.at(-1) }]),
+  ]);
   if (!answer.ready) {
     await child.stop();
     throw new Stop(`The edge could not start: ${answer.failed ?? "it ended at once"}. Its log is ${log}.`);

@@ -45,6 +45,7 @@ function explain({ code, signal, tail }, log) {
 export function superviseRunner({ port, secrets, settings, onStart, onDeath }) {
   const url = `http://${HOST}:${port}`;
   const log = join(settings.state, "logs", "runner.log");
+  // Whoever stops Vignette waits at its prompt: what is under way goes on at the next start instead of being drained.
   const { file, args, env } = vignettePython([
     "serve",
     "--host",
@@ -53,6 +54,8 @@ export function superviseRunner({ port, secrets, settings, onStart, onDeath }) {
     String(port),
     "--models",
     settings.models,
+    "--drain-seconds",
+    "2",
   ]);
   const stopping = new AbortController();
   let child;

@@ -1,0 +1,31 @@
+import { Client, ClientError } from "../client/index.ts";
+import { CliError } from "./error.ts";
+import type { Host } from "./host.ts";
+
+/** Runs `work` against a Vignette and tells its failures in sentences; an instance started for it is stopped again. */
+export async function withClient<T>(
+  host: Host,
+  options: { orStart?: boolean },
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const connection = await host.connect(options);
+  try {
+    const client = new Client({ url: connection.url, apiKey: connection.apiKey });
+    return await Promise.race([work(client), connection.failed]);
+  } catch (error) {
+    throw host.signal.aborted ? error : told(error, connection.url);
+  } finally {
+    await connection.close();
+  }
+}
+
+function told(error: unknown, url: string): unknown {
+  if (error instanceof ClientError) {
+    const fields = error.problem?.errors?.map(({ pointer, detail }) => `${pointer.replace("#/", "")}: ${detail}`);
+    return new CliError(fields?.join("\n") ?? error.message);
+  }
+  // What fetch throws when it gets no answer (https://fetch.spec.whatwg.org/#fetch-method).
+  if (error instanceof TypeError && "cause" in error)
+    return new CliError(`${url} does not answer. Is Vignette running there?`);
+  return error;
+}
