@@ -1,0 +1,9 @@
+declare namespace Cloudflare {
+  interface Env {
+    RUNNER_URL: string;
+    RUNNER_TOKEN: string;
+    RUNNER_WEBHOOK_SECRET: string;
+    PUBLIC_URL: string;
+    TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
+  }
+}

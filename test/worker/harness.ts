@@ -1,0 +1,87 @@
+import { env, exports } from "cloudflare:workers";
+import { vi } from "vitest";
+import { newKey, type Scope } from "../../src/contract/keys.ts";
+import type { Generation } from "../../src/contract/generation.ts";
+import { keyStore } from "../../src/worker/storage/keys.ts";
+import { type FakePrediction, FakeRunner } from "../fakes/replicate.ts";
+
+/** The edge as its clients and its runner reach it. */
+export const edge = (request: Request): Promise<Response> => exports.default.fetch(request);
+
+/** A fake runner that every outbound request of this file's worker reaches. */
+export function installRunner(): FakeRunner {
+  const runner = new FakeRunner({
+    url: env.RUNNER_URL,
+    token: env.RUNNER_TOKEN,
+    secret: env.RUNNER_WEBHOOK_SECRET,
+    deliver: edge,
+  });
+  vi.spyOn(globalThis, "fetch").mockImplementation(runner.fetch);
+  return runner;
+}
+
+const EVERY_SCOPE: Scope[] = ["generate", "read", "webhooks", "admin"];
+
+/** Stores a key and answers it. */
+export async function makeKey(
+  options: { account?: string; scopes?: Scope[]; operator?: boolean; expiresAt?: number } = {},
+): Promise<string> {
+  const { id, secret, prefix, hash } = await newKey();
+  await keyStore(env.DB).insert(
+    {
+      id,
+      hash,
+      prefix,
+      accountId: options.account ?? "acme",
+      name: "test",
+      scopes: options.scopes ?? EVERY_SCOPE,
+      limits: {},
+      createdAt: Date.now(),
+      expiresAt: options.expiresAt ?? null,
+      revokedAt: null,
+    },
+    { operator: options.operator ?? false },
+  );
+  return secret;
+}
+
+export interface CallOptions {
+  key?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** A request to the edge; objects are sent as JSON, everything else as it is. */
+export function call(method: string, path: string, { key, body, headers = {} }: CallOptions = {}): Promise<Response> {
+  const raw = typeof body === "string" || body instanceof Uint8Array || body === undefined;
+  return edge(
+    new Request(new URL(path, env.PUBLIC_URL), {
+      method,
+      headers: {
+        ...(key ? { Authorization: `Bearer ${key}` } : {}),
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...headers,
+      },
+      body: raw ? (body as BodyInit | undefined) ?? null : JSON.stringify(body),
+    }),
+  );
+}
+
+/** Asks for a picture and answers the accepted generation. */
+export async function imagine(key: string, request: Record<string, unknown> = {}): Promise<Generation> {
+  const response = await call("POST", "/v1/generations", { key, body: { prompt: "two purple cats", ...request } });
+  if (response.status !== 202) throw new Error(`expected 202, got ${response.status}: ${await response.text()}`);
+  return response.json();
+}
+
+export async function read(key: string, id: string): Promise<Generation> {
+  return (await call("GET", `/v1/generations/${id}`, { key })).json();
+}
+
+/**
+ * The prediction of a generation, or of the only one, once the queue has brought it to the runner. Polled: a promise
+ * that another request's event resolves would go on in that event's context, which ends.
+ */
+export function arrival(runner: FakeRunner, id?: string): Promise<FakePrediction> {
+  return vi.waitUntil(() => (id ? runner.predictions.get(id) : runner.predictions.values().next().value), { timeout: 10_000, interval: 5 });
+}
