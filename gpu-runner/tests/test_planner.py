@@ -1,0 +1,77 @@
+"""Who shares the next UNet call."""
+
+from __future__ import annotations
+
+from vignette.engine.planner import Planner
+
+
+def planner(cap: int = 4) -> Planner[str, str, str]:
+    return Planner(lambda key: cap)
+
+
+def one(work: str) -> int:
+    return 1
+
+
+def test_first_come_first_served_up_to_the_cap() -> None:
+    p = planner(2)
+    for work in "abc":
+        p.add("small", work)
+    assert p.admit(one) == ["a", "b"]
+    p.activate("small", ["a", "b"])
+    assert p.admit(one) == []
+    p.retire("small", ["a"])
+    assert p.admit(one) == ["c"]
+    p.activate("small", ["c"])
+    assert p.next_batch() == ("small", ["b", "c"])
+
+
+def test_keys_take_turns() -> None:
+    p = planner()
+    for key in ("large", "small"):
+        p.add(key, key)
+        assert p.admit(one) == [key]
+        p.activate(key, [f"{key} picture"])
+    turns = [p.next_batch() for _ in range(4)]
+    assert [turn[0] for turn in turns if turn] == ["large", "small", "large", "small"]
+
+
+def test_a_full_line_does_not_hold_up_another_key() -> None:
+    p = planner(1)
+    p.add("large", "a")
+    p.add("large", "b")
+    p.add("small", "c")
+    assert p.admit(one) == ["a", "c"]
+
+
+def test_work_with_several_pictures_counts_them() -> None:
+    p = planner(4)
+    p.add("k", "three")
+    p.add("k", "two")
+    p.add("k", "one more")
+    assert p.admit({"three": 3, "two": 2, "one more": 1}.__getitem__) == ["three", "two"]
+    p.activate("k", ["1", "2", "3", "4", "5"])
+    assert p.next_batch() == ("k", ["1", "2", "3", "4"])
+
+
+def test_a_halved_cap_lasts() -> None:
+    p = planner(8)
+    p.add("k", "w")
+    p.admit(one)
+    p.activate("k", [str(i) for i in range(8)])
+    assert p.halve("k", 8) == 4
+    assert p.next_batch() == ("k", ["0", "1", "2", "3"])
+    assert p.halve("k", 1) == 1
+    assert p.cap("other") == 8
+
+
+def test_waiting_work_can_be_taken_back() -> None:
+    p = planner(1)
+    p.add("k", "a")
+    p.add("k", "b")
+    p.remove_waiting("k", "a")
+    p.remove_waiting("k", "never added")
+    assert p.admit(one) == ["b"]
+    p.retire("k", [])
+    assert p.idle
+    assert p.next_batch() is None
