@@ -7,83 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
 
+from tests.drawing import Drawing, assert_same, draw, request, with_diffusers
+from tests.tiny import write_adapter
 from vignette.engine import schedulers
-from vignette.engine.catalogue import ModelSpec
-from vignette.engine.core import EngineCore
-from vignette.engine.events import Event, Finished
+from vignette.engine.catalogue import AdapterSpec, ModelSpec
+from vignette.engine.events import Finished, Progress, Started
 from vignette.engine.loader import LoadedModel, load_model
-from vignette.engine.request import GenerationRequest
-
-
-def request(id: str = "a", **changes: object) -> GenerationRequest:
-    fields: dict = {
-        "id": id,
-        "model": "tiny",
-        "prompt": "two purple cats fell asleep on the beach",
-        "negative_prompt": "",
-        "adapter": None,
-        "adapter_scale": 1.0,
-        "width": 32,
-        "height": 32,
-        "num_inference_steps": 5,
-        "guidance_scale": 4.0,
-        "scheduler": "DDIMScheduler",
-        "seed": 3,
-        "num_images": 1,
-        "output_format": "png",
-    }
-    return GenerationRequest(**(fields | changes))
-
-
-def draw(model: LoadedModel, *requests: GenerationRequest) -> tuple[dict[str, list[Event]], list[int]]:
-    """Every event by request, and the sizes of the UNet calls."""
-    events: dict[str, list[Event]] = {r.id: [] for r in requests}
-    calls: list[int] = []
-    core = EngineCore({model.spec.id: model}, lambda id, event: events[id].append(event))
-    core.on_call = calls.append
-    for r in requests:
-        core.submit(r)
-    while not core.idle:
-        core.tick()
-    return events, calls
-
-
-def pictures(events: list[Event]) -> list[np.ndarray]:
-    assert isinstance(events[-1], Finished), events[-1]
-    return events[-1].pictures
-
-
-def with_diffusers(folder: Path, r: GenerationRequest) -> list[np.ndarray]:
-    pipe = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
-    pipe.set_progress_bar_config(disable=True)
-    pipe.scheduler = getattr(__import__("diffusers"), r.scheduler).from_config(pipe.scheduler.config)
-    drawn = [
-        pipe(
-            r.prompt,
-            negative_prompt=r.negative_prompt,
-            width=r.width,
-            height=r.height,
-            num_inference_steps=r.num_inference_steps,
-            guidance_scale=r.guidance_scale,
-            generator=torch.Generator("cpu").manual_seed(r.seed + k),
-            output_type="np",
-        ).images[0]
-        for k in range(r.num_images)
-    ]
-    return [(image * 255).round().astype(np.uint8) for image in drawn]
-
-
-def assert_same(ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
-    """Equal up to float32 rounding, which can move an 8-bit value by one."""
-    assert len(ours) == len(theirs)
-    for a, b in zip(ours, theirs, strict=True):
-        assert a.shape == b.shape
-        assert a.std() > 1  # a flat picture would prove nothing
-        difference = np.abs(a.astype(int) - b.astype(int))
-        assert difference.max() <= 1
-        assert (difference > 0).mean() < 0.01
 
 
 @pytest.mark.parametrize(
@@ -99,13 +29,123 @@ def assert_same(ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
 )
 def test_draws_what_diffusers_draws(model: LoadedModel, model_folder: Path, scheduler: str) -> None:
     r = request(scheduler=scheduler, negative_prompt="rain", num_images=2)
-    events, _ = draw(model, r)
-    assert_same(pictures(events["a"]), with_diffusers(model_folder, r))
+    assert_same(draw(model, r).pictures(), with_diffusers(model_folder, r))
 
 
 @pytest.mark.parametrize("scheduler", schedulers.NAMES)
 def test_draws_what_diffusers_draws_with_sd15_schedules(sd15_folder: Path, scheduler: str) -> None:
     model = load_model(ModelSpec(id="tiny", path=sd15_folder), torch.device("cpu"))
     r = request(scheduler=scheduler, guidance_scale=7.5)
-    events, _ = draw(model, r)
-    assert_same(pictures(events["a"]), with_diffusers(sd15_folder, r))
+    assert_same(draw(model, r).pictures(), with_diffusers(sd15_folder, r))
+
+
+def test_a_model_with_zero_terminal_snr_offers_only_schedulers_that_honour_it(model: LoadedModel) -> None:
+    offered = schedulers.supported(model.scheduler_config)
+    assert "DDIMScheduler" in offered
+    assert "PNDMScheduler" not in offered
+    assert "PNDMScheduler" in schedulers.supported({"beta_schedule": "scaled_linear"})
+
+
+def test_without_guidance_one_prediction_is_enough(model: LoadedModel, model_folder: Path) -> None:
+    r = request(guidance_scale=1.0)
+    assert_same(draw(model, r).pictures(), with_diffusers(model_folder, r))
+
+
+def test_other_shapes_and_long_prompts(model: LoadedModel, model_folder: Path) -> None:
+    r = request(width=48, height=24, prompt="a very long story " * 40)
+    drawing = draw(model, r)
+    assert_same(drawing.pictures(), with_diffusers(model_folder, r))
+    started = drawing.events["a"][0]
+    assert isinstance(started, Started)
+    assert started.unread.endswith("story")
+
+
+@pytest.mark.parametrize("prompt", ["\x00", "🐱" * 300, "  cat  ", "<|endoftext|> cat", "قطة"])
+def test_odd_prompts_are_drawn(model: LoadedModel, model_folder: Path, prompt: str) -> None:
+    r = request(prompt=prompt)
+    assert_same(draw(model, r).pictures(), with_diffusers(model_folder, r))
+
+
+def test_company_changes_nothing(model: LoadedModel) -> None:
+    requests = [
+        request("a", seed=1, adapter="sur"),
+        request("b", seed=2, scheduler="DPMSolverMultistepScheduler", num_inference_steps=7, guidance_scale=9.0),
+        request("c", seed=3, scheduler="EulerAncestralDiscreteScheduler", negative_prompt="rain", num_images=3),
+        request("d", seed=4, prompt="a blue tent", num_inference_steps=3),
+        request("e", seed=5, guidance_scale=1.0),
+        request("f", seed=6, width=48),
+    ]
+    together = draw(model, *requests)
+    for r in requests:
+        assert_same(together.pictures(r.id), draw(model, r).pictures(r.id))
+    assert max(together.calls) == 6  # a, b, d and c's three pictures: one size, with guidance
+    alone = sum(r.num_inference_steps * r.num_images for r in requests)
+    assert len(together.calls) < alone / 2
+
+
+def test_requests_join_and_leave_at_any_step(model: LoadedModel) -> None:
+    first, second, third = request("a", seed=1), request("b", seed=2), request("c", seed=3, num_inference_steps=9)
+    drawing = Drawing(model)
+    drawing.run(
+        first,
+        at={
+            2: lambda: drawing.core.submit(second),
+            3: lambda: drawing.core.submit(third),
+            5: lambda: drawing.core.cancel("b"),
+        },
+    )
+    assert drawing.calls == [1, 1, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1]
+    assert_same(drawing.pictures("a"), draw(model, first).pictures("a"))
+    assert_same(drawing.pictures("c"), draw(model, third).pictures("c"))
+    assert not any(isinstance(event, Finished) for event in drawing.events["b"])
+
+
+def test_a_seed_means_a_picture_and_each_image_the_next_seed(model: LoadedModel) -> None:
+    four = draw(model, request(seed=10, num_images=4)).pictures()
+    for k, picture in enumerate(four):
+        assert_same([picture], draw(model, request(seed=10 + k)).pictures())
+    assert len({picture.tobytes() for picture in four}) == 4
+
+
+def test_the_adapter_is_per_request(model: LoadedModel) -> None:
+    def mean_change(**changes: object) -> float:
+        plain = draw(model, request(seed=5)).pictures()[0].astype(int)
+        return float(np.abs(draw(model, request(seed=5, **changes)).pictures()[0] - plain).mean())
+
+    assert mean_change(adapter="sur", adapter_scale=0.0) == 0
+    assert 0 < mean_change(adapter="sur", adapter_scale=0.5) < mean_change(adapter="sur", adapter_scale=2.0)
+
+
+def test_the_negative_prompt_is_adapted_only_when_the_adapter_was_trained_for_it(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    folders = {
+        "off": write_adapter(tmp_path / "off", adapt_negative=False),
+        "on": write_adapter(tmp_path / "on", adapt_negative=True),
+    }
+    spec = ModelSpec(
+        id="tiny", path=model_folder, adapters=tuple(AdapterSpec(id=k, path=v) for k, v in folders.items())
+    )
+    model = load_model(spec, torch.device("cpu"))
+    off, on = (draw(model, request(adapter=k)).pictures()[0].astype(int) for k in ("off", "on"))
+    assert np.abs(off - on).max() > 0
+    # Without guidance there is no negative prompt, so the same weights draw the same.
+    off, on = (draw(model, request(adapter=k, guidance_scale=1.0)).pictures()[0].astype(int) for k in ("off", "on"))
+    assert np.abs(off - on).max() <= 1
+
+
+def test_progress_counts_every_step_once(model: LoadedModel) -> None:
+    events = draw(model, request(num_inference_steps=5, num_images=2)).events["a"]
+    assert isinstance(events[0], Started)
+    assert events[1:-1] == [Progress(step, 5) for step in range(1, 6)]
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.batch_mean == 2
+
+
+def test_a_batch_has_a_cap(model: LoadedModel) -> None:
+    capped = LoadedModel(**(vars(model) | {"spec": model.spec.model_copy(update={"max_batch": 3})}))
+    drawing = draw(capped, *(request(str(i), seed=i) for i in range(5)))
+    assert max(drawing.calls) == 3
+    for i in range(5):
+        assert_same(drawing.pictures(str(i)), draw(model, request(str(i), seed=i)).pictures(str(i)))
