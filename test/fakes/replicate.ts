@@ -1,5 +1,7 @@
 import { signWebhook } from "./sign.ts";
 
+type CreateBody = Pick<FakePrediction, "id" | "model" | "input" | "webhook" | "webhook_events_filter">;
+
 /** How a prediction looks on the wire (replicate.com/docs/reference/http#predictions.get). */
 export interface FakePrediction {
   id: string;
@@ -54,7 +56,12 @@ export class FakeRunner {
   readonly #secret: string;
   readonly #deliver: (request: Request) => Promise<Response>;
 
-  constructor(options: { url: string; token: string; secret: string; deliver: (request: Request) => Promise<Response> }) {
+  constructor(options: {
+    url: string;
+    token: string;
+    secret: string;
+    deliver: (request: Request) => Promise<Response>;
+  }) {
     this.#url = options.url;
     this.#token = options.token;
     this.#secret = options.secret;
@@ -70,7 +77,8 @@ export class FakeRunner {
     if (this.mood === "down") throw new TypeError("connection refused");
     if (this.mood === "broken") return new Response("<h1>Bad gateway</h1>", { status: 502 });
     if (url.pathname === "/readyz") return Response.json({ status: "ready" });
-    if (request.headers.get("Authorization") !== `Bearer ${this.#token}`) return detail(401, "This runner wants a token.");
+    if (request.headers.get("Authorization") !== `Bearer ${this.#token}`)
+      return detail(401, "This runner wants a token.");
     return this.#route(request, url.pathname);
   };
 
@@ -90,7 +98,7 @@ export class FakeRunner {
 
   async #create(id: string, request: Request): Promise<Response> {
     if (request.headers.get("Prefer") !== "respond-async") return detail(400, "This test wants asynchronous creation.");
-    const body = (await request.json()) as Record<string, never>;
+    const body = await request.json<CreateBody>();
     if (body.id !== id) return invalid("id", "The body's id is not the URL's.");
     if (body.model !== "vignette/miniature") return invalid("model", "There is no such model here.");
     for (const [name, value] of Object.entries<unknown>(body.input))
@@ -100,7 +108,8 @@ export class FakeRunner {
       if (JSON.stringify(known.input) === JSON.stringify(body.input)) return Response.json(known);
       return invalid("id", `The prediction ${id} exists with another input; use a new id.`);
     }
-    if (this.mood === "busy") return detail(503, "The runner has 128 requests, as many as it holds.", { "Retry-After": "2" });
+    if (this.mood === "busy")
+      return detail(503, "The runner has 128 requests, as many as it holds.", { "Retry-After": "2" });
     const prediction: FakePrediction = {
       id,
       model: "vignette/miniature",
@@ -208,7 +217,10 @@ function detail(status: number, text: string, headers: Record<string, string> = 
 }
 
 function invalid(field: string, message: string): Response {
-  return Response.json({ detail: [{ loc: ["body", "input", field], msg: message, type: "value_error" }] }, { status: 422 });
+  return Response.json(
+    { detail: [{ loc: ["body", "input", field], msg: message, type: "value_error" }] },
+    { status: 422 },
+  );
 }
 
 export const CATALOGUE = {
@@ -221,7 +233,12 @@ export const CATALOGUE = {
       url: "http://runner.test/v1/models/vignette/miniature",
       description: "A small model for tests.",
       visibility: "private",
-      latest_version: { id: "v1", created_at: "2026-11-01T00:00:00Z", cog_version: "vignette-0.1.0", openapi_schema: {} },
+      latest_version: {
+        id: "v1",
+        created_at: "2026-11-01T00:00:00Z",
+        cog_version: "vignette-0.1.0",
+        openapi_schema: {},
+      },
       vignette: {
         default: true,
         version: "v1",

@@ -1,12 +1,13 @@
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
-import { newKey, type Scope } from "../../src/contract/keys.ts";
 import type { Generation } from "../../src/contract/generation.ts";
+import { newKey, type Scope } from "../../src/contract/keys.ts";
 import { keyStore } from "../../src/worker/storage/keys.ts";
 import { type FakePrediction, FakeRunner } from "../fakes/replicate.ts";
 
 /** The edge as its clients and its runner reach it. */
-export const edge = (request: Request): Promise<Response> => exports.default.fetch(request);
+export const edge = (request: Request): Promise<Response> =>
+  (exports as unknown as { default: Fetcher }).default.fetch(request);
 
 /** A fake runner that every outbound request of this file's worker reaches. */
 export function installRunner(): FakeRunner {
@@ -62,7 +63,7 @@ export function call(method: string, path: string, { key, body, headers = {} }: 
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
         ...headers,
       },
-      body: raw ? (body as BodyInit | undefined) ?? null : JSON.stringify(body),
+      body: raw ? ((body as BodyInit | undefined) ?? null) : JSON.stringify(body),
     }),
   );
 }
@@ -83,5 +84,8 @@ export async function read(key: string, id: string): Promise<Generation> {
  * that another request's event resolves would go on in that event's context, which ends.
  */
 export function arrival(runner: FakeRunner, id?: string): Promise<FakePrediction> {
-  return vi.waitUntil(() => (id ? runner.predictions.get(id) : runner.predictions.values().next().value), { timeout: 10_000, interval: 5 });
+  return vi.waitUntil(() => (id ? runner.predictions.get(id) : runner.predictions.values().next().value), {
+    timeout: 10_000,
+    interval: 5,
+  });
 }

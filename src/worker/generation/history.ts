@@ -15,6 +15,14 @@ export function newHistory(generationId: string): History {
   return { generationId, lastId: 0, status: "queued", runningSince: null, events: [] };
 }
 
+/**
+ * A history read back from storage. Progress is not stored, so some ids after the last stored one may be taken: the
+ * gap keeps ids growing for a client that saw them.
+ */
+export function revived(history: History): History {
+  return { ...history, lastId: history.lastId + 1_000_000 };
+}
+
 /** Appends an event where it can follow; answers it with its id, or null when it is late or says nothing new. */
 export function append(history: History, event: GenerationEvent, now: number): StreamEvent | null {
   if (isTerminal(history.status)) return null;

@@ -4,7 +4,7 @@ import { type Generation, isTerminal, type Progress, type Status } from "../../c
 import { makeDeps } from "../deps.ts";
 import type { Bindings } from "../env.ts";
 import { CHECK_MS, check } from "../services/check.ts";
-import { append, endOf, type History, newHistory, progressAt, progressOf } from "./history.ts";
+import { append, endOf, type History, newHistory, progressAt, progressOf, revived } from "./history.ts";
 import { EVENT_STREAM, Subscriber } from "./stream.ts";
 
 /** How long an ended generation's events stay for clients that come back; later the row in D1 answers. */
@@ -25,20 +25,21 @@ export class GenerationObject extends DurableObject<Bindings> {
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
     void ctx.blockConcurrencyWhile(async () => {
-      this.#history = (await ctx.storage.get<History>(STATE)) ?? null;
+      const stored = await ctx.storage.get<History>(STATE);
+      this.#history = stored ? revived(stored) : null;
     });
   }
 
-  /** Begins the history of an accepted generation. */
+  /** Begins the history of an accepted generation and its watch. */
   async open(generationId: string, now: number): Promise<void> {
-    this.#report(generationId, { type: "status", data: { status: "queued" } }, now);
+    if (this.#history && isTerminal(this.#history.status)) return;
+    if (!this.#history) this.#report(generationId, { type: "status", data: { status: "queued" } }, now);
     await this.ctx.storage.setAlarm(now + CHECK_MS);
   }
 
   /** Adds an event; late ones change nothing. */
   async report(generationId: string, event: GenerationEvent, now: number): Promise<void> {
     this.#report(generationId, event, now);
-    if (event.type === "completed") await this.ctx.storage.setAlarm(now + KEEP_MS);
   }
 
   /** Notes the runner's steps; answers the status that this object knows, so that the caller can see it is new. */
@@ -112,10 +113,12 @@ export class GenerationObject extends DurableObject<Bindings> {
     this.#history ??= newHistory(generationId);
     const entry = append(this.#history, event, now);
     if (!entry) return;
-    // Not awaited: the output gate holds every answer back until the write is safe.
-    void this.ctx.storage.put(STATE, this.#history);
     for (const subscriber of this.#streams) subscriber.send(entry);
+    if (event.type === "progress") return;
+    // Unconfirmed, so that no answer waits for this write: what is lost with it, D1 still knows.
+    void this.ctx.storage.put(STATE, this.#history, { allowUnconfirmed: true });
     if (event.type !== "completed") return;
+    void this.ctx.storage.setAlarm(now + KEEP_MS, { allowUnconfirmed: true });
     for (const done of this.#waiting) done(event.data);
     for (const subscriber of this.#streams) subscriber.end();
     this.#streams.clear();

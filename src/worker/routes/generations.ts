@@ -1,10 +1,11 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { CreateGeneration, Generation, GenerationList, ListQuery } from "../../contract/generation.ts";
+import { CreateGeneration, Generation, GenerationList, isTerminal, ListQuery } from "../../contract/generation.ts";
 import type { AppEnv } from "../context.ts";
 import { authorize } from "../middleware/authorize.ts";
 import { jsonBody } from "../middleware/json-body.ts";
 import { waitSeconds } from "../prefer.ts";
 import {
+  awaitEnd,
   cancelGeneration,
   createGeneration,
   deleteGeneration,
@@ -79,12 +80,12 @@ export function registerGenerations(app: OpenAPIHono<AppEnv>): void {
     const deps = c.get("deps");
     const { accountId, id: keyId } = c.get("key");
     const accepted = await createGeneration(deps, { accountId, keyId }, c.req.valid("json"));
-    c.header("Location", accepted.urls.self);
+    c.header("Location", accepted.generation.urls.self);
     const wait = waitSeconds(c.req.header("Prefer"));
-    if (wait === null) return c.json(accepted, 202);
+    if (wait === null) return c.json(accepted.generation, 202);
     c.header("Preference-Applied", `wait=${wait}`);
-    const ended = await deps.live(accepted.id).wait(wait * 1000);
-    return ended ? c.json(ended, 201) : c.json(await getGeneration(deps, accountId, accepted.id), 202);
+    const generation = await awaitEnd(deps, accountId, accepted, wait);
+    return c.json(generation, isTerminal(generation.status) ? 201 : 202);
   });
   app.openapi(list, async (c) =>
     c.json(await listGenerations(c.get("deps"), c.get("key").accountId, c.req.valid("query")), 200),

@@ -19,82 +19,94 @@ class Unusable extends Error {}
  * @throws {Refusal} output_unavailable: nothing has ended, try again
  */
 export async function complete(deps: Deps, id: string, prediction: Prediction): Promise<void> {
-  const row = await deps.generations.load(id);
-  if (!row || isTerminal(row.status)) return;
-  let images: StoredImage[];
+  // The row and the bytes do not need each other until both are here.
+  const [row, copied] = await Promise.all([deps.generations.load(id), settled(copyAll(deps, id, prediction))]);
+  if (!row || isTerminal(row.status)) return row?.status === "succeeded" ? undefined : deps.objects.removeAll(id);
   try {
-    images = await Promise.all(
-      outputs(prediction, row.parameters.num_images).map((url, position) =>
-        copy(deps, row, url, position, prediction.metrics.flagged?.[position] ?? false),
-      ),
-    );
+    const images = toImages(row, prediction, copied.unwrap());
+    await succeed(deps, row, prediction, images);
   } catch (error) {
     if (!(error instanceof Unusable)) throw error;
     await failRow(deps, id, "output_lost", error.message);
-    return;
   }
+}
+
+async function succeed(deps: Deps, row: GenerationRow, { metrics }: Prediction, images: StoredImage[]): Promise<void> {
   const at = deps.now();
-  const runMs = prediction.metrics.predict_time == null ? null : Math.round(prediction.metrics.predict_time * 1000);
+  const runMs = metrics.predict_time == null ? null : Math.round(metrics.predict_time * 1000);
   const startedAt = Math.max(row.createdAt, at - (runMs ?? 0));
-  const ended = await deps.generations.succeed(id, {
+  const ended = await deps.generations.succeed(row.id, {
     at,
     startedAt,
     runMs,
-    reading: prediction.metrics.reading ?? null,
+    reading: metrics.reading ?? null,
     images,
   });
   if (ended) {
     const generation = toGeneration(ended, images, { publicUrl: deps.config.PUBLIC_URL });
-    await deps.live(id).report({ type: "completed", data: generation });
+    await deps.live(row.id).report({ type: "completed", data: generation });
     return;
   }
   // Lost to a cancel or a delete: the bytes just stored belong to nobody.
-  if ((await deps.generations.load(id))?.status !== "succeeded") await deps.objects.removeAll(id);
+  if ((await deps.generations.load(row.id))?.status !== "succeeded") await deps.objects.removeAll(row.id);
 }
 
-function outputs({ output }: Prediction, expected: number): string[] {
+interface Copied {
+  objectKey: string;
+  sha256: string;
+  bytes: number;
+  format: OutputFormat;
+}
+
+function copyAll(deps: Deps, id: string, { output }: Prediction): Promise<Copied[]> {
   const urls = Array.isArray(output) ? output : [output];
-  if (urls.length === expected && urls.every((url) => typeof url === "string")) return urls;
-  throw new Unusable(`The runner gave ${Array.isArray(output) ? output.length : 0} of ${expected} images.`);
+  return Promise.all(urls.map((url) => copy(deps, id, url)));
 }
 
-async function copy(
-  deps: Deps,
-  row: GenerationRow,
-  url: string,
-  position: number,
-  flagged: boolean,
-): Promise<StoredImage> {
+async function copy(deps: Deps, id: string, url: unknown): Promise<Copied> {
+  if (typeof url !== "string") throw new Unusable("The runner gave no image.");
   const reply = await deps.runner.download(url);
   if (reply.kind === "unavailable")
     throw new Refusal("output_unavailable", reply.detail, { headers: { "Retry-After": "2" } });
   if (reply.kind !== "bytes") throw new Unusable(reply.detail);
-  const format = row.parameters.output_format;
-  if (formatOf(reply.bytes) !== format) throw new Unusable(`The runner's output ${position} is not a ${format} image.`);
-  return store(deps, row, reply.bytes, { position, flagged, format });
+  const format = formatOf(reply.bytes);
+  if (!format) throw new Unusable("The runner's output is not a PNG, JPEG or WebP image.");
+  const sha256 = await hashBytes(reply.bytes);
+  const objectKey = deps.objects.key(id, sha256, IMAGE_TYPES[format].extension);
+  await deps.objects.put(objectKey, reply.bytes, IMAGE_TYPES[format].contentType, sha256);
+  return { objectKey, sha256, bytes: reply.bytes.byteLength, format };
 }
 
-async function store(
-  deps: Deps,
-  row: GenerationRow,
-  bytes: ArrayBuffer,
-  { position, flagged, format }: { position: number; flagged: boolean; format: OutputFormat },
-): Promise<StoredImage> {
-  const { extension, contentType } = IMAGE_TYPES[format];
-  const sha256 = await hashBytes(bytes);
-  const objectKey = deps.objects.key(row.id, sha256, extension);
-  await deps.objects.put(objectKey, bytes, contentType, sha256);
-  return {
-    token: randomToken(),
-    position,
-    objectKey,
-    sha256,
-    extension,
-    contentType,
-    bytes: bytes.byteLength,
-    width: row.parameters.width,
-    height: row.parameters.height,
-    seed: row.parameters.seed + position,
-    flagged,
-  };
+function toImages({ parameters }: GenerationRow, { metrics }: Prediction, copied: Copied[]): StoredImage[] {
+  const { num_images, output_format, width, height, seed } = parameters;
+  if (copied.length !== num_images) throw new Unusable(`The runner gave ${copied.length} of ${num_images} images.`);
+  return copied.map(({ format, ...stored }, position) => {
+    if (format !== output_format)
+      throw new Unusable(`The runner gave a ${format} image where ${output_format} was asked for.`);
+    const flagged = metrics.flagged?.[position] ?? false;
+    return {
+      ...stored,
+      ...IMAGE_TYPES[format],
+      token: randomToken(),
+      position,
+      width,
+      height,
+      seed: seed + position,
+      flagged,
+    };
+  });
+}
+
+/** A promise's outcome as a value, so that it can be looked at later. */
+async function settled<T>(promise: Promise<T>): Promise<{ unwrap: () => T }> {
+  try {
+    const value = await promise;
+    return { unwrap: () => value };
+  } catch (error) {
+    return {
+      unwrap: () => {
+        throw error;
+      },
+    };
+  }
 }

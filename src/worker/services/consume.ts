@@ -1,9 +1,8 @@
 import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
 import { dispatch } from "./dispatch.ts";
+import { jitter } from "./jitter.ts";
 
-/** The longest jittered wait between two tries, in seconds: how late a freed runner may be noticed. */
-const MAX_WAIT_SECONDS = 15;
 /** How long a generation rests whose messages were used up. */
 const REVIVE_SECONDS = 30;
 
@@ -36,14 +35,6 @@ export async function revive(deps: Deps, message: Delivery): Promise<void> {
   const row = id === null ? null : await deps.generations.load(id);
   if (row && !isTerminal(row.status) && row.dispatchedAt === null) await deps.enqueue(row.id, REVIVE_SECONDS);
   message.ack();
-}
-
-/**
- * Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): whole seconds, 1 to
- * min(15, 2^attempts), so that those who wait together do not return together.
- */
-export function jitter(attempts: number, random: () => number): number {
-  return 1 + Math.floor(random() * Math.min(MAX_WAIT_SECONDS, 2 ** Math.min(attempts, 10)));
 }
 
 function idOf(body: unknown): string | null {

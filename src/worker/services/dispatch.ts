@@ -3,34 +3,51 @@ import type { Deps } from "../deps.ts";
 import type { GenerationRow } from "../storage/generations.ts";
 import { apply } from "./apply.ts";
 import { failRow } from "./finish.ts";
+import { jitter } from "./jitter.ts";
 
 /** A dispatcher that died gives its row free after this; longer than any call to the runner may take. */
-const CLAIM_MS = 30_000;
+export const CLAIM_MS = 30_000;
 
 /** `retryAfter`: the least seconds until another try makes sense. */
 export type Dispatched = { done: true } | { done: false; retryAfter: number };
+
+/**
+ * Offers a new generation to the runner while its maker's answer is on the way, then opens its live object, whose
+ * creation costs more than the request to the runner. The queue is for what no runner takes at once: going through it
+ * always would add its delivery time to every picture. Should this isolate die here, the cron finds the row.
+ */
+export async function offer(deps: Deps, row: GenerationRow, { inLine }: { inLine: boolean }): Promise<void> {
+  const result = inLine ? await giveBack(deps, row.id, 0) : await hand(deps, row);
+  const waits = result.done ? null : deps.enqueue(row.id, result.retryAfter + jitter(1, deps.random));
+  await Promise.all([waits, deps.live(row.id).open()]);
+}
 
 /** Hands one waiting generation to the runner; safe to call at any time, for any id, any number of times. */
 export async function dispatch(deps: Deps, id: string): Promise<Dispatched> {
   const now = deps.now();
   const row = await deps.generations.claim(id, now, now + CLAIM_MS);
   if (!row) return unclaimed(deps, id);
-  if (now >= row.deadlineAt) {
-    await failRow(deps, id, "queue_timeout", waitedTooLong(deps));
-    return { done: true };
-  }
-  const reply = await deps.runner.create(id, inputOf(row));
-  if (reply.kind === "prediction") {
-    await dispatchedTo(deps, id);
-    await apply(deps, id, reply.prediction);
-    return { done: true };
-  }
-  if (reply.kind === "unavailable") {
-    await deps.generations.release(id);
-    return { done: false, retryAfter: reply.retryAfter ?? 0 };
-  }
-  await failRow(deps, id, "runner_rejected", reply.detail);
+  if (now < row.deadlineAt) return hand(deps, row);
+  await failRow(deps, id, "queue_timeout", waitedTooLong(deps));
   return { done: true };
+}
+
+/** Asks the runner to draw a row that this caller has claimed. */
+async function hand(deps: Deps, row: GenerationRow): Promise<Dispatched> {
+  const reply = await deps.runner.create(row.id, inputOf(row));
+  if (reply.kind === "unavailable") return giveBack(deps, row.id, reply.retryAfter ?? 0);
+  if (reply.kind === "prediction") {
+    await taken(deps, row.id);
+    await apply(deps, row.id, reply.prediction);
+  } else {
+    await failRow(deps, row.id, "runner_rejected", reply.detail);
+  }
+  return { done: true };
+}
+
+async function giveBack(deps: Deps, id: string, retryAfter: number): Promise<Dispatched> {
+  await deps.generations.release(id);
+  return { done: false, retryAfter };
 }
 
 /** The sentence for a generation whose time in line is over. */
@@ -49,7 +66,7 @@ async function unclaimed(deps: Deps, id: string): Promise<Dispatched> {
 }
 
 /** A cancel or delete that came while the runner was asked could not know of the prediction; tell the runner now. */
-async function dispatchedTo(deps: Deps, id: string): Promise<void> {
+async function taken(deps: Deps, id: string): Promise<void> {
   if (await deps.generations.dispatched(id, deps.now())) return;
   const row = await deps.generations.load(id);
   if (!row || row.status === "canceled") deps.background(deps.runner.cancel(id));

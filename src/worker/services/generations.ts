@@ -12,12 +12,15 @@ import type { Deps } from "../deps.ts";
 import { Refusal } from "../refusal.ts";
 import type { GenerationRow } from "../storage/generations.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
+import { CLAIM_MS, offer } from "./dispatch.ts";
 import { cancelRow } from "./finish.ts";
 import { currentModels, refreshModels } from "./models.ts";
 import { type Resolved, resolve } from "./resolve.ts";
 import { toGeneration } from "./view.ts";
 
 const LIST_MAY_LAG_MS = 10_000;
+/** Whoever waits for longer than this goes first: a newcomer must not take the place that just became free. */
+const NEWCOMER_MS = 1_000;
 
 /** Who asks. */
 export interface Caller {
@@ -25,8 +28,14 @@ export interface Caller {
   keyId: string;
 }
 
+export interface Accepted {
+  generation: Generation;
+  /** Settles when the runner was asked. */
+  offered: Promise<void>;
+}
+
 /** Accepts a request: once this answers, the generation will end in exactly one terminal state. */
-export async function createGeneration(deps: Deps, caller: Caller, request: CreateGeneration): Promise<Generation> {
+export async function createGeneration(deps: Deps, caller: Caller, request: CreateGeneration): Promise<Accepted> {
   const now = deps.now();
   const chosen = await resolveAgainstModels(deps, request);
   const row: GenerationRow = {
@@ -39,7 +48,7 @@ export async function createGeneration(deps: Deps, caller: Caller, request: Crea
     metadata: request.metadata ?? {},
     createdAt: now,
     deadlineAt: now + deps.config.QUEUE_DEADLINE_SECONDS * 1000,
-    claimedUntil: null,
+    claimedUntil: now + CLAIM_MS,
     dispatchedAt: null,
     attempts: 0,
     startedAt: null,
@@ -48,9 +57,13 @@ export async function createGeneration(deps: Deps, caller: Caller, request: Crea
     reading: null,
     error: null,
   };
-  await deps.generations.insert(row);
-  await Promise.all([deps.live(row.id).open(), deps.enqueue(row.id)]);
-  return toGeneration(row, [], { publicUrl: deps.config.PUBLIC_URL, progress: waiting(row, null) });
+  const { inLine } = await deps.generations.insert(row, now - NEWCOMER_MS);
+  const offered = offer(deps, row, { inLine });
+  deps.background(offered);
+  return {
+    generation: toGeneration(row, [], { publicUrl: deps.config.PUBLIC_URL, progress: waiting(row, null) }),
+    offered,
+  };
 }
 
 async function resolveAgainstModels(deps: Deps, request: CreateGeneration): Promise<Resolved> {
@@ -64,6 +77,22 @@ async function resolveAgainstModels(deps: Deps, request: CreateGeneration): Prom
     if (fresh) return resolve(request, fresh.models, seed);
     throw refusal;
   }
+}
+
+/** The generation when it has ended, or as it is after `seconds`. */
+export async function awaitEnd(
+  deps: Deps,
+  accountId: string,
+  { generation, offered }: Accepted,
+  seconds: number,
+): Promise<Generation> {
+  const until = deps.now() + seconds * 1000;
+  // The runner is asked first: opening the live object would hold its request up.
+  const ended = await Promise.race([
+    offered.then(() => deps.live(generation.id).wait(until - deps.now())),
+    new Promise<null>((resolve) => setTimeout(() => resolve(null), seconds * 1000)),
+  ]);
+  return ended ?? getGeneration(deps, accountId, generation.id);
 }
 
 /** @throws {Refusal} not_found, for another account's generation too */
@@ -116,7 +145,7 @@ export async function findRow(deps: Deps, accountId: string, id: string): Promis
 
 async function progressOf(deps: Deps, row: GenerationRow): Promise<Progress | null> {
   if (row.status === "running") return deps.live(row.id).progress();
-  if (row.status === "queued") return waiting(row, await deps.generations.ahead(row.id));
+  if (row.status === "queued") return waiting(row, await deps.generations.ahead(row));
   return null;
 }
 

@@ -55,6 +55,8 @@ export interface ListFilter {
 export type GenerationStore = ReturnType<typeof generationStore>;
 
 const UNFINISHED = "status IN ('queued', 'running')";
+// SQLite uses a partial index only where its own condition is spelled out (sqlite.org/partialindex.html, section 3).
+const WAITING = `${UNFINISHED} AND status = 'queued'`;
 
 /**
  * The table `generations`. Every change of status is one guarded UPDATE that answers the new row, or null when the
@@ -69,13 +71,22 @@ export function generationStore(db: D1Database) {
     return row && parse(row);
   };
   return {
-    async insert(row: GenerationRow): Promise<void> {
+    /**
+     * Stores a new row. Answers whether a generation made before `newcomersSince` waits for a runner that has room:
+     * asked in the same statement, because every trip to D1 is on the way of every picture.
+     */
+    async insert(row: GenerationRow, newcomersSince: number): Promise<{ inLine: boolean }> {
       const columns = serialize(row);
       const names = Object.keys(columns);
-      await db
-        .prepare(`INSERT INTO generations (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`)
-        .bind(...Object.values(columns))
-        .run();
+      const stored = await db
+        .prepare(
+          `INSERT INTO generations (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})
+             RETURNING EXISTS (SELECT 1 FROM generations AS older WHERE ${WAITING} AND older.created_at < ?
+               AND older.dispatched_at IS NULL AND older.claimed_until IS NULL) AS in_line`,
+        )
+        .bind(...Object.values(columns), newcomersSince)
+        .first<{ in_line: number }>();
+      return { inLine: stored?.in_line === 1 };
     },
 
     load: (id: string) => one("SELECT * FROM generations WHERE id = ?", id),
@@ -192,13 +203,10 @@ export function generationStore(db: D1Database) {
     },
 
     /** How many waiting generations are older; ids sort by time. */
-    async ahead(id: string): Promise<number> {
+    async ahead({ id, createdAt }: Pick<GenerationRow, "id" | "createdAt">): Promise<number> {
       const row = await db
-        .prepare(
-          `SELECT COUNT(*) AS ahead FROM generations WHERE status = 'queued'
-             AND created_at <= (SELECT created_at FROM generations WHERE id = ?1) AND id < ?1`,
-        )
-        .bind(id)
+        .prepare(`SELECT COUNT(*) AS ahead FROM generations WHERE ${WAITING} AND created_at <= ? AND id < ?`)
+        .bind(createdAt, id)
         .first<{ ahead: number }>();
       return row?.ahead ?? 0;
     },
