@@ -14,6 +14,9 @@ const bindings = {
 
 export default defineConfig({
   test: {
+    // A guard against hanging, generous because machines are busy; no test asserts a time.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {

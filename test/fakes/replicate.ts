@@ -51,6 +51,14 @@ export class FakeRunner {
   /** Every request that arrived, as `METHOD /path`. */
   readonly requests: string[] = [];
   mood: FakeMood = "well";
+  /** How its files are served. */
+  filesMood: "well" | "broken" = "well";
+  /** The 422 sentence for every new prediction. */
+  refuse: string | null = null;
+  /** Requests that would have left for other hosts. */
+  readonly strays: string[] = [];
+  /** Runs once a prediction exists and before its creator hears of it. */
+  beforeAnswer: (() => Promise<void>) | null = null;
   readonly #url: string;
   readonly #token: string;
   readonly #secret: string;
@@ -72,7 +80,10 @@ export class FakeRunner {
   readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
     const url = new URL(request.url);
-    if (url.origin !== this.#url) throw new TypeError(`nothing answers at ${url.origin}`);
+    if (url.origin !== this.#url) {
+      this.strays.push(request.url);
+      throw new TypeError(`nothing answers at ${url.origin}`);
+    }
     this.requests.push(`${request.method} ${url.pathname}`);
     if (this.mood === "down") throw new TypeError("connection refused");
     if (this.mood === "broken") return new Response("<h1>Bad gateway</h1>", { status: 502 });
@@ -90,6 +101,7 @@ export class FakeRunner {
     if (request.method === "GET" && put?.[1]) return found(this.predictions.get(put[1]));
     if (request.method === "POST" && cancel?.[1]) return this.#cancel(cancel[1]);
     if (request.method === "GET" && path.startsWith("/files/")) {
+      if (this.filesMood === "broken") return detail(500, "Internal Server Error");
       const bytes = this.files.get(path);
       return bytes ? new Response(bytes) : detail(404, "There is no such file here; outputs are kept for an hour.");
     }
@@ -103,6 +115,7 @@ export class FakeRunner {
     if (body.model !== "vignette/miniature") return invalid("model", "There is no such model here.");
     for (const [name, value] of Object.entries<unknown>(body.input))
       if (!INPUT[name]?.(value)) return invalid(name, `This runner does not take ${name} = ${JSON.stringify(value)}.`);
+    if (this.refuse !== null) return Response.json({ detail: this.refuse }, { status: 422 });
     const known = this.predictions.get(id);
     if (known) {
       if (JSON.stringify(known.input) === JSON.stringify(body.input)) return Response.json(known);
@@ -128,7 +141,9 @@ export class FakeRunner {
       urls: { get: `${this.#url}/v1/predictions/${id}`, cancel: `${this.#url}/v1/predictions/${id}/cancel` },
     };
     this.predictions.set(id, prediction);
-    return Response.json(prediction, { status: 202 });
+    const answer = Response.json(prediction, { status: 202 });
+    await this.beforeAnswer?.();
+    return answer;
   }
 
   #cancel(id: string): Response {

@@ -1,7 +1,9 @@
+import { createExecutionContext, createMessageBatch, getQueueResult, waitOnExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { Generation } from "../../src/contract/generation.ts";
 import { newKey, type Scope } from "../../src/contract/keys.ts";
+import worker from "../../src/worker/index.ts";
 import { keyStore } from "../../src/worker/storage/keys.ts";
 import { type FakePrediction, FakeRunner } from "../fakes/replicate.ts";
 
@@ -88,4 +90,38 @@ export function arrival(runner: FakeRunner, id?: string): Promise<FakePrediction
     timeout: 10_000,
     interval: 5,
   });
+}
+
+/** Delivers one message to the edge's consumer, now, and answers what became of it. */
+export async function deliver(body: unknown, { queue = "generations", attempts = 1 } = {}) {
+  const id = crypto.randomUUID();
+  const batch = createMessageBatch(queue, [{ id, timestamp: new Date(), attempts, body }]);
+  const ctx = createExecutionContext();
+  await worker.queue(batch as MessageBatch<{ id: string }>, env, ctx);
+  const result = await getQueueResult(batch, ctx);
+  await waitOnExecutionContext(ctx);
+  const [retry] = result.retryMessages;
+  return { acked: result.explicitAcks.includes(id), delaySeconds: retry?.delaySeconds ?? null };
+}
+
+/** A waiting generation that no dispatcher holds any more: the runner has refused it once. */
+export async function released(id: string): Promise<void> {
+  await vi.waitUntil(
+    async () => {
+      const row = await env.DB.prepare("SELECT claimed_until FROM generations WHERE id = ?").bind(id).first();
+      return row?.claimed_until === null;
+    },
+    { timeout: 10_000, interval: 5 },
+  );
+}
+
+/** Waits until the generation has this status. */
+export function reaches(key: string, id: string, status: string): Promise<Generation> {
+  return vi.waitUntil(
+    async () => {
+      const generation = await read(key, id);
+      return generation.status === status && generation;
+    },
+    { timeout: 10_000, interval: 10 },
+  );
 }

@@ -35,7 +35,7 @@ export async function check(deps: Deps, id: string): Promise<number | null> {
 
 /** The cron's net under everything: an object whose alarm was lost is found here. */
 export async function sweep(deps: Deps): Promise<void> {
-  const ids = await deps.generations.unfinished(deps.now() - 3 * CHECK_MS, SWEEP_LIMIT);
+  const ids = await deps.generations.unfinished(deps.now() - 2 * CHECK_MS, SWEEP_LIMIT);
   for (let i = 0; i < ids.length; i += SWEEP_PARALLEL) {
     await Promise.allSettled(ids.slice(i, i + SWEEP_PARALLEL).map((id) => check(deps, id)));
   }

@@ -17,7 +17,10 @@ export type Dispatched = { done: true } | { done: false; retryAfter: number };
  * always would add its delivery time to every picture. Should this isolate die here, the cron finds the row.
  */
 export async function offer(deps: Deps, row: GenerationRow, { inLine }: { inLine: boolean }): Promise<void> {
-  const result = inLine ? await giveBack(deps, row.id, 0) : await hand(deps, row);
+  const result = await (inLine ? giveBack(deps, row.id, 0) : hand(deps, row)).catch((error): Dispatched => {
+    console.error(JSON.stringify({ event: "offer_failed", generation: row.id, error: String(error) }));
+    return { done: false, retryAfter: 0 };
+  });
   const waits = result.done ? null : deps.enqueue(row.id, result.retryAfter + jitter(1, deps.random));
   await Promise.all([waits, deps.live(row.id).open()]);
 }

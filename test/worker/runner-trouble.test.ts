@@ -1,0 +1,270 @@
+import {
+  createExecutionContext,
+  createScheduledController,
+  runDurableObjectAlarm,
+  runInDurableObject,
+  waitOnExecutionContext,
+} from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeAll, describe, it, vi } from "vitest";
+import worker from "../../src/worker/index.ts";
+import type { FakeRunner } from "../fakes/replicate.ts";
+import { arrival, call, deliver, imagine, installRunner, makeKey, reaches, read, released } from "./harness.ts";
+
+let runner: FakeRunner;
+let key: string;
+beforeAll(async () => {
+  runner = installRunner();
+  key = await makeKey();
+  await imagine(key);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  runner.mood = "well";
+});
+
+const alarm = (id: string) => runDurableObjectAlarm(env.GENERATION.get(env.GENERATION.idFromName(id)));
+const later = (seconds: number) => vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1000 });
+
+/** A generation that the runner refused once and that waits since. */
+async function waiting(mood: FakeRunner["mood"]): Promise<string> {
+  runner.mood = mood;
+  const { id } = await imagine(key);
+  await released(id);
+  return id;
+}
+
+async function sweep(): Promise<void> {
+  const ctx = createExecutionContext();
+  await worker.scheduled(createScheduledController(), env, ctx);
+  await waitOnExecutionContext(ctx);
+}
+
+describe("a runner without room", () => {
+  it("is asked once and again later, never at once", async ({ expect }) => {
+    const id = await waiting("busy");
+    const asked = () => runner.requests.filter((line) => line === `PUT /v1/predictions/${id}`).length;
+    expect(asked()).toBe(1);
+    const { acked, delaySeconds } = await deliver({ id });
+    expect(asked()).toBe(2);
+    expect(acked).toBe(false);
+    // The runner's own Retry-After of 2 s, and at least one of jitter.
+    expect(delaySeconds).toBeGreaterThanOrEqual(3);
+    expect(await read(key, id)).toMatchObject({ status: "queued", progress: { step: 0, eta_seconds: null } });
+  });
+
+  it.for(["busy", "down", "broken"] as const)(
+    "that is %s gets the picture when it is well again",
+    async (mood, { expect }) => {
+      const id = await waiting(mood);
+      expect((await read(key, id)).status).toBe("queued");
+      runner.mood = "well";
+      expect(await deliver({ id })).toEqual({ acked: true, delaySeconds: null });
+      await runner.draw(id);
+      expect((await read(key, id)).status).toBe("succeeded");
+    },
+  );
+
+  it("is given what waits before what is new", async ({ expect }) => {
+    const first = await waiting("busy");
+    later(2);
+    runner.mood = "well";
+    const second = await imagine(key);
+    await released(second.id);
+    expect(runner.predictions.has(second.id)).toBe(false);
+    expect((await read(key, second.id)).progress?.queue_position).toBeGreaterThanOrEqual(1);
+    await deliver({ id: first });
+    await deliver({ id: second.id });
+    expect(runner.predictions.has(first) && runner.predictions.has(second.id)).toBe(true);
+  });
+
+  it("makes it fail with a sentence when its time is over", async ({ expect }) => {
+    const id = await waiting("down");
+    later(601);
+    await deliver({ id });
+    expect(await read(key, id)).toMatchObject({
+      status: "failed",
+      error: {
+        code: "queue_timeout",
+        message: "No runner had room for this picture within 10 min. Send it again later.",
+      },
+    });
+  });
+
+  it("loses nothing when messages are used up", async ({ expect }) => {
+    const id = await waiting("down");
+    expect((await deliver({ id }, { queue: "generations-dead", attempts: 101 })).acked).toBe(true);
+    runner.mood = "well";
+    // The new message rests; the alarm would not wait for it either.
+    await alarm(id);
+    expect(runner.predictions.has(id)).toBe(true);
+  });
+
+  it("is not bothered for messages that mean nothing", async ({ expect }) => {
+    const before = runner.requests.length;
+    for (const body of [null, "text", {}, { id: 5 }, { id: "gen_00000000000000000000000000" }])
+      expect((await deliver(body)).acked).toBe(true);
+    expect(runner.requests.length).toBe(before);
+  });
+});
+
+describe("a runner that refuses", () => {
+  it("fails the generation at once, in its own words", async ({ expect }) => {
+    runner.refuse = "prompt: This runner cannot read that.";
+    const { id } = await imagine(key);
+    expect((await reaches(key, id, "failed")).error).toEqual({
+      code: "runner_rejected",
+      message: "prompt: This runner cannot read that.",
+    });
+    runner.refuse = null;
+  });
+
+  it("tells why a drawing failed, but no stack trace", async ({ expect }) => {
+    const memory = await imagine(key);
+    await arrival(runner, memory.id);
+    await runner.fail(memory.id, "There is not enough memory for this size.", "out_of_memory");
+    expect((await read(key, memory.id)).error).toEqual({
+      code: "out_of_memory",
+      message: "There is not enough memory for this size.",
+    });
+    const trace = await imagine(key);
+    await arrival(runner, trace.id);
+    await runner.fail(trace.id, 'Traceback (most recent call last):\n  File "core.py", line 1\nKeyError');
+    expect((await read(key, trace.id)).error?.message).toBe("The runner could not draw this picture.");
+  });
+});
+
+describe("a lost callback", () => {
+  it("is made up for by asking the runner", async ({ expect }) => {
+    const { id } = await imagine(key);
+    const prediction = await arrival(runner, id);
+    prediction.webhook = null;
+    await reachesDispatched(id);
+    await runner.start(id);
+    await runner.progress(id, 20, 25);
+    await alarm(id);
+    expect(await read(key, id)).toMatchObject({ status: "running", progress: { step: 20 } });
+    await runner.succeed(id);
+    await alarm(id);
+    expect(await read(key, id)).toMatchObject({ status: "succeeded", images: [{ index: 0 }] });
+  });
+
+  it("is made up for by the cron when the alarm is lost too", async ({ expect }) => {
+    const { id } = await imagine(key);
+    const prediction = await arrival(runner, id);
+    prediction.webhook = null;
+    await reachesDispatched(id);
+    await runner.succeed(id);
+    later(61);
+    await sweep();
+    expect((await read(key, id)).status).toBe("succeeded");
+  });
+});
+
+describe("a runner that dies", () => {
+  it("draws the picture after its restart", async ({ expect }) => {
+    const { id } = await imagine(key);
+    await arrival(runner, id);
+    await reachesDispatched(id);
+    await runner.start(id);
+    runner.forget();
+    await alarm(id);
+    expect(await read(key, id)).toMatchObject({ status: "queued", started_at: null });
+    later(10);
+    await deliver({ id });
+    expect(runner.predictions.has(id)).toBe(true);
+    vi.useRealTimers();
+    await runner.draw(id);
+    expect(await read(key, id)).toMatchObject({ status: "succeeded", images: [{ index: 0 }] });
+  });
+
+  it("is left alone for a moment when it says that it shuts down", async ({ expect }) => {
+    const { id } = await imagine(key);
+    await arrival(runner, id);
+    await reachesDispatched(id);
+    await runner.fail(id, "The runner was shut down before this was done; ask again.", "shutting_down");
+    expect((await read(key, id)).status).toBe("queued");
+    const { acked, delaySeconds } = await deliver({ id });
+    expect(acked).toBe(false);
+    expect(delaySeconds).toBeGreaterThanOrEqual(5);
+  });
+
+  it("again and again makes it fail, at the third time", async ({ expect }) => {
+    const { id } = await imagine(key);
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      await arrival(runner, id);
+      await reachesDispatched(id);
+      runner.forget();
+      await alarm(id);
+      later(30 * attempt);
+      if (attempt < 3) await deliver({ id });
+    }
+    expect(await read(key, id)).toMatchObject({ status: "failed", error: { code: "runner_lost" } });
+    expect((await deliver({ id })).acked).toBe(true);
+    expect(runner.predictions.has(id)).toBe(false);
+  });
+
+  it("and stays dead makes it fail when its time is over", async ({ expect }) => {
+    const { id } = await imagine(key);
+    await arrival(runner, id);
+    await reachesDispatched(id);
+    await runner.start(id);
+    runner.mood = "down";
+    await alarm(id);
+    expect((await read(key, id)).status).toBe("running");
+    later(700);
+    await alarm(id);
+    expect(await read(key, id)).toMatchObject({ status: "failed", error: { code: "run_timeout" } });
+  });
+
+  it("or hangs is told to stop when the time is over", async ({ expect }) => {
+    const { id } = await imagine(key);
+    await arrival(runner, id);
+    await reachesDispatched(id);
+    await runner.start(id);
+    later(700);
+    await alarm(id);
+    const { error } = await read(key, id);
+    expect(error?.code).toBe("run_timeout");
+    expect(error?.message).toContain("Ask for fewer steps");
+    await vi.waitUntil(() => runner.get(id).status === "canceled");
+  });
+});
+
+describe("before any runner was seen", () => {
+  it("the models are refused with a time to come back, and later known while the runner is away", async ({
+    expect,
+  }) => {
+    await env.DB.prepare("DELETE FROM catalogue").run();
+    later(3600);
+    runner.mood = "down";
+    const refused = await call("GET", "/v1/models", { key });
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get("Retry-After")).toBe("5");
+    expect(await refused.json()).toMatchObject({ code: "models_unknown" });
+    runner.mood = "well";
+    expect((await call("GET", "/v1/models", { key })).status).toBe(200);
+    runner.mood = "down";
+    later(7200);
+    expect((await call("GET", "/v1/models", { key })).status).toBe(200);
+  });
+});
+
+/** The edge knows that the runner has it. */
+async function reachesDispatched(id: string): Promise<void> {
+  await vi.waitUntil(
+    async () =>
+      (await env.DB.prepare("SELECT dispatched_at FROM generations WHERE id = ?").bind(id).first("dispatched_at")) !==
+      null,
+    { timeout: 10_000, interval: 5 },
+  );
+  // The alarm is set right after.
+  await vi.waitUntil(() => hasAlarm(id), { timeout: 10_000, interval: 5 });
+}
+
+async function hasAlarm(id: string): Promise<boolean> {
+  return runInDurableObject(
+    env.GENERATION.get(env.GENERATION.idFromName(id)),
+    async (_, state) => (await state.storage.getAlarm()) !== null,
+  );
+}
