@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 # One thread: the models are tiny, and waiting for other threads would take longer than the work.
@@ -11,7 +13,9 @@ import pytest
 import torch
 
 from tests.tiny import SD15, write_adapter, write_model, write_models_toml
+from vignette.engine import engine as engine_module
 from vignette.engine.catalogue import Catalogue, read_catalogue
+from vignette.engine.engine import Engine, State
 from vignette.engine.loader import LoadedModel, load_model
 
 torch.set_num_threads(1)
@@ -47,3 +51,44 @@ def catalogue(models_toml: Path) -> Catalogue:
 @pytest.fixture(scope="session")
 def model(catalogue: Catalogue) -> LoadedModel:
     return load_model(catalogue.default, torch.device("cpu"))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Gate:
+    """Holds the device's thread after a UNet call until it is opened."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._open.set()
+
+    def shut(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def __call__(self, rows: int) -> None:
+        self._open.wait(timeout=60)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+async def engine(
+    catalogue: Catalogue, model: LoadedModel, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Engine]:
+    monkeypatch.setattr(engine_module, "load_model", lambda spec, device: model)
+    engine = Engine(catalogue, torch.device("cpu"), max_queue=3)
+    engine.on_call = gate
+    engine.start()
+    assert await engine.settled() is State.READY
+    yield engine
+    gate.open()
+    await engine.stop()

@@ -45,7 +45,7 @@ class PredictionService:
     ) -> None:
         self.engine = engine
         self._sender = sender
-        self._metrics = metrics
+        self.metrics = metrics
         self._webhook_interval = webhook_interval
         self._retention = retention
         self._clock = clock
@@ -206,7 +206,7 @@ class PredictionService:
             "queue_time": round(started - prediction.created_at, 6),
             "total_time": round(now - prediction.created_at, 6),
         }
-        self._metrics.ended(status, now - started, started - prediction.created_at)
+        self.metrics.ended(status, now - started, started - prediction.created_at)
         self._tickets.pop(prediction.id, None)
         prediction.done.set()
         delivery = self._deliveries.get(prediction.id)

@@ -1,0 +1,110 @@
+"""Only safetensors, only what is supported, and every refusal names the folder and the remedy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.tiny import write_adapter
+from vignette.engine.catalogue import AdapterSpec, Defaults, ModelSpec
+from vignette.engine.loader import fingerprint, load_model, pick_device
+from vignette.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folder(model_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model_folder, tmp_path / "model"))
+
+
+def spec(folder: Path, **fields: object) -> ModelSpec:
+    return ModelSpec(id="tiny", path=folder, **fields)  # type: ignore[arg-type]
+
+
+def refusal(folder: Path, **fields: object) -> str:
+    with pytest.raises(ConfigError) as error:
+        load_model(spec(folder, **fields), CPU)
+    return str(error.value)
+
+
+def test_pickled_weights_are_refused_with_the_converters_name(folder: Path) -> None:
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(weights), folder / "unet" / "diffusion_pytorch_model.bin")
+    weights.unlink()
+    message = refusal(folder)
+    assert "diffusion_pytorch_model.bin is a pickle" in message
+    assert "vignette adapter convert" in message
+
+
+def test_a_single_checkpoint_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt").write_bytes(b"x")
+    assert "pickle" in refusal(tmp_path / "model.ckpt")
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    assert "folder" in refusal(tmp_path / "model.safetensors")
+
+
+def test_other_pipelines_and_folders_are_named(folder: Path, tmp_path: Path) -> None:
+    assert "model_index.json is missing" in refusal(tmp_path / "nothing")
+    index = folder / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"_class_name": "StableDiffusionXLPipeline"}))
+    assert "StableDiffusionXLPipeline" in refusal(folder)
+    index.write_text("{")
+    assert "cannot be read" in refusal(folder)
+
+
+def test_missing_weights_are_named(folder: Path) -> None:
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    dropped = sorted(weights)[0]
+    save_file({k: v for k, v in weights.items() if k != dropped}, file, metadata={"format": "pt"})
+    assert dropped in refusal(folder)
+    file.write_bytes(b"\xff" * 100)
+    assert "vae" in refusal(folder)
+
+
+def test_an_adapter_for_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    write_adapter(tmp_path / "narrow", max_length=20)
+    adapters = (AdapterSpec(id="sur", path=tmp_path / "narrow"),)
+    assert "fewer tokens" in refusal(folder, adapters=adapters)
+    config = tmp_path / "narrow" / "config.json"
+    config.unlink()
+    assert "config.json is missing" in refusal(folder, adapters=adapters)
+
+
+def test_a_default_scheduler_has_to_fit(folder: Path) -> None:
+    assert "PNDMScheduler" in refusal(folder, defaults=Defaults(scheduler="PNDMScheduler"))
+
+
+def test_the_version_changes_with_every_byte(folder: Path) -> None:
+    before = fingerprint(spec(folder))
+    assert before == fingerprint(spec(folder))
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert fingerprint(spec(folder)) != before
+
+
+def test_loaded_parts_are_frozen_and_still(model_folder: Path) -> None:
+    model = load_model(spec(model_folder), CPU)
+    for part in (model.unet, model.vae, model.text_encoder):
+        assert not part.training
+        assert not any(p.requires_grad for p in part.parameters())
+    assert model.dtype == torch.float32
+    assert model.pixels_per_latent == 2
+
+
+def test_devices() -> None:
+    assert pick_device("cpu") == CPU
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(ConfigError, match="must be auto"):
+        pick_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="no such device"):
+            pick_device("cuda")
