@@ -1,4 +1,4 @@
-import { createExecutionContext, createMessageBatch, getQueueResult, waitOnExecutionContext } from "cloudflare:test";
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { Generation } from "../../src/contract/generation.ts";
@@ -92,16 +92,24 @@ export function arrival(runner: FakeRunner, id?: string): Promise<FakePrediction
   });
 }
 
-/** Delivers one message to the edge's consumer, now, and answers what became of it. */
+/**
+ * Delivers one message to the edge's consumer, now, and answers what became of it. The batch is made here because the
+ * one of `cloudflare:test` forgets the delay of a retry.
+ */
 export async function deliver(body: unknown, { queue = "generations", attempts = 1 } = {}) {
-  const id = crypto.randomUUID();
-  const batch = createMessageBatch(queue, [{ id, timestamp: new Date(), attempts, body }]);
+  const outcome: { acked: boolean; delaySeconds: number | null } = { acked: false, delaySeconds: null };
+  const message = {
+    id: crypto.randomUUID(),
+    timestamp: new Date(),
+    attempts,
+    body,
+    ack: () => void (outcome.acked = true),
+    retry: ({ delaySeconds }: { delaySeconds: number }) => void (outcome.delaySeconds = delaySeconds),
+  };
   const ctx = createExecutionContext();
-  await worker.queue(batch as MessageBatch<{ id: string }>, env, ctx);
-  const result = await getQueueResult(batch, ctx);
+  await worker.queue({ queue, messages: [message] } as unknown as MessageBatch<{ id: string }>, env, ctx);
   await waitOnExecutionContext(ctx);
-  const [retry] = result.retryMessages;
-  return { acked: result.explicitAcks.includes(id), delaySeconds: retry?.delaySeconds ?? null };
+  return outcome;
 }
 
 /** A waiting generation that no dispatcher holds any more: the runner has refused it once. */

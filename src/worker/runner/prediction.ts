@@ -16,8 +16,8 @@ export const Prediction = z.object({
   status: z
     .enum(["starting", "processing", "succeeded", "failed", "canceled", "aborted"])
     .transform((status) => (status === "aborted" ? "canceled" : status)),
-  output: z.unknown(),
-  error: z.unknown(),
+  output: z.unknown().optional(),
+  error: z.unknown().optional(),
   /** Our runner's addition: a stable word for what `error` says. */
   error_code: z
     .string()

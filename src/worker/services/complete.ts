@@ -28,6 +28,7 @@ export async function complete(deps: Deps, id: string, prediction: Prediction): 
   } catch (error) {
     if (!(error instanceof Unusable)) throw error;
     await failRow(deps, id, "output_lost", error.message);
+    await deps.objects.removeAll(id);
   }
 }
 
