@@ -103,8 +103,12 @@ export async function deliver(body: unknown, { queue = "generations", attempts =
     timestamp: new Date(),
     attempts,
     body,
-    ack: () => void (outcome.acked = true),
-    retry: ({ delaySeconds }: { delaySeconds: number }) => void (outcome.delaySeconds = delaySeconds),
+    ack() {
+      outcome.acked = true;
+    },
+    retry({ delaySeconds }: { delaySeconds: number }) {
+      outcome.delaySeconds = delaySeconds;
+    },
   };
   const ctx = createExecutionContext();
   await worker.queue({ queue, messages: [message] } as unknown as MessageBatch<{ id: string }>, env, ctx);

@@ -20,9 +20,11 @@ const image = createRoute({
   },
 });
 
+const FILE = /^([0-9a-f]{32})\.([a-z]{3,4})$/;
+
 export function registerImages(app: OpenAPIHono<AppEnv>): void {
   app.openapi(image, async (c) => {
-    const [token = "", extension = ""] = c.req.valid("param").file.split(".", 2);
+    const [, token = "", extension = ""] = FILE.exec(c.req.valid("param").file) ?? [];
     const found = await findImage(c.get("deps"), token, extension);
     const etag = `"${found.sha256}"`;
     const headers = new Headers({

@@ -1,0 +1,145 @@
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, it } from "vitest";
+import { CreatedKey, isWellFormedKey, type KeyList } from "../../src/contract/keys.ts";
+import { Problem } from "../../src/contract/problem.ts";
+import type { FakeRunner } from "../fakes/replicate.ts";
+import { arrival, call, imagine, installRunner, makeKey, reaches } from "./harness.ts";
+
+let runner: FakeRunner;
+let admin: string;
+beforeAll(async () => {
+  runner = installRunner();
+  admin = await makeKey();
+});
+
+async function create(body: Record<string, unknown>, key = admin): Promise<CreatedKey> {
+  const response = await call("POST", "/v1/keys", { key, body });
+  if (response.status !== 201) throw new Error(await response.text());
+  return response.json();
+}
+
+async function refusal(response: Response): Promise<[number, string]> {
+  return [response.status, Problem.parse(await response.json()).code];
+}
+
+describe("authentication", () => {
+  it("tells apart what can be wrong with a key", async ({ expect }) => {
+    const good = await makeKey();
+    const unknown = `vgt_${good.slice(4)}`;
+    await env.DB.prepare("DELETE FROM keys WHERE prefix = ?").bind(good.slice(0, 10)).run();
+    const expired = await makeKey({ expiresAt: Date.now() - 1 });
+    for (const [authorization, code] of [
+      [undefined, "key_missing"],
+      ["Basic dXNlcjpwdw==", "key_malformed"],
+      ["Bearer vgt_short", "key_malformed"],
+      [`Bearer ${unknown.slice(0, -1)}${unknown.endsWith("0") ? "1" : "0"}`, "key_malformed"],
+      [`Bearer ${unknown}`, "key_unknown"],
+      [`Bearer ${expired}`, "key_expired"],
+    ] as const) {
+      const response = await call("GET", "/v1/models", {
+        headers: authorization ? { Authorization: authorization } : {},
+      });
+      expect(response.headers.get("WWW-Authenticate")).toContain("Bearer");
+      expect(await refusal(response)).toEqual([401, code]);
+    }
+  });
+
+  it("lets a key do what its scopes say", async ({ expect }) => {
+    const reader = await makeKey({ scopes: ["read"] });
+    expect((await call("GET", "/v1/models", { key: reader })).status).toBe(200);
+    const post = () => call("POST", "/v1/generations", { key: reader, body: { prompt: "a cat" } });
+    expect(await refusal(await post())).toEqual([403, "scope_missing"]);
+    expect(await refusal(await call("GET", "/v1/keys", { key: reader }))).toEqual([403, "scope_missing"]);
+  });
+});
+
+describe("/v1/keys", () => {
+  it("makes a key that works, shows it once and keeps only its hash", async ({ expect }) => {
+    const created = CreatedKey.parse(await create({ name: "ci", scopes: ["read"], limits: { concurrent: 4 } }));
+    expect(isWellFormedKey(created.key)).toBe(true);
+    expect((await call("GET", "/v1/models", { key: created.key })).status).toBe(200);
+    const shown = await (await call("GET", `/v1/keys/${created.id}`, { key: admin })).json();
+    const { key: _, ...rest } = created;
+    expect(shown).toEqual(rest);
+    const row = await env.DB.prepare("SELECT * FROM keys WHERE id = ?").bind(created.id).first();
+    expect(JSON.stringify(row)).not.toContain(created.key);
+    expect(row?.hash).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it("revokes at once and for good", async ({ expect }) => {
+    const { id, key } = await create({ name: "leaked", scopes: ["read"] });
+    expect((await call("DELETE", `/v1/keys/${id}`, { key: admin })).status).toBe(204);
+    expect(await refusal(await call("GET", "/v1/models", { key }))).toEqual([401, "key_revoked"]);
+    expect((await call("DELETE", `/v1/keys/${id}`, { key: admin })).status).toBe(204);
+    const shown = await (await call("GET", `/v1/keys/${id}`, { key: admin })).json<{ revoked_at: string }>();
+    expect(Date.parse(shown.revoked_at)).toBeGreaterThan(0);
+  });
+
+  it("lists page by page, newest first, secrets left out", async ({ expect }) => {
+    const owner = await makeKey({ account: "lister" });
+    const made = [];
+    for (const name of ["a", "b", "c"]) made.unshift((await create({ name, scopes: ["read"] }, owner)).id);
+    const first = await (await call("GET", "/v1/keys?limit=2", { key: owner })).json<KeyList>();
+    expect(first.data.map(({ id }) => id)).toEqual(made.slice(0, 2));
+    expect(JSON.stringify(first)).not.toMatch(/vgt_[0-9A-Za-z]{7,}/);
+    const second = await (
+      await call("GET", `/v1/keys?limit=2&cursor=${first.next_cursor}`, { key: owner })
+    ).json<KeyList>();
+    expect(second.data.map(({ id }) => id).slice(0, 1)).toEqual(made.slice(2));
+    expect(second.next_cursor).toBeNull();
+  });
+
+  it("refuses what makes no key", async ({ expect }) => {
+    for (const [body, pointer] of [
+      [{ scopes: ["read"] }, "#/name"],
+      [{ name: "x", scopes: [] }, "#/scopes"],
+      [{ name: "x", scopes: ["root"] }, "#/scopes/0"],
+      [{ name: "x", scopes: ["read", "read"] }, "#/scopes"],
+      [{ name: "x", scopes: ["read"], expires_at: "tomorrow" }, "#/expires_at"],
+      [{ name: "x", scopes: ["read"], expires_at: "2020-01-01T00:00:00Z" }, "#/expires_at"],
+      [{ name: "x", scopes: ["read"], limits: { concurrent: 0 } }, "#/limits/concurrent"],
+    ] as const) {
+      const response = await call("POST", "/v1/keys", { key: admin, body });
+      expect(response.status, JSON.stringify(body)).toBe(422);
+      expect(Problem.parse(await response.json()).errors?.[0]?.pointer).toBe(pointer);
+    }
+  });
+
+  it("makes keys for another account for operators only, and never new operators", async ({ expect }) => {
+    const body = { name: "tenant", scopes: ["admin", "read"], account: "tenant" };
+    expect(await refusal(await call("POST", "/v1/keys", { key: admin, body }))).toEqual([403, "operator_only"]);
+    const operator = await makeKey({ account: "operations", operator: true });
+    const created = await create(body, operator);
+    expect(created.account).toBe("tenant");
+    const again = { ...body, account: "operations" };
+    expect(await refusal(await call("POST", "/v1/keys", { key: created.key, body: again }))).toEqual([
+      403,
+      "operator_only",
+    ]);
+  });
+});
+
+describe("another account", () => {
+  it("sees and touches nothing of this one's", async ({ expect }) => {
+    const mine = await makeKey({ account: "mine" });
+    const theirs = await makeKey({ account: "theirs" });
+    const { id } = await imagine(mine);
+    await arrival(runner, id);
+    for (const [method, path] of [
+      ["GET", `/v1/generations/${id}`],
+      ["GET", `/v1/generations/${id}/events`],
+      ["POST", `/v1/generations/${id}/cancel`],
+      ["DELETE", `/v1/generations/${id}`],
+    ] as const)
+      expect(await refusal(await call(method, path, { key: theirs })), path).toEqual([404, "not_found"]);
+    expect(await (await call("GET", "/v1/generations", { key: theirs })).json()).toEqual({
+      data: [],
+      next_cursor: null,
+    });
+    const { id: keyId } = await create({ name: "x", scopes: ["read"] }, mine);
+    expect((await call("GET", `/v1/keys/${keyId}`, { key: theirs })).status).toBe(404);
+    expect((await call("DELETE", `/v1/keys/${keyId}`, { key: theirs })).status).toBe(404);
+    await runner.draw(id);
+    await reaches(mine, id, "succeeded");
+  });
+});

@@ -1,0 +1,142 @@
+import { env } from "cloudflare:workers";
+import { afterEach, beforeAll, describe, it, vi } from "vitest";
+import { ModelList } from "../../src/contract/models.ts";
+import worker from "../../src/worker/index.ts";
+import type { FakeRunner } from "../fakes/replicate.ts";
+import { call, imagine, installRunner, makeKey } from "./harness.ts";
+
+let runner: FakeRunner;
+let key: string;
+beforeAll(async () => {
+  runner = installRunner();
+  key = await makeKey();
+});
+afterEach(() => {
+  runner.mood = "well";
+});
+
+describe("health", () => {
+  it("lives whatever the runner does, and is ready when the runner is", async ({ expect }) => {
+    runner.mood = "down";
+    expect((await call("GET", "/healthz")).status).toBe(200);
+    const waiting = await call("GET", "/readyz");
+    expect([waiting.status, await waiting.json()]).toEqual([503, { ready: false, database: true, runner: false }]);
+    runner.mood = "well";
+    const ready = await call("GET", "/readyz");
+    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, database: true, runner: true }]);
+  });
+});
+
+describe("models", () => {
+  it("are the runner's, in the API's own terms", async ({ expect }) => {
+    const list = ModelList.parse(await (await call("GET", "/v1/models", { key })).json());
+    expect(list.data).toMatchObject([
+      {
+        id: "miniature",
+        object: "model",
+        default: true,
+        adapters: [{ id: "sur", default: true }],
+        defaults: { width: 128 },
+      },
+    ]);
+  });
+});
+
+describe("the description", () => {
+  interface Document {
+    openapi: string;
+    paths: Record<string, Record<string, { responses: Record<string, unknown>; "x-scope"?: string }>>;
+    components: {
+      schemas: Record<string, { properties?: Record<string, { enum?: string[] }>; additionalProperties?: boolean }>;
+    };
+  }
+
+  it("is OpenAPI 3.1, names every public route and the runner's schedulers", async ({ expect }) => {
+    const document = await (await call("GET", "/openapi.json")).json<Document>();
+    expect(document.openapi).toBe("3.1.0");
+    const routes = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(routes.sort()).toEqual([
+      "DELETE /v1/generations/{id}",
+      "DELETE /v1/keys/{id}",
+      "GET /healthz",
+      "GET /i/{file}",
+      "GET /readyz",
+      "GET /v1/generations",
+      "GET /v1/generations/{id}",
+      "GET /v1/generations/{id}/events",
+      "GET /v1/keys",
+      "GET /v1/keys/{id}",
+      "GET /v1/models",
+      "POST /v1/generations",
+      "POST /v1/generations/{id}/cancel",
+      "POST /v1/keys",
+    ]);
+    const request = document.components.schemas.CreateGeneration;
+    expect(request?.properties?.scheduler?.enum).toEqual(["DDIMScheduler", "EulerDiscreteScheduler"]);
+    expect(request?.additionalProperties).toBe(false);
+    expect(Object.keys(document.paths["/v1/generations"]?.post?.responses ?? {})).toEqual(
+      expect.arrayContaining(["201", "202", "401", "422"]),
+    );
+  });
+
+  it("has no reference that leads nowhere", async ({ expect }) => {
+    const text = await (await call("GET", "/openapi.json")).text();
+    const { components } = JSON.parse(text) as Document;
+    for (const [, name] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g))
+      expect(components.schemas).toHaveProperty(name ?? "");
+  });
+});
+
+describe("configuration", () => {
+  it("names the variable that is missing, in a sentence", async ({ expect }) => {
+    const broken: Record<string, unknown> = { ...env, RUNNER_TOKEN: undefined };
+    const ctx = { waitUntil() {}, passThroughOnException() {} } as unknown as ExecutionContext;
+    const request = new Request("https://vignette.test/healthz") as Parameters<typeof worker.fetch>[0];
+    const response = await worker.fetch(request, broken as unknown as Cloudflare.Env, ctx);
+    expect(response.status).toBe(500);
+    expect(response.headers.get("X-Request-Id")).toMatch(/^req_/);
+    expect(await response.json()).toMatchObject({
+      code: "misconfigured",
+      detail: "The variable RUNNER_TOKEN (the bearer token that the runner expects) is missing.",
+    });
+  });
+});
+
+describe("the log", () => {
+  it("has one line for each request and neither prompts, keys nor image names", async ({ expect }) => {
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
+    await imagine(key, { prompt: "a very private sentence" });
+    await call("GET", "/i/0123456789abcdef0123456789abcdef.png");
+    const lines = log.mock.calls.map(([line]) => String(line));
+    log.mockRestore();
+    const requests = lines.map((line) => JSON.parse(line)).filter(({ event }) => event === "request");
+    expect(requests.map(({ method, route, status }) => [method, route, status])).toEqual([
+      ["POST", "/v1/generations", 202],
+      ["GET", "/i/:file", 404],
+    ]);
+    for (const secret of ["private", key, "0123456789abcdef"]) expect(lines.join("\n")).not.toContain(secret);
+  });
+});
+
+describe("queries", () => {
+  it("find what they want by an index", async ({ expect }) => {
+    const unfinished = "status IN ('queued', 'running')";
+    for (const sql of [
+      "SELECT * FROM generations WHERE id = 'x' AND account_id = 'a'",
+      "SELECT * FROM generations WHERE account_id = 'a' AND id < 'x' ORDER BY id DESC LIMIT 20",
+      `SELECT id FROM generations WHERE ${unfinished} AND created_at < 5 ORDER BY created_at LIMIT 200`,
+      `SELECT COUNT(*) FROM generations WHERE ${unfinished} AND status = 'queued' AND created_at <= 5 AND id < 'x'`,
+      "SELECT * FROM images WHERE token = 't'",
+      "SELECT * FROM images WHERE generation_id IN (SELECT value FROM json_each('[]')) ORDER BY generation_id, position",
+      "SELECT * FROM keys WHERE hash = 'h'",
+      "SELECT * FROM keys WHERE account_id = 'a' ORDER BY id DESC LIMIT 20",
+    ]) {
+      const { results } = await env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).all<{ detail: string }>();
+      const plan = results.map(({ detail }) => detail).join("; ");
+      expect(plan, sql).toMatch(/SEARCH/);
+      expect(plan, sql).not.toMatch(/SCAN (generations|images|keys)|USE TEMP B-TREE/);
+    }
+  });
+});
