@@ -15,8 +15,10 @@ export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGener
     for (;;) {
       const { done, value } = await reader.read();
       buffer += done ? decoder.decode() : decoder.decode(value, { stream: true });
-      const lines = buffer.split(/\r\n|\r|\n/);
-      buffer = lines.pop() ?? "";
+      // A CR at the end may be the first half of a CRLF.
+      const whole = buffer.endsWith("\r") && !done ? buffer.slice(0, -1) : buffer;
+      const lines = whole.split(/\r\n|\r|\n/);
+      buffer = (lines.pop() ?? "") + buffer.slice(whole.length);
       for (const line of lines) {
         if (line !== "") {
           take(block, line);

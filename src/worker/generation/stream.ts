@@ -30,8 +30,7 @@ export class Subscriber {
         this.#timer = setInterval(() => this.#write(COMMENT), KEEPALIVE_MS);
       },
       cancel: () => {
-        clearInterval(this.#timer);
-        this.#controller = null;
+        this.#stop();
         left(this);
       },
     });
@@ -42,8 +41,12 @@ export class Subscriber {
   }
 
   end(): void {
-    clearInterval(this.#timer);
     this.#controller?.close();
+    this.#stop();
+  }
+
+  #stop(): void {
+    if (this.#timer) clearInterval(this.#timer);
     this.#controller = null;
   }
 
