@@ -1,4 +1,5 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { Response } from "miniflare";
 import { defineConfig } from "vitest/config";
 
 const migrations = await readD1Migrations("migrations");
@@ -12,16 +13,22 @@ const bindings = {
   TEST_MIGRATIONS: migrations,
 };
 
+/** What no fake answers, such as a retry after its test has ended, reaches nothing: tests are offline. */
+const outboundService = () => new Response("Tests reach no network.", { status: 503 });
+
+/** Guards against hanging, generous because machines are busy; no test asserts a time. Projects inherit nothing. */
+const patience = { testTimeout: 60_000, hookTimeout: 60_000 };
+
 export default defineConfig({
   test: {
-    // A guard against hanging, generous because machines are busy; no test asserts a time.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: { ...patience, name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings } })],
+        plugins: [
+          cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings, outboundService } }),
+        ],
         test: {
+          ...patience,
           name: "worker",
           include: ["test/worker/**/*.test.ts"],
           setupFiles: ["./test/worker/setup.ts"],

@@ -34,7 +34,7 @@ describe("canceling", () => {
     await arrival(runner, id);
     await runner.start(id);
     expect((await cancel(id)).generation.status).toBe("canceled");
-    await vi.waitUntil(() => runner.get(id).status === "canceled");
+    await vi.waitUntil(() => runner.get(id).status === "canceled", { timeout: 30_000 });
     expect((await runner.callback(runner.get(id), "completed"))?.status).toBe(204);
     expect((await read(key, id)).status).toBe("canceled");
   });

@@ -87,7 +87,7 @@ export async function read(key: string, id: string): Promise<Generation> {
  */
 export function arrival(runner: FakeRunner, id?: string): Promise<FakePrediction> {
   return vi.waitUntil(() => (id ? runner.predictions.get(id) : runner.predictions.values().next().value), {
-    timeout: 10_000,
+    timeout: 30_000,
     interval: 5,
   });
 }
@@ -123,7 +123,7 @@ export async function released(id: string): Promise<void> {
       const row = await env.DB.prepare("SELECT claimed_until FROM generations WHERE id = ?").bind(id).first();
       return row?.claimed_until === null;
     },
-    { timeout: 10_000, interval: 5 },
+    { timeout: 30_000, interval: 5 },
   );
 }
 
@@ -134,6 +134,6 @@ export function reaches(key: string, id: string, status: string): Promise<Genera
       const generation = await read(key, id);
       return generation.status === status && generation;
     },
-    { timeout: 10_000, interval: 10 },
+    { timeout: 30_000, interval: 10 },
   );
 }

@@ -227,7 +227,7 @@ describe("a runner that dies", () => {
     const { error } = await read(key, id);
     expect(error?.code).toBe("run_timeout");
     expect(error?.message).toContain("Ask for fewer steps");
-    await vi.waitUntil(() => runner.get(id).status === "canceled");
+    await vi.waitUntil(() => runner.get(id).status === "canceled", { timeout: 30_000 });
   });
 });
 
@@ -256,10 +256,10 @@ async function reachesDispatched(id: string): Promise<void> {
     async () =>
       (await env.DB.prepare("SELECT dispatched_at FROM generations WHERE id = ?").bind(id).first("dispatched_at")) !==
       null,
-    { timeout: 10_000, interval: 5 },
+    { timeout: 30_000, interval: 5 },
   );
   // The alarm is set right after.
-  await vi.waitUntil(() => hasAlarm(id), { timeout: 10_000, interval: 5 });
+  await vi.waitUntil(() => hasAlarm(id), { timeout: 30_000, interval: 5 });
 }
 
 async function hasAlarm(id: string): Promise<boolean> {
