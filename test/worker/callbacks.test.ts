@@ -99,6 +99,15 @@ describe("callbacks in any order", () => {
     for (const { url } of images) expect((await call("GET", url)).status).toBe(200);
   });
 
+  it("keep the images when a later one finds the runner's files gone", async ({ expect }) => {
+    const { id } = await begun();
+    await runner.succeed(id);
+    runner.files.clear();
+    expect((await runner.callback(runner.get(id), "completed"))?.status).toBe(204);
+    const [image] = (await read(key, id)).images;
+    expect((await call("GET", image?.url ?? "")).status).toBe(200);
+  });
+
   it("never undo the end", async ({ expect }) => {
     const { id } = await begun();
     const early = structuredClone({

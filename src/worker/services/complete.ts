@@ -21,14 +21,14 @@ class Unusable extends Error {}
 export async function complete(deps: Deps, id: string, prediction: Prediction): Promise<void> {
   // The row and the bytes do not need each other until both are here.
   const [row, copied] = await Promise.all([deps.generations.load(id), settled(copyAll(deps, id, prediction))]);
-  if (!row || isTerminal(row.status)) return row?.status === "succeeded" ? undefined : deps.objects.removeAll(id);
+  if (!row || isTerminal(row.status)) return discard(deps, id);
   try {
     const images = toImages(row, prediction, copied.unwrap());
     await succeed(deps, row, prediction, images);
   } catch (error) {
     if (!(error instanceof Unusable)) throw error;
     await failRow(deps, id, "output_lost", error.message);
-    await deps.objects.removeAll(id);
+    await discard(deps, id);
   }
 }
 
@@ -48,8 +48,12 @@ async function succeed(deps: Deps, row: GenerationRow, { metrics }: Prediction, 
     await deps.live(row.id).report({ type: "completed", data: generation });
     return;
   }
-  // Lost to a cancel or a delete: the bytes just stored belong to nobody.
-  if ((await deps.generations.load(row.id))?.status !== "succeeded") await deps.objects.removeAll(row.id);
+  await discard(deps, row.id);
+}
+
+/** The bytes just stored belong to nobody, unless another completion of the same generation succeeded with them. */
+async function discard(deps: Deps, id: string): Promise<void> {
+  if ((await deps.generations.load(id))?.status !== "succeeded") await deps.objects.removeAll(id);
 }
 
 interface Copied {
