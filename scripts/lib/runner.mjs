@@ -8,7 +8,8 @@ import { Stop } from "./stop.mjs";
 
 const POLL_MS = 100;
 const MISCONFIGURED = 2;
-const MAX_FAILURES = 5;
+// A runner that drew before deserves patience; one that never came up will hardly do so the third time.
+const MAX_FAILURES = { proven: 5, new: 1 };
 const backOff = (failures) => Math.min(5000, 250 * 2 ** failures);
 
 const isReady = (url) =>
@@ -61,6 +62,7 @@ export function superviseRunner({ port, secrets, settings, onStart, onDeath }) {
   let child;
 
   async function supervise() {
+    let limit = MAX_FAILURES.new;
     for (let failures = 0; ; failures++) {
       child = startChild(file, args, {
         cwd: ROOT,
@@ -75,12 +77,14 @@ export function superviseRunner({ port, secrets, settings, onStart, onDeath }) {
       onStart(child.pid);
       const gone = new AbortController();
       void waitReady(url, gone.signal).then((ready) => {
-        if (ready) failures = 0;
+        if (!ready) return;
+        failures = 0;
+        limit = MAX_FAILURES.proven;
       });
       const end = await child.exited;
       gone.abort();
       if (stopping.signal.aborted) return;
-      if (end.code === MISCONFIGURED || failures >= MAX_FAILURES) throw explain(end, log);
+      if (end.code === MISCONFIGURED || failures >= limit) throw explain(end, log);
       onDeath(backOff(failures));
       await delay(backOff(failures), undefined, { signal: stopping.signal }).catch(() => {});
       if (stopping.signal.aborted) return;
