@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import { Client, ClientError } from "../../src/client/index.ts";
+import { isTerminal } from "../../src/contract/index.ts";
+import { type Instance, type Launch, Place, until } from "./launch.ts";
+
+const PROMPT = "three little purple cats have fallen asleep on the beach";
+
+/** One running Vignette, spoken to through the typed client; every picture is really drawn. */
+describe("the API of a running Vignette", { timeout: 600_000 }, () => {
+  let place: Place;
+  let launch: Launch;
+  let instance: Instance;
+  let client: Client;
+
+  before(async () => {
+    place = await Place.create();
+    ({ launch, instance } = await place.start());
+    client = new Client({ url: instance.url, apiKey: instance.api_key });
+  });
+  after(async () => {
+    launch.process.kill("SIGTERM");
+    await launch.ended;
+    await place.empty();
+    await place.remove();
+  });
+
+  const fails = (status: number, code: string) => (error: unknown) => {
+    assert.ok(error instanceof ClientError, String(error));
+    assert.deepEqual([error.status, error.code], [status, code]);
+    return true;
+  };
+
+  it("draws, tells its progress in order, and serves the image to anyone who has its URL", async () => {
+    const { id } = await client.generations.create({ prompt: PROMPT, seed: 11, num_inference_steps: 12 });
+    const fractions: number[] = [];
+    let last: string | undefined;
+    for await (const event of client.generations.events(id)) {
+      last = event.type;
+      if (event.type === "progress" && event.data.queue_position === null) fractions.push(event.data.fraction);
+    }
+    assert.equal(last, "completed");
+    assert.ok(fractions.length > 1, "more than one step is seen");
+    assert.deepEqual(
+      fractions,
+      [...fractions].sort((a, b) => a - b),
+    );
+
+    const generation = await client.generations.get(id);
+    assert.equal(generation.status, "succeeded");
+    assert.equal(generation.parameters.seed, 11);
+    const [image] = generation.images;
+    assert.ok(image);
+    const bytes = await client.image(image);
+    assert.equal(createHash("sha256").update(bytes).digest("hex"), image.sha256);
+    assert.deepEqual([...bytes.subarray(1, 4)], [0x50, 0x4e, 0x47]);
+    const { data } = await client.generations.list({ limit: 1 });
+    assert.deepEqual(
+      data.map((entry) => entry.id),
+      [id],
+    );
+
+    await client.generations.delete(id);
+    await assert.rejects(client.generations.get(id), fails(404, "not_found"));
+    assert.equal((await fetch(image.url)).status, 404);
+  });
+
+  it("draws the same picture for the same seed, another one without the adapter", async () => {
+    const request = { prompt: PROMPT, seed: 5, num_inference_steps: 4 };
+    const hashes = [];
+    for (const adapter of [undefined, undefined, null]) {
+      const given = adapter === undefined ? request : { ...request, adapter };
+      const { images } = await client.generations
+        .create(given, { wait: 60 })
+        .then(({ id }) => client.generations.wait(id));
+      hashes.push(images[0]?.sha256);
+    }
+    assert.ok(hashes[0]);
+    assert.equal(hashes[0], hashes[1]);
+    assert.notEqual(hashes[0], hashes[2]);
+  });
+
+  it("cancels a generation under way, and cancelling again changes nothing", async () => {
+    const { id } = await client.generations.create({ prompt: PROMPT, num_inference_steps: 100 });
+    assert.equal((await client.generations.cancel(id)).status, "canceled");
+    assert.equal((await client.generations.cancel(id)).status, "canceled");
+    assert.equal((await client.generations.wait(id)).status, "canceled");
+  });
+
+  it("names the field that is wrong", async () => {
+    await assert.rejects(client.generations.create({ prompt: PROMPT, width: 130 }), (error) => {
+      assert.ok(error instanceof ClientError);
+      assert.equal(error.problem?.errors?.[0]?.pointer, "#/width");
+      return true;
+    });
+  });
+
+  it("makes keys that can do what they may and nothing else, until they are revoked", async () => {
+    const { id, key } = await client.keys.create({ name: "reader", scopes: ["read"] });
+    const reader = new Client({ url: instance.url, apiKey: key });
+    await reader.generations.list();
+    await assert.rejects(reader.generations.create({ prompt: PROMPT }), fails(403, "scope_missing"));
+    await client.keys.revoke(id);
+    await assert.rejects(reader.generations.list(), fails(401, "key_revoked"));
+  });
+
+  it("ends every generation when the runner is killed in the middle of them", async () => {
+    const requests = [1, 2, 3].map((seed) => ({ prompt: PROMPT, seed, num_inference_steps: 60 }));
+    const created = await Promise.all(requests.map((request) => client.generations.create(request)));
+    for await (const event of client.generations.events(created[0]?.id ?? ""))
+      if (event.type === "progress" && event.data.step > 0) break;
+    process.kill(instance.pids.runner, "SIGKILL");
+    await until(async () => {
+      const all = await Promise.all(created.map(({ id }) => client.generations.get(id)));
+      return all.every(({ status }) => isTerminal(status));
+    });
+    for (const { id } of created) {
+      const { status, error, images } = await client.generations.get(id);
+      if (status === "succeeded") assert.equal(images.length, 1);
+      else assert.ok(error?.message, `${id} ended as ${status} with a sentence`);
+    }
+  });
+});
