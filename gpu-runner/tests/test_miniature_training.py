@@ -1,0 +1,97 @@
+"""The miniature's training: every stage runs, resumes to the same weights, and the export loads in plain diffusers."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vignette.miniature.optim import Optimisers, orthogonalise
+from vignette.miniature.stage import Stage
+from vignette.miniature.train import Recipe, Training
+
+TINY = replace(Recipe().scaled(0.0001), scenes=96)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("miniature")
+
+
+@pytest.fixture(scope="module")
+def exported(work):
+    Training(work / "work", TINY, "cpu").run("export", work / "weights")
+    return work / "weights"
+
+
+def test_every_stage_trains_and_the_export_is_a_stable_diffusion_folder(exported):
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(
+        exported / "day", local_files_only=True, use_safetensors=True, dtype=torch.float32
+    )
+    assert pipe.scheduler.config.prediction_type == "v_prediction"
+    assert pipe.scheduler.config.rescale_betas_zero_snr
+    image = pipe(
+        "two red cats", num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="np"
+    ).images[0]
+    assert image.shape == (128, 128, 3)
+    assert not list(exported.rglob("*.bin"))
+    assert not list(exported.rglob("*.pt"))
+
+
+def test_the_exported_adapter_and_judge_load(exported):
+    from vignette.miniature.judge_net import Judge
+    from vignette.miniature.render import render
+    from vignette.miniature.world import Group, Scene
+    from vignette.sur.adapter import SURAdapter
+
+    adapter = SURAdapter.load(exported / "adapters" / "sur-day")
+    assert adapter.config["hidden_size"] == 256
+    verdict = Judge.load(exported / "judge").read([render(Scene((Group("cat"),), "beach"), 0)])[0]
+    assert set(verdict.to_dict()) == {"place", "objects"}
+
+
+def test_a_second_run_trains_nothing_again(exported, work):
+    before = {p: p.stat().st_mtime_ns for p in (work / "work").rglob("*") if p.is_file()}
+    Training(work / "work", TINY, "cpu").run("adapter", work / "weights")
+    assert {p: p.stat().st_mtime_ns for p in (work / "work").rglob("*") if p.is_file()} == before
+
+
+def test_the_tokenizer_is_never_trained_twice(exported, work):
+    from vignette.miniature import tokenizer
+
+    first = (work / "work" / "tokenizer" / "vocab.json").read_bytes()
+    tokenizer.train(work / "work" / "tokenizer", seed=99)
+    assert (work / "work" / "tokenizer" / "vocab.json").read_bytes() == first
+    bundled = tokenizer.load(exported / "day" / "tokenizer")
+    assert bundled.tokenize("3cat, purple cat")[:2] == ["3</w>", "cat</w>"]
+
+
+def _toy(folder, steps):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 4)
+    optim = Optimisers(model, 8, muon_lr=0.02, adam_lr=1e-2, adam_only=())
+    losses = []
+
+    def loss_fn(step):
+        loss = (model(torch.randn(16, 4)) - 1).square().mean()
+        losses.append(loss.item())
+        return loss, {}
+
+    Stage("toy", folder, model, optim, steps, loss_fn, ema_decay=0.9, save_every=2).run()
+    return model.weight.detach().clone(), losses
+
+
+def test_a_resumed_run_repeats_the_uninterrupted_one(tmp_path):
+    whole, losses = _toy(tmp_path / "a", 8)
+    _, first = _toy(tmp_path / "b", 4)
+    resumed, second = _toy(tmp_path / "b", 8)
+    assert first + second == losses
+    assert torch.equal(whole, resumed)
+
+
+def test_orthogonalise_brings_singular_values_near_one():
+    for shape in ((8, 32), (32, 8)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=torch.Generator().manual_seed(1))))
+        assert values.min() > 0.6
+        assert values.max() < 1.3

@@ -1,0 +1,1 @@
+"""The miniature: a small latent diffusion model, its world, its judge and its training."""

@@ -1,0 +1,113 @@
+"""The miniature's SUR-adapter: trained so that a narrative's representation does for the frozen UNet what the keyword prompt's does.
+
+Two phases. First alignment alone: the adapted narrative's hidden states are pulled to the keyword prompt's, which costs
+no UNet at all. Then the losses that reach the adapter through the frozen UNet are added: the denoising loss on the
+scene's own latents, and the distance to the UNet's own prediction under the keyword prompt.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from vignette.sur.adapter import SURAdapter
+
+from .captions import narrative
+from .optim import Optimisers
+from .stage import Stage, autocast, pick_device
+from .text import LENGTH, WIDTH, hidden_states
+from .unet import FastAttention, build_scheduler, noised
+from .world import Scene
+
+
+def build() -> SURAdapter:
+    """A fresh adapter, identity at step 0. Padding counts: the frozen UNet reads it too."""
+    return SURAdapter(
+        hidden_size=WIDTH, layout="sequence", num_layers=3, num_heads=8, mask_padding=False, max_length=LENGTH
+    )
+
+
+def train(
+    latents: np.ndarray,
+    embeddings: np.ndarray,
+    scenes: list[Scene],
+    encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    unet: UNet2DConditionModel,
+    folder: Path,
+    align_steps: int,
+    steps: int,
+    batch: int = 48,
+    seed: int = 0,
+    device: str = "auto",
+) -> SURAdapter:
+    """Train on narrative / keyword / picture triples of the training world; `embeddings` are the keyword prompts' [N, 77, 256]."""
+    where = pick_device(device)
+    torch.manual_seed(seed)
+    adapter = build().to(where).train()
+    unet.set_attn_processor(FastAttention())
+    scheduler = build_scheduler()
+
+    def narratives(step: int, size: int, salt: str) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+        pick = np.sort(np.random.default_rng((seed, step, len(salt))).integers(0, len(scenes), size))
+        rng = random.Random(f"{salt}/{seed}/{step}")
+        texts = [narrative(scenes[i], rng) for i in pick]
+        # Keyword prompts pass through unharmed: a tenth of the batch is its own target.
+        texts = [scenes[i].keywords if rng.random() < 0.1 else text for i, text in zip(pick, texts, strict=True)]
+        source = hidden_states(encoder, tokenizer, texts, where, size).float().to(where)
+        return source, torch.from_numpy(embeddings[pick]).float().to(where), pick
+
+    def align(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        source, target, _ = narratives(step, 128, "align")
+        with autocast(where):
+            adapted = adapter(source)
+        loss = F.mse_loss(adapted.float(), target)
+        return loss, {"from": F.mse_loss(source, target).item()}
+
+    Stage(
+        "align",
+        folder,
+        adapter,
+        Optimisers(adapter, align_steps, muon_lr=0.02, adam_lr=1e-3, adam_only=("position",)),
+        align_steps,
+        align,
+        ema_decay=0.99,
+    ).run()
+    adapter.requires_grad_(True)
+
+    def through_unet(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        source, target, pick = narratives(step, batch, "unet")
+        z = torch.from_numpy(latents[pick]).float().to(where)
+        t = ((torch.arange(batch) + torch.rand(batch)) / batch * 1000).long().clamp(max=999).to(where)
+        noisy, velocity, weight = noised(scheduler, z, t)
+        with autocast(where):
+            with torch.no_grad():
+                wanted = unet(noisy, t, encoder_hidden_states=target).sample.float()
+            adapted = adapter(source)
+            got = unet(noisy, t, encoder_hidden_states=adapted).sample.float()
+        denoise = (F.mse_loss(got, velocity, reduction="none").mean((1, 2, 3)) * weight).mean() / weight.mean()
+        match = F.mse_loss(got, wanted)
+        close = F.mse_loss(adapted.float(), target)
+        return 0.2 * denoise + 4.0 * match + close, {
+            "denoise": denoise.item(),
+            "match": match.item(),
+            "align": close.item(),
+        }
+
+    Stage(
+        "adapter",
+        folder,
+        adapter,
+        Optimisers(adapter, steps, muon_lr=0.004, adam_lr=3e-4, adam_only=("position",)),
+        steps,
+        through_unet,
+        ema_decay=0.99,
+    ).run()
+    unet.set_default_attn_processor()
+    return adapter.eval().requires_grad_(False)

@@ -1,0 +1,60 @@
+"""`vignette miniature …`: train the bundled model from nothing, and measure it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2] / "miniature"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="vignette miniature", description="The bundled small model: training and study."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    train = commands.add_parser("train", help="train every stage, resuming where the last run stopped")
+    train.add_argument(
+        "--stage", default="export", help="stop after this stage: data, vae, text, judge, unet, adapter, export"
+    )
+    train.add_argument("--work", type=Path, default=ROOT / "work", help="folder for data and checkpoints (several GB)")
+    train.add_argument("--target", type=Path, default=ROOT / "weights", help="where the export goes")
+    train.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts, e.g. 0.01 for a trial")
+    train.add_argument("--unet-steps", type=int, help="steps of the denoiser, the part that gains most from time")
+    train.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    study = commands.add_parser("study", help="measure judge, model and adapter; write docs/study data")
+    study.add_argument("--weights", type=Path, default=ROOT / "weights")
+    study.add_argument("--prompts", type=int, default=300, help="held-out scenes to draw")
+    study.add_argument("--output", type=Path, help="write the figures as JSON")
+    study.add_argument("--sheet", type=Path, help="write a contact sheet of the first pictures as PNG")
+    study.add_argument("--guidance", type=float, default=None, help="guidance scale (default: the model's)")
+    args = parser.parse_args(argv)
+
+    if args.command == "train":
+        from dataclasses import replace
+
+        from .train import STAGES, Recipe, Training
+
+        if args.stage not in STAGES:
+            print(f"--stage must be one of {', '.join(STAGES)}, not {args.stage!r}.", file=sys.stderr)
+            return 2
+        if args.scale <= 0:
+            print(f"--scale must be above 0, not {args.scale}.", file=sys.stderr)
+            return 2
+        recipe = Recipe() if args.scale == 1.0 else Recipe().scaled(args.scale)
+        if args.unet_steps:
+            recipe = replace(recipe, unet_steps=args.unet_steps)
+        Training(args.work, recipe, args.device).run(args.stage, args.target)
+        return 0
+
+    from .study import run
+
+    return run(args.weights, args.prompts, args.output, args.sheet, args.guidance)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The rendered training set: `images.npy` (N x 128 x 128 x 3, uint8) and `scenes.jsonl`, made once per work folder."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from .render import SIZE, render
+from .world import Group, Scene, sample_scene
+
+_CHUNK = 500
+
+
+def scene_to_dict(scene: Scene) -> dict:
+    """A scene as plain JSON values; `scene_from_dict` reads it back."""
+    return asdict(scene)
+
+
+def scene_from_dict(value: dict) -> Scene:
+    """The scene that `scene_to_dict` wrote."""
+    return Scene(tuple(Group(**g) for g in value["groups"]), value["place"])
+
+
+def scene_at(index: int, seed: int) -> Scene:
+    """The training scene number `index` of the data set with `seed`."""
+    return sample_scene(random.Random(f"{seed}/{index}"))
+
+
+def _render_chunk(job: tuple[str, int, int, int]) -> int:
+    path, start, stop, seed = job
+    images = np.lib.format.open_memmap(path, mode="r+")
+    for index in range(start, stop):
+        images[index] = np.asarray(render(scene_at(index, seed), index))
+    return stop - start
+
+
+def build(folder: Path, size: int, seed: int, workers: int = 2) -> None:
+    """Render `size` training scenes into `folder`, unless they are there already."""
+    done = folder / "scenes.jsonl"
+    if done.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "images.npy"
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(size, SIZE, SIZE, 3)).flush()
+    jobs = [(str(path), start, min(start + _CHUNK, size), seed) for start in range(0, size, _CHUNK)]
+    count = 0
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        for rendered in pool.imap_unordered(_render_chunk, jobs):
+            count += rendered
+            print(f"rendered {count}/{size}", flush=True)
+    partial = folder / "scenes.jsonl.part"
+    partial.write_text("".join(json.dumps(scene_to_dict(scene_at(i, seed))) + "\n" for i in range(size)))
+    partial.rename(done)
+
+
+def load(folder: Path) -> tuple[np.ndarray, list[Scene]]:
+    """The memory-mapped images and their scenes."""
+    scenes = [scene_from_dict(json.loads(line)) for line in (folder / "scenes.jsonl").read_text().splitlines()]
+    return np.load(folder / "images.npy", mmap_mode="r"), scenes

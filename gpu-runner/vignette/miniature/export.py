@@ -1,0 +1,66 @@
+"""From the work folder to the bundled model: a diffusers folder, the adapter, the judge and the CLIP pair, fp16 safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from vignette.sur.adapter import SURAdapter
+
+from .judge_net import Judge
+from .text import Clip
+from .unet import build_scheduler
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "miniature" / "weights"
+
+
+def export_model(
+    folder: Path, vae: AutoencoderKL, text: CLIPTextModel, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel
+) -> None:
+    """Write a folder that `StableDiffusionPipeline.from_pretrained` loads."""
+    pipe = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    for part in (vae, text, unet):
+        part.register_to_config(_name_or_path="") if hasattr(part, "register_to_config") else None
+        part.half()
+    pipe.save_pretrained(folder, safe_serialization=True)
+    for part in (vae, text, unet):
+        part.float()
+
+
+def export_adapter(folder: Path, adapter: SURAdapter) -> None:
+    """Write `config.json` and fp16 safetensors."""
+    adapter.half().save_pretrained(folder, safe_serialization=True)
+    adapter.float()
+
+
+def export_clip(folder: Path, clip: Clip) -> None:
+    """Write the image tower and the text projection; the text encoder itself is the model's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    own = {k: v.half().contiguous() for k, v in clip.state_dict().items() if not k.startswith("text.")}
+    save_file(own, folder / "model.safetensors")
+
+
+def export_judge(folder: Path, judge: Judge) -> None:
+    """Write the judge."""
+    judge.save(folder)
+
+
+def size_mib(folder: Path = WEIGHTS) -> float:
+    """The bundled weights' size in MiB."""
+    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20
+
+
+__all__ = ["WEIGHTS", "export_adapter", "export_clip", "export_judge", "export_model", "size_mib", "torch"]

@@ -1,0 +1,79 @@
+"""Muon: momentum, orthogonalised by Newton-Schulz, for matrices and convolution kernels; AdamW for everything else."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """Push the singular values of `matrix` [m, n] towards 1 (quintic Newton-Schulz iteration; Jordan et al. 2024, "Muon")."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix / (matrix.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon with Nesterov momentum; kernels [o, i, h, w] are flattened to [o, i*h*w]. `lr` is the length of an update per unit row."""
+
+    def __init__(self, params, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                momentum.lerp_(p.grad, 1 - group["momentum"])
+                update = p.grad.lerp(momentum, group["momentum"]).flatten(1)
+                update = orthogonalise(update) * max(1.0, update.shape[0] / update.shape[1]) ** 0.5
+                p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
+
+
+class Optimisers:
+    """Muon for the hidden matrices and AdamW for the rest of `model`, driven as one, with a warm-up and a linear decay to zero.
+
+    `adam_only` names (by substring) parameters that keep AdamW: embeddings, first and last layers.
+    """
+
+    def __init__(
+        self, model: nn.Module, total: int, muon_lr: float, adam_lr: float, adam_only: tuple[str, ...], warmup: int = 50
+    ):
+        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        matrix = [p for n, p in named if p.ndim >= 2 and not any(word in n for word in adam_only)]
+        chosen = {id(p) for p in matrix}
+        rest = [p for _, p in named if id(p) not in chosen]
+        self.total, self.warmup = total, warmup
+        self.parts: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
+        ]
+        if matrix and muon_lr > 0:
+            self.parts.append(Muon(matrix, lr=muon_lr))
+        self.base = [part.param_groups[0]["lr"] for part in self.parts]
+
+    def factor(self, step: int) -> float:
+        """The learning rate's factor at `step`: linear warm-up, then linear to zero at `total`."""
+        return min((step + 1) / self.warmup, max(0.0, 1 - step / self.total))
+
+    def step(self, step: int) -> None:
+        """Apply the gradients with the learning rates of `step` and clear them."""
+        for part, lr in zip(self.parts, self.base, strict=True):
+            part.param_groups[0]["lr"] = lr * self.factor(step)
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict]:
+        """Both optimisers' states."""
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, states: list[dict]) -> None:
+        """Restore what `state_dict` returned."""
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)

@@ -1,0 +1,49 @@
+"""Pictures for evaluation: plain batched DDIM sampling with classifier-free guidance, one seed a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+
+from .stage import autocast, pick_device
+from .vae import LATENT_CHANNELS
+
+STEPS = 25
+GUIDANCE = 4.0
+
+
+def initial_noise(seed: int) -> torch.Tensor:
+    """The starting noise [8, 16, 16] of `seed`: the same in any batch."""
+    return torch.randn(LATENT_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def sample(
+    unet: UNet2DConditionModel,
+    vae: AutoencoderKL,
+    scheduler: DDIMScheduler,
+    context: torch.Tensor,
+    empty: torch.Tensor,
+    seeds: list[int],
+    steps: int = STEPS,
+    guidance: float = GUIDANCE,
+    batch: int = 32,
+) -> np.ndarray:
+    """Draw one picture per row of `context` [N, 77, 256]; `empty` [1, 77, 256] is the unguided prompt. Returns uint8 [N, 128, 128, 3]."""
+    where = pick_device() if next(unet.parameters()).is_cuda else torch.device("cpu")
+    out = []
+    for start in range(0, len(seeds), batch):
+        rows = context[start : start + batch].float().to(where)
+        z = torch.stack([initial_noise(s) for s in seeds[start : start + batch]]).to(where)
+        both = torch.cat([empty.float().to(where).expand_as(rows), rows])
+        scheduler.set_timesteps(steps)
+        for t in scheduler.timesteps:
+            with autocast(where):
+                v = unet(torch.cat([z, z]), t.expand(2 * len(z)).to(where), encoder_hidden_states=both).sample.float()
+            plain, guided = v.chunk(2)
+            z = scheduler.step(plain + guidance * (guided - plain), t, z, eta=0.0).prev_sample
+        with autocast(where):
+            pixels = vae.decode(z / vae.config.scaling_factor).sample.float()
+        out.append(pixels.clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+    return np.concatenate(out)

@@ -1,0 +1,139 @@
+"""The study of the bundled weights: the judge on renders and reconstructions, the model on keywords, the adapter on held-out narratives."""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from vignette.sur.adapter import SURAdapter
+
+from .captions import narrative
+from .judge_net import ATTRIBUTES, Judge, marks
+from .render import render
+from .sample import GUIDANCE, STEPS, sample
+from .text import hidden_states
+from .vae import to_tensor
+from .world import Scene, sample_scene
+
+SEED = 20_261_123
+RESAMPLES = 2000
+
+
+def held_out_set(count: int) -> list[tuple[Scene, str, int]]:
+    """`count` scenes of combinations never trained on, each with a narrative of a shape never trained on and a seed."""
+    rng = random.Random(SEED)
+    scenes = [sample_scene(rng, held_out=True) for _ in range(count)]
+    return [(scene, narrative(scene, rng, held_out=True), 1000 + i) for i, scene in enumerate(scenes)]
+
+
+def score(judge: Judge, images: np.ndarray, scenes: list[Scene]) -> np.ndarray:
+    """Marks per picture, [N, 5], in the order of `ATTRIBUTES`."""
+    return np.array([[marks(s, v)[a] for a in ATTRIBUTES] for s, v in zip(scenes, judge.read(images), strict=True)])
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the mean of `values` [N]."""
+    rng = np.random.default_rng(SEED)
+    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def closed_distance(base: np.ndarray, adapted: np.ndarray, ceiling: np.ndarray) -> dict[str, float]:
+    """How much of the distance base/narrative to base/keyword the adapter closes on the mean of the five, paired by prompt and seed."""
+    b, a, c = (x.mean(1) for x in (base, adapted, ceiling))
+    rng = np.random.default_rng(SEED)
+    pick = rng.integers(0, len(b), (RESAMPLES, len(b)))
+    shares = (a[pick].mean(1) - b[pick].mean(1)) / np.maximum(c[pick].mean(1) - b[pick].mean(1), 1e-9)
+    share = (a.mean() - b.mean()) / max(c.mean() - b.mean(), 1e-9)
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return {"share": float(share), "low": float(low), "high": float(high)}
+
+
+def _row(values: np.ndarray) -> dict[str, float]:
+    return {**{a: float(values[:, i].mean()) for i, a in enumerate(ATTRIBUTES)}, "mean": float(values.mean())}
+
+
+def _sheet(rows: list[np.ndarray], path: Path, columns: int = 8) -> None:
+    sheet = Image.new("RGB", (columns * 132, len(rows) * 132), "white")
+    for y, pictures in enumerate(rows):
+        for x, picture in enumerate(pictures[:columns]):
+            sheet.paste(Image.fromarray(picture), (x * 132 + 2, y * 132 + 2))
+    sheet.save(path)
+
+
+def run(weights: Path, prompts: int, output: Path | None, sheet: Path | None, guidance: float | None) -> int:
+    """Measure and print everything; `output` gets the figures as JSON, `sheet` a contact sheet (base, adapter, keyword rows)."""
+    began = time.time()
+    guidance = GUIDANCE if guidance is None else guidance
+    pipe = StableDiffusionPipeline.from_pretrained(
+        weights / "day", local_files_only=True, use_safetensors=True, dtype=torch.float32
+    )
+    adapter = SURAdapter.load(weights / "adapters" / "sur-day").float()
+    judge = Judge.load(weights / "judge")
+    figures: dict = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
+    }
+    figures |= {"prompts": prompts, "steps": STEPS, "guidance": guidance, "seed": SEED}
+
+    rng = random.Random(SEED + 1)
+    fresh = [sample_scene(rng, held_out=i % 4 == 0) for i in range(1000)]
+    pictures = np.stack([np.asarray(render(s, 10_000_000 + i)) for i, s in enumerate(fresh)])
+    with torch.no_grad():
+        decoded = [pipe.vae.decode(pipe.vae.encode(x).latent_dist.mean).sample for x in to_tensor(pictures).split(32)]
+    again = torch.cat(decoded).clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    figures["judge_on_renders"] = _row(score(judge, pictures, fresh))
+    figures["judge_on_reconstructions"] = _row(score(judge, again, fresh))
+    print(
+        "judge on renders",
+        figures["judge_on_renders"],
+        "\njudge on reconstructions",
+        figures["judge_on_reconstructions"],
+        flush=True,
+    )
+
+    cases = held_out_set(prompts)
+    scenes, texts, seeds = [c[0] for c in cases], [c[1] for c in cases], [c[2] for c in cases]
+    plain = hidden_states(pipe.text_encoder, pipe.tokenizer, texts)
+    with torch.no_grad():
+        adapted = adapter(plain.float())
+    keyword = hidden_states(pipe.text_encoder, pipe.tokenizer, [s.keywords for s in scenes])
+    empty = hidden_states(pipe.text_encoder, pipe.tokenizer, [""])
+    drawn: dict[str, np.ndarray] = {}
+    scores: dict[str, np.ndarray] = {}
+    for name, context in (("base/narrative", plain), ("adapter/narrative", adapted), ("base/keyword", keyword)):
+        drawn[name] = sample(pipe.unet, pipe.vae, pipe.scheduler, context, empty, seeds, guidance=guidance)
+        scores[name] = score(judge, drawn[name], scenes)
+        figures[name] = {**_row(scores[name]), "interval": interval(scores[name].mean(1))}
+        print(name, figures[name], flush=True)
+        single = np.array([len(s.groups) == 1 for s in scenes])
+        if single.any():
+            figures[f"{name}, one kind"] = _row(scores[name][single])
+            print("  one kind only", figures[f"{name}, one kind"], flush=True)
+    figures["closed"] = closed_distance(scores["base/narrative"], scores["adapter/narrative"], scores["base/keyword"])
+    figures["gain"] = {
+        a: interval(scores["adapter/narrative"][:, i] - scores["base/narrative"][:, i])
+        for i, a in enumerate(ATTRIBUTES)
+    }
+    figures["minutes"] = round((time.time() - began) / 60, 1)
+    print("closed", figures["closed"], "\ngain per attribute, 95 % interval", figures["gain"], flush=True)
+    if sheet:
+        _sheet(list(drawn.values()), sheet)
+        for text in texts[:8]:
+            print("  ", text)
+    if output:
+        output.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(Path("gpu-runner/miniature/weights"), 300, None, None, None))

@@ -1,0 +1,174 @@
+"""`vignette miniature train`: every stage from nothing to the exported weights; each resumes from its last checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel
+
+from . import adapt, data, export, judge_net, text, tokenizer, unet, vae
+from .world import Scene
+
+STAGES = ("data", "vae", "text", "judge", "unet", "adapter", "export")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How much of everything: the bundled weights' numbers. `scaled` shrinks the steps for a trial."""
+
+    scenes: int = 40_000
+    vae_steps: int = 2000
+    text_steps: int = 1200
+    judge_steps: int = 1600
+    unet_steps: int = 6000
+    align_steps: int = 1500
+    adapter_steps: int = 900
+    seed: int = 1
+
+    def scaled(self, factor: float) -> Recipe:
+        """All step counts and the number of scenes times `factor`, at least 2 steps and 64 scenes."""
+        names = [n for n in self.__dataclass_fields__ if n.endswith("_steps")]
+        return replace(
+            self,
+            scenes=max(64, round(self.scenes * factor)),
+            **{n: max(2, round(getattr(self, n) * factor)) for n in names},
+        )
+
+
+class Training:
+    """The stages' inputs and outputs in a work folder, each made when first asked for."""
+
+    def __init__(self, work: Path, recipe: Recipe, device: str = "auto"):
+        self.work, self.recipe, self.device = work, recipe, device
+
+    @cached_property
+    def dataset(self) -> tuple[np.ndarray, list[Scene]]:
+        """Rendered pictures and their scenes."""
+        data.build(self.work / "data", self.recipe.scenes, self.recipe.seed)
+        return data.load(self.work / "data")
+
+    @cached_property
+    def vae(self) -> AutoencoderKL:
+        """The trained autoencoder."""
+        if not (self.work / "vae" / "config.json").exists():
+            vae.train(self.dataset[0], self.work, self.recipe.vae_steps, device=self.device).save_pretrained(
+                self.work / "vae"
+            )
+        return AutoencoderKL.from_pretrained(self.work / "vae").requires_grad_(False)
+
+    @cached_property
+    def latents(self) -> np.ndarray:
+        """All pictures' scaled latents."""
+        return vae.encode_all(self.vae, self.dataset[0], self.work / "latents.npy", device=self.device)
+
+    @cached_property
+    def tokenizer(self):
+        """The tokenizer, trained once."""
+        return tokenizer.train(self.work / "tokenizer", self.recipe.seed)
+
+    @cached_property
+    def clip(self) -> text.Clip:
+        """The frozen text encoder with its image tower."""
+        path = self.work / "clip.pt"
+        if not path.exists():
+            trained = text.train(
+                self.latents, self.dataset[1], self.tokenizer, self.work, self.recipe.text_steps, device=self.device
+            )
+            torch.save(trained.state_dict(), path)
+        model = text.Clip(text.build_encoder(self.tokenizer))
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model.eval().requires_grad_(False)
+
+    @property
+    def encoder(self) -> CLIPTextModel:
+        """The text encoder alone."""
+        return self.clip.text
+
+    @cached_property
+    def embeddings(self) -> np.ndarray:
+        """The keyword prompts' hidden states, fp16 [N, 77, 256], memory-mapped."""
+        path = self.work / "keywords.npy"
+        if not path.exists():
+            prompts = [s.keywords for s in self.dataset[1]]
+            out = np.lib.format.open_memmap(
+                path.with_suffix(".part"), mode="w+", dtype=np.float16, shape=(len(prompts), text.LENGTH, text.WIDTH)
+            )
+            for start in range(0, len(prompts), 1024):
+                out[start : start + 1024] = text.hidden_states(
+                    self.encoder, self.tokenizer, prompts[start : start + 1024]
+                ).numpy()
+            out.flush()
+            path.with_suffix(".part").rename(path)
+        return np.load(path, mmap_mode="r")
+
+    @cached_property
+    def empty(self) -> torch.Tensor:
+        """The empty prompt's hidden states, fp16 [1, 77, 256]."""
+        return text.hidden_states(self.encoder, self.tokenizer, [""])
+
+    @cached_property
+    def judge(self) -> judge_net.Judge:
+        """The trained judge."""
+        if not (self.work / "judge" / "config.json").exists():
+            judge_net.train(*self.dataset, self.work, self.recipe.judge_steps, device=self.device).save(
+                self.work / "judge"
+            )
+        return judge_net.Judge.load(self.work / "judge")
+
+    @cached_property
+    def unet(self) -> UNet2DConditionModel:
+        """The trained denoiser."""
+        if not (self.work / "unet" / "config.json").exists():
+            trained = unet.train(
+                self.latents,
+                self.embeddings,
+                self.empty,
+                self.work,
+                self.recipe.unet_steps,
+                seed=self.recipe.seed,
+                device=self.device,
+            )
+            trained.save_pretrained(self.work / "unet")
+        return UNet2DConditionModel.from_pretrained(self.work / "unet").eval().requires_grad_(False)
+
+    @cached_property
+    def adapter(self):
+        """The trained SUR-adapter."""
+        from vignette.sur.adapter import SURAdapter
+
+        folder = self.work / "adapter"
+        if not (folder / "config.json").exists():
+            trained = adapt.train(
+                self.latents, self.embeddings, self.dataset[1], self.encoder, self.tokenizer, self.unet, self.work,
+                self.recipe.align_steps, self.recipe.adapter_steps, seed=self.recipe.seed, device=self.device,
+            )  # fmt: skip
+            trained.save_pretrained(folder)
+        return SURAdapter.load(folder)
+
+    def export(self, target: Path) -> None:
+        """Write everything that is bundled into `target`."""
+        export.export_model(target / "day", self.vae, self.encoder, self.tokenizer, self.unet)
+        export.export_adapter(target / "adapters" / "sur-day", self.adapter)
+        export.export_clip(target / "clip", self.clip)
+        export.export_judge(target / "judge", self.judge)
+        print(f"exported to {target}: {export.size_mib(target):.1f} MiB", flush=True)
+
+    def run(self, stage: str, target: Path) -> None:
+        """Run the stages up to and including `stage` ("export" for all)."""
+        steps = {
+            "data": lambda: self.dataset,
+            "vae": lambda: self.latents,
+            "text": lambda: self.embeddings,
+            "judge": lambda: self.judge,
+            "unet": lambda: self.unet,
+            "adapter": lambda: self.adapter,
+            "export": lambda: self.export(target),
+        }
+        for name in STAGES[: STAGES.index(stage) + 1]:
+            print(f"== {name}", flush=True)
+            steps[name]()

@@ -1,0 +1,100 @@
+"""The autoencoder: 128 x 128 x 3 pictures to 16 x 16 x 8 latents and back (`AutoencoderKL`, 1.7 M parameters)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+
+from .optim import Optimisers
+from .stage import Stage, autocast, pick_device
+
+LATENT_CHANNELS = 8
+# BT.601 luma and chroma; chroma counts more, since small nets leave colours grey.
+_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
+_YCC_WEIGHT = torch.tensor([1.0, 2.0, 2.0])
+
+
+def build() -> AutoencoderKL:
+    """A fresh autoencoder."""
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=LATENT_CHANNELS,
+        block_out_channels=(16, 32, 64, 96),
+        layers_per_block=1,
+        norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        sample_size=128,
+    )
+
+
+def to_tensor(images: np.ndarray) -> torch.Tensor:
+    """uint8 [B, H, W, 3] to float [B, 3, H, W] in -1..1."""
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def reconstruction_loss(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """L1 and MSE in YCbCr with weighted chroma, plus the L1 of horizontal and vertical differences (edges)."""
+    error = torch.einsum("kc,bchw->bkhw", _YCC.to(out), out - target) * _YCC_WEIGHT.to(out).view(1, 3, 1, 1)
+    edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    return error.abs().mean() + error.square().mean() + 0.5 * edges
+
+
+def train(
+    images: np.ndarray, folder: Path, steps: int, batch: int = 8, seed: int = 0, device: str = "auto"
+) -> AutoencoderKL:
+    """Train on whole pictures (crops break the group norms' statistics) and set `scaling_factor` so that latents have unit variance."""
+    where = pick_device(device)
+    torch.manual_seed(seed)
+    model = build().to(where)
+    optim = Optimisers(model, steps, muon_lr=0.015, adam_lr=2e-3, adam_only=("conv_in", "conv_out", "quant_conv"))
+
+    def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        pick = np.random.default_rng((seed, step)).integers(0, len(images), batch)
+        x = to_tensor(images[np.sort(pick)]).to(where)
+        with autocast(where):
+            posterior = model.encode(x).latent_dist
+            z = posterior.sample()
+            out = model.decode(z).sample.float()
+        mean, logvar = posterior.mean.float(), posterior.logvar.float()
+        kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+        loss = reconstruction_loss(out, x)
+        return loss + 1e-4 * kl, {
+            "l1": F.l1_loss(out, x).item(),
+            "kl": kl.item(),
+            "std_min": mean.std((0, 2, 3)).min().item(),
+        }
+
+    Stage("vae", folder, model, optim, steps, loss_fn, ema_decay=0.995).run()
+    model.eval().requires_grad_(False)
+    sample = to_tensor(images[np.linspace(0, len(images) - 1, 512).astype(int)])
+    latents = torch.cat([model.encode(x.to(where)).latent_dist.mean for x in sample.split(32)])
+    model.register_to_config(scaling_factor=1 / latents.std().item())
+    print("latent deviation per channel", [round(v, 2) for v in latents.std((0, 2, 3)).tolist()], flush=True)
+    return model
+
+
+@torch.no_grad()
+def encode_all(
+    model: AutoencoderKL, images: np.ndarray, path: Path, batch: int = 64, device: str = "auto"
+) -> np.ndarray:
+    """The scaled mean latents of all pictures, fp16 [N, 8, 16, 16], cached in `path`."""
+    if path.exists():
+        return np.load(path)
+    where = pick_device(device)
+    out = np.empty((len(images), LATENT_CHANNELS, 16, 16), np.float16)
+    for start in range(0, len(images), batch):
+        with autocast(where):
+            mean = model.encode(to_tensor(images[start : start + batch]).to(where)).latent_dist.mean
+        out[start : start + batch] = (mean.float() * model.config.scaling_factor).cpu().numpy()
+        if start // batch % 50 == 0:
+            print(f"encoded {start}/{len(images)}", flush=True)
+    partial = path.with_suffix(".part.npy")
+    np.save(partial, out)
+    partial.rename(path)
+    return out
