@@ -2,16 +2,20 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { NODE_MODULES, ROOT, VENV_PYTHON } from "./paths.mjs";
 
-const bin = (name) => join(NODE_MODULES, ".bin", name);
+// Under the launcher's own Node: the scripts' first line would find whichever is first in PATH, maybe one too old.
+const tool = (script, ...args) => [process.execPath, join(NODE_MODULES, ...script.split("/")), ...args];
+const biome = (...args) => tool("@biomejs/biome/bin/biome", ...args);
+const tsc = (...args) => tool("typescript/bin/tsc", ...args);
 const python = (module, ...args) => [VENV_PYTHON, "-m", module, ...args];
-const vitest = (project) => (report) => [
-  bin("vitest"),
-  "run",
-  `--project=${project}`,
-  "--reporter=default",
-  "--reporter=junit",
-  `--outputFile.junit=${report}`,
-];
+const vitest = (project) => (report) =>
+  tool(
+    "vitest/vitest.mjs",
+    "run",
+    `--project=${project}`,
+    "--reporter=default",
+    "--reporter=junit",
+    `--outputFile.junit=${report}`,
+  );
 // One file after the other: each end-to-end file has processes of its own, and two cores are not many.
 const nodeTest = (folder) => (report) => [
   process.execPath,
@@ -35,20 +39,20 @@ const nodeTest = (folder) => (report) => [
 export const STAGES = {
   format: {
     python: "dev",
-    commands: [[bin("biome"), "format"], python("ruff", "format", "--check", "gpu-runner")],
+    commands: [biome("format"), python("ruff", "format", "--check", "gpu-runner")],
   },
   lint: {
     python: "dev",
     commands: [
-      [bin("biome"), "check", "--formatter-enabled=false", "--error-on-warnings"],
+      biome("check", "--formatter-enabled=false", "--error-on-warnings"),
       python("ruff", "check", "gpu-runner"),
     ],
   },
   types: {
     python: "dev",
     commands: [
-      [bin("tsc"), "-p", "tsconfig.json"],
-      [bin("tsc"), "-p", "tsconfig.node.json"],
+      tsc("-p", "tsconfig.json"),
+      tsc("-p", "tsconfig.node.json"),
       python("mypy", "--config-file", "gpu-runner/pyproject.toml"),
     ],
   },

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
@@ -60,7 +61,8 @@ def train(
         texts = [narrative(scenes[i], rng) for i in pick]
         # Keyword prompts pass through unharmed: a tenth of the batch is its own target.
         texts = [scenes[i].keywords if rng.random() < 0.1 else text for i, text in zip(pick, texts, strict=True)]
-        source = hidden_states(encoder, tokenizer, texts, where, size).float().to(where)
+        with autocast(where):
+            source = hidden_states(encoder, tokenizer, texts, where, size).float().to(where)
         return source, torch.from_numpy(embeddings[pick]).float().to(where), pick
 
     def align(step: int) -> tuple[torch.Tensor, dict[str, float]]:
@@ -109,5 +111,5 @@ def train(
         through_unet,
         ema_decay=0.99,
     ).run()
-    unet.set_default_attn_processor()
+    unet.set_attn_processor(AttnProcessor2_0())
     return adapter.eval().requires_grad_(False)

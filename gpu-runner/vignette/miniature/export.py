@@ -1,18 +1,15 @@
-"""From the work folder to the bundled model: a diffusers folder, the adapter, the judge and the CLIP pair, fp16 safetensors."""
+"""From the work folder to the bundled model: a diffusers folder, the adapter and the judge, fp16 safetensors."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-from safetensors.torch import save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
 
 from .judge_net import Judge
-from .text import Clip
 from .unet import build_scheduler
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "miniature" / "weights"
@@ -46,13 +43,6 @@ def export_adapter(folder: Path, adapter: SURAdapter) -> None:
     adapter.float()
 
 
-def export_clip(folder: Path, clip: Clip) -> None:
-    """Write the image tower and the text projection; the text encoder itself is the model's."""
-    folder.mkdir(parents=True, exist_ok=True)
-    own = {k: v.half().contiguous() for k, v in clip.state_dict().items() if not k.startswith("text.")}
-    save_file(own, folder / "model.safetensors")
-
-
 def export_judge(folder: Path, judge: Judge) -> None:
     """Write the judge."""
     judge.save(folder)
@@ -63,4 +53,4 @@ def size_mib(folder: Path = WEIGHTS) -> float:
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20
 
 
-__all__ = ["WEIGHTS", "export_adapter", "export_clip", "export_judge", "export_model", "size_mib", "torch"]
+__all__ = ["WEIGHTS", "export_adapter", "export_judge", "export_model", "size_mib"]

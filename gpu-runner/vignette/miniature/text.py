@@ -125,5 +125,5 @@ def hidden_states(
         ids = tokenizer(
             texts[start : start + batch], padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt"
         ).input_ids
-        out.append(encoder(input_ids=ids.to(where))[0].half().cpu())
-    return torch.cat(out)
+        out.append(encoder(input_ids=ids.to(where))[0].float().cpu())
+    return torch.cat(out).half()

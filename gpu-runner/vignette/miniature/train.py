@@ -19,7 +19,7 @@ STAGES = ("data", "vae", "text", "judge", "unet", "adapter", "export")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How much of everything: the bundled weights' numbers. `scaled` shrinks the steps for a trial."""
+    """How much of everything; the model card names what the bundled weights had. `scaled` shrinks it for a trial."""
 
     scenes: int = 40_000
     vae_steps: int = 2000
@@ -154,7 +154,6 @@ class Training:
         """Write everything that is bundled into `target`."""
         export.export_model(target / "day", self.vae, self.encoder, self.tokenizer, self.unet)
         export.export_adapter(target / "adapters" / "sur-day", self.adapter)
-        export.export_clip(target / "clip", self.clip)
         export.export_judge(target / "judge", self.judge)
         print(f"exported to {target}: {export.size_mib(target):.1f} MiB", flush=True)
 

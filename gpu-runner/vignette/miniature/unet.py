@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
 
 from .optim import Optimisers
 from .stage import Stage, autocast, pick_device
@@ -116,7 +117,7 @@ def train(
         return (error * weight).mean() / weight.mean(), {"mse": error.mean().item()}
 
     Stage("unet", folder, model, optim, steps, loss_fn, ema_decay=0.998, save_every=250, on_save=on_save).run()
-    model.set_default_attn_processor()
+    model.set_attn_processor(AttnProcessor2_0())
     return model.eval().requires_grad_(False)
 
 
