@@ -23,7 +23,7 @@ from .captions import narrative
 from .optim import Optimisers
 from .stage import Stage, autocast, pick_device
 from .text import LENGTH, WIDTH, hidden_states
-from .unet import FastAttention, build_scheduler, noised
+from .unet import FastAttention, build_scheduler, noised, spread_timesteps
 from .world import Scene
 
 
@@ -86,7 +86,7 @@ def train(
     def through_unet(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         source, target, pick = narratives(step, batch, "unet")
         z = torch.from_numpy(latents[pick]).float().to(where)
-        t = ((torch.arange(batch) + torch.rand(batch)) / batch * 1000).long().clamp(max=999).to(where)
+        t = spread_timesteps(batch).to(where)
         noisy, velocity, weight = noised(scheduler, z, t)
         with autocast(where):
             with torch.no_grad():

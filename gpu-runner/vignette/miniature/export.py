@@ -9,7 +9,6 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
 
-from .judge_net import Judge
 from .unet import build_scheduler
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "miniature" / "weights"
@@ -43,14 +42,6 @@ def export_adapter(folder: Path, adapter: SURAdapter) -> None:
     adapter.float()
 
 
-def export_judge(folder: Path, judge: Judge) -> None:
-    """Write the judge."""
-    judge.save(folder)
-
-
 def size_mib(folder: Path = WEIGHTS) -> float:
     """The bundled weights' size in MiB."""
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20
-
-
-__all__ = ["WEIGHTS", "export_adapter", "export_judge", "export_model", "size_mib"]

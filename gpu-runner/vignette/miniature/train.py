@@ -154,7 +154,7 @@ class Training:
         """Write everything that is bundled into `target`."""
         export.export_model(target / "day", self.vae, self.encoder, self.tokenizer, self.unet)
         export.export_adapter(target / "adapters" / "sur-day", self.adapter)
-        export.export_judge(target / "judge", self.judge)
+        self.judge.save(target / "judge")
         print(f"exported to {target}: {export.size_mib(target):.1f} MiB", flush=True)
 
     def run(self, stage: str, target: Path) -> None:

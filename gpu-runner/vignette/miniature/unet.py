@@ -16,7 +16,7 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 
 from .optim import Optimisers
 from .stage import Stage, autocast, pick_device
-from .text import LENGTH, WIDTH
+from .text import WIDTH
 from .vae import LATENT_CHANNELS
 
 DROP = 0.1
@@ -83,6 +83,11 @@ def noised(
     return scheduler.add_noise(z, noise, t), scheduler.get_velocity(z, noise, t), weight.clamp(min=0.15)
 
 
+def spread_timesteps(batch: int) -> torch.Tensor:
+    """One random timestep per equal slice of 0..999, [batch]: stratified, which calms the loss."""
+    return ((torch.arange(batch) + torch.rand(batch)) / batch * 1000).long().clamp(max=999)
+
+
 def train(
     latents: np.ndarray,
     embeddings: np.ndarray,
@@ -108,8 +113,7 @@ def train(
         z = torch.from_numpy(latents[pick]).float().to(where)
         context = torch.from_numpy(embeddings[pick]).float()
         context[torch.from_numpy(rng.random(batch) < DROP)] = empty.float()
-        # Stratified timesteps: one per equal slice, which calms the loss.
-        t = ((torch.arange(batch) + torch.rand(batch)) / batch * 1000).long().clamp(max=999).to(where)
+        t = spread_timesteps(batch).to(where)
         noisy, target, weight = noised(scheduler, z, t)
         with autocast(where):
             out = model(noisy, t, encoder_hidden_states=context.to(where)).sample.float()
@@ -119,6 +123,3 @@ def train(
     Stage("unet", folder, model, optim, steps, loss_fn, ema_decay=0.998, save_every=250, on_save=on_save).run()
     model.set_attn_processor(AttnProcessor2_0())
     return model.eval().requires_grad_(False)
-
-
-__all__ = ["LENGTH", "FastAttention", "build", "build_scheduler", "noised", "train"]
