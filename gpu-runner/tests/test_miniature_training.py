@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from vignette.miniature.cli import main
 from vignette.miniature.optim import Optimisers, orthogonalise
 from vignette.miniature.stage import Stage
 from vignette.miniature.train import Recipe, Training
@@ -55,6 +57,26 @@ def test_a_second_run_trains_nothing_again(exported, work):
     before = {p: p.stat().st_mtime_ns for p in (work / "work").rglob("*") if p.is_file()}
     Training(work / "work", TINY, "cpu").run("adapter", work / "weights")
     assert {p: p.stat().st_mtime_ns for p in (work / "work").rglob("*") if p.is_file()} == before
+
+
+def test_training_continues_from_exported_weights(exported, tmp_path):
+    """One step from exported weights moves every trained part a little and leaves the text encoder's bytes alone."""
+    steps = {name: 1 for name in TINY.__dataclass_fields__ if name.endswith("_steps")}
+    Training(tmp_path / "work", replace(TINY, **steps), "cpu", start=exported).run("export", tmp_path / "again")
+
+    def tensors(root, part):
+        (path,) = (root / part).glob("*.safetensors")
+        return load_file(path)
+
+    for part in ("day/text_encoder", "day/unet", "day/vae", "adapters/sur-day", "judge"):
+        old, new = tensors(exported, part), tensors(tmp_path / "again", part)
+        shift = max((old[k].float() - new[k].float()).abs().max().item() for k in old)
+        assert shift == 0 if part == "day/text_encoder" else 0 < shift < 0.2, (part, shift)
+
+
+def test_weights_to_continue_from_must_be_there(tmp_path, capsys):
+    assert main(["train", "--continue-from", str(tmp_path)]) == 2
+    assert "model_index.json" in capsys.readouterr().err
 
 
 def test_the_tokenizer_is_never_trained_twice(exported, work):

@@ -47,11 +47,14 @@ def train(
     batch: int = 48,
     seed: int = 0,
     device: str = "auto",
+    start: SURAdapter | None = None,
 ) -> SURAdapter:
-    """Train on narrative / keyword / picture triples of the training world; `embeddings` are the keyword prompts' [N, 77, 256]."""
+    """Train on narrative / keyword / picture triples of the training world, from `start` if given; `embeddings` are the
+    keyword prompts' [N, 77, 256].
+    """
     where = pick_device(device)
     torch.manual_seed(seed)
-    adapter = build().to(where).train()
+    adapter = (start or build()).to(where).requires_grad_(True).train()
     unet.set_attn_processor(FastAttention())
     scheduler = build_scheduler()
 

@@ -1,4 +1,4 @@
-"""Sprites: the open drawings of `miniature/art`, rasterised, tinted and posed."""
+"""Sprites: the open drawings of `miniature/art`, rasterised and tinted; and the first edition's poses."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ TINT_RGB = {
     "purple": (136, 62, 196),
     "pink": (250, 120, 190),
 }
+
+
+def drawing_file(thing: str) -> Path:
+    """The SVG file of `thing`."""
+    return ART / f"{thing.replace(' ', '_')}.svg"
+
+
+def rasterise(svg: str, size: int = SPRITE) -> Image.Image:
+    """A drawing that declares 32 x 32 px as RGBA, `size` x `size` px."""
+    import resvg_py
+
+    svg = svg.replace('width="32" height="32"', f'width="{size}" height="{size}"')
+    return Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg)))).convert("RGBA")
 
 
 def _tint(image: Image.Image, rgb: tuple[int, int, int]) -> Image.Image:
@@ -45,10 +58,7 @@ def _tint(image: Image.Image, rgb: tuple[int, int, int]) -> Image.Image:
 @lru_cache(maxsize=512)
 def sprite(thing: str, colour: str | None) -> Image.Image:
     """An RGBA drawing of `thing`, 128 x 128 px, in its natural colours (`colour` None) or tinted."""
-    import resvg_py
-
-    svg = (ART / f"{thing}.svg").read_text().replace('width="32" height="32"', f'width="{SPRITE}" height="{SPRITE}"')
-    image = Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg)))).convert("RGBA")
+    image = rasterise(drawing_file(thing).read_text())
     return image if colour is None else _tint(image, TINT_RGB[colour])
 
 

@@ -25,6 +25,12 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts, e.g. 0.01 for a trial")
     train.add_argument("--unet-steps", type=int, help="steps of the denoiser, the part that gains most from time")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    train.add_argument(
+        "--continue-from",
+        type=Path,
+        metavar="FOLDER",
+        help="exported weights that every stage starts from; tokenizer and text encoder stay as they are",
+    )
 
     study = commands.add_parser("study", help="measure judge, model and adapter; write docs/study data")
     study.add_argument("--weights", type=Path, default=ROOT / "weights")
@@ -45,10 +51,16 @@ def main(argv: list[str] | None = None) -> int:
         if args.scale <= 0:
             print(f"--scale must be above 0, not {args.scale}.", file=sys.stderr)
             return 2
+        start = args.continue_from
+        if start and not (start / "day" / "model_index.json").is_file():
+            print(
+                f"--continue-from {start} holds no exported weights (day/model_index.json is missing).", file=sys.stderr
+            )
+            return 2
         recipe = Recipe() if args.scale == 1.0 else Recipe().scaled(args.scale)
         if args.unet_steps:
             recipe = replace(recipe, unet_steps=args.unet_steps)
-        Training(args.work, recipe, args.device).run(args.stage, args.target)
+        Training(args.work, recipe, args.device, start).run(args.stage, args.target)
         return 0
 
     from .study import run

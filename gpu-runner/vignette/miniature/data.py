@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .render import SIZE, render
-from .world import Group, Scene, sample_scene
+from .world import FIRST, Group, Scene, World, sample_scene, world_named
 
 _CHUNK = 500
 
@@ -26,35 +26,39 @@ def scene_from_dict(value: dict) -> Scene:
     return Scene(tuple(Group(**g) for g in value["groups"]), value["place"])
 
 
-def scene_at(index: int, seed: int) -> Scene:
+def scene_at(index: int, seed: int, world: World = FIRST) -> Scene:
     """The training scene number `index` of the data set with `seed`."""
-    return sample_scene(random.Random(f"{seed}/{index}"))
+    return sample_scene(random.Random(f"{seed}/{index}"), world=world)
 
 
-def _render_chunk(job: tuple[str, int, int, int]) -> int:
-    path, start, stop, seed = job
+def _render_chunk(job: tuple[str, int, int, int, str, str]) -> int:
+    path, start, stop, seed, name, style = job
+    world = world_named(name)
     images = np.lib.format.open_memmap(path, mode="r+")
     for index in range(start, stop):
-        images[index] = np.asarray(render(scene_at(index, seed), index))
+        images[index] = np.asarray(render(scene_at(index, seed, world), index, world, style))
     return stop - start
 
 
-def build(folder: Path, size: int, seed: int, workers: int = 2) -> None:
-    """Render `size` training scenes into `folder`, unless they are there already."""
+def build(folder: Path, size: int, seed: int, workers: int = 2, world: World = FIRST, style: str = "day") -> None:
+    """Render `size` training scenes of `world` in `style` into `folder`, unless they are there already.
+
+    The scenes of a seed are the same in every style.
+    """
     done = folder / "scenes.jsonl"
     if done.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "images.npy"
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(size, SIZE, SIZE, 3)).flush()
-    jobs = [(str(path), start, min(start + _CHUNK, size), seed) for start in range(0, size, _CHUNK)]
+    jobs = [(str(path), start, min(start + _CHUNK, size), seed, world.name, style) for start in range(0, size, _CHUNK)]
     count = 0
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for rendered in pool.imap_unordered(_render_chunk, jobs):
             count += rendered
             print(f"rendered {count}/{size}", flush=True)
     partial = folder / "scenes.jsonl.part"
-    partial.write_text("".join(json.dumps(scene_to_dict(scene_at(i, seed))) + "\n" for i in range(size)))
+    partial.write_text("".join(json.dumps(scene_to_dict(scene_at(i, seed, world))) + "\n" for i in range(size)))
     partial.rename(done)
 
 

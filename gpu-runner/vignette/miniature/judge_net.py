@@ -64,6 +64,10 @@ class JudgeNet(nn.Module):
         self.action = nn.Linear(192, actions)
         self.place = nn.Linear(FEATURES * 17, places)
 
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """What the backbone has of pictures [B, 3, 128, 128], averaged over 2 x 2 places: [B, 128, 8, 8]."""
+        return F.avg_pool2d(self.backbone(x), 2)
+
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Pictures [B, 3, 128, 128] in -1..1 to logits: count [B, T, 5], colour [B, T, 8], action [B, T, 4], place [B, 6]."""
         f = self.backbone(x)
@@ -141,6 +145,23 @@ class Judge:
             logits = self.net(to_tensor(images[start : start + batch]))
             out += [_verdict({k: v[i] for k, v in logits.items()}) for i in range(logits["place"].shape[0])]
         return out
+
+
+@torch.no_grad()
+def features_of(judge: Judge, images: np.ndarray, path: Path, batch: int = 64, device: str = "auto") -> None:
+    """Write the features of uint8 pictures [N, 128, 128, 3] to `path`, fp16 [N, 128, 8, 8]."""
+    where = pick_device(device)
+    net = judge.net.to(where)
+    partial = path.with_suffix(".part")
+    shape = (len(images), FEATURES, 8, 8)
+    out = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
+    for start in range(0, len(images), batch):
+        with autocast(where):
+            found = net.features(to_tensor(images[start : start + batch]).to(where))
+        out[start : start + batch] = found.float().cpu().numpy()
+    net.cpu()
+    out.flush()
+    partial.rename(path)
 
 
 def _labels() -> dict:
@@ -239,11 +260,12 @@ def train(
     batch: int = 64,
     seed: int = 0,
     device: str = "auto",
+    start: JudgeNet | None = None,
 ) -> Judge:
-    """Train on rendered scenes with softness and noise."""
+    """Train on rendered scenes with softness and noise, from `start` if given."""
     where = pick_device(device)
     torch.manual_seed(seed)
-    model = JudgeNet().to(where)
+    model = (start or JudgeNet()).to(where).requires_grad_(True).train()
     optim = Optimisers(
         model,
         steps,

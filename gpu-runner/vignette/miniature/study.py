@@ -7,6 +7,7 @@ import platform
 import random
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
 from vignette.sur.adapter import SURAdapter
 
 from .captions import narrative
@@ -25,7 +27,6 @@ from .vae import to_tensor
 from .world import Scene, sample_scene
 
 SEED = 20_261_123
-RESAMPLES = 2000
 
 
 def held_out_set(count: int) -> list[tuple[Scene, str, int]]:
@@ -38,24 +39,6 @@ def held_out_set(count: int) -> list[tuple[Scene, str, int]]:
 def score(judge: Judge, images: np.ndarray, scenes: list[Scene]) -> np.ndarray:
     """Marks per picture, [N, 5], in the order of `ATTRIBUTES`."""
     return np.array([[marks(s, v)[a] for a in ATTRIBUTES] for s, v in zip(scenes, judge.read(images), strict=True)])
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the mean of `values` [N]."""
-    rng = np.random.default_rng(SEED)
-    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
-
-
-def closed_distance(base: np.ndarray, adapted: np.ndarray, ceiling: np.ndarray) -> dict[str, float]:
-    """How much of the distance base/narrative to base/keyword the adapter closes on the mean of the five, paired by prompt and seed."""
-    b, a, c = (x.mean(1) for x in (base, adapted, ceiling))
-    rng = np.random.default_rng(SEED)
-    pick = rng.integers(0, len(b), (RESAMPLES, len(b)))
-    shares = (a[pick].mean(1) - b[pick].mean(1)) / np.maximum(c[pick].mean(1) - b[pick].mean(1), 1e-9)
-    share = (a.mean() - b.mean()) / max(c.mean() - b.mean(), 1e-9)
-    low, high = np.quantile(shares, [0.025, 0.975])
-    return {"share": float(share), "low": float(low), "high": float(high)}
 
 
 def _row(values: np.ndarray) -> dict[str, float]:
@@ -113,19 +96,21 @@ def run(weights: Path, prompts: int, output: Path | None, sheet: Path | None, gu
     for name, context in (("base/narrative", plain), ("adapter/narrative", adapted), ("base/keyword", keyword)):
         drawn[name] = sample(pipe.unet, pipe.vae, pipe.scheduler, context, empty, seeds, guidance=guidance)
         scores[name] = score(judge, drawn[name], scenes)
-        figures[name] = {**_row(scores[name]), "interval": interval(scores[name].mean(1))}
+        mean = mean_interval(scores[name].mean(1))
+        figures[name] = {**_row(scores[name]), "interval": (mean.low, mean.high)}
         print(name, figures[name], flush=True)
         single = np.array([len(s.groups) == 1 for s in scenes])
         if single.any():
             figures[f"{name}, one kind"] = _row(scores[name][single])
             print("  one kind only", figures[f"{name}, one kind"], flush=True)
-    figures["closed"] = closed_distance(scores["base/narrative"], scores["adapter/narrative"], scores["base/keyword"])
-    figures["gain"] = {
-        a: interval(scores["adapter/narrative"][:, i] - scores["base/narrative"][:, i])
-        for i, a in enumerate(ATTRIBUTES)
-    }
+    base, adapted, ceiling = (scores[n] for n in ("base/narrative", "adapter/narrative", "base/keyword"))
+    closed = share_closed(base.mean(1), adapted.mean(1), ceiling.mean(1))
+    figures["closed"] = {**asdict(closed), "in_words": closed.in_words()}
+    gains = {a: paired_gain(adapted[:, i], base[:, i]) for i, a in enumerate(ATTRIBUTES)}
+    gains["mean"] = paired_gain(adapted.mean(1), base.mean(1))
+    figures["gain"] = {name: (gain.low, gain.high) for name, gain in gains.items()}
     figures["minutes"] = round((time.time() - began) / 60, 1)
-    print("closed", figures["closed"], "\ngain per attribute, 95 % interval", figures["gain"], flush=True)
+    print("distance closed:", closed.in_words(), "\ngain per attribute, 95 % interval", figures["gain"], flush=True)
     if sheet:
         _sheet(list(drawn.values()), sheet)
         for text in texts[:8]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 from transformers import CLIPTokenizer
 
@@ -72,17 +73,12 @@ def train(folder: Path, seed: int = 0) -> CLIPTokenizer:
 
 def load(folder: Path) -> CLIPTokenizer:
     """The tokenizer of the files in `folder`, as diffusers loads it."""
-    files = {"vocab_file": str(folder / "vocab.json"), "merges_file": str(folder / "merges.txt")}
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
     if (folder / "tokenizer_config.json").exists():
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     vocab = json.loads((folder / "vocab.json").read_text())
     lines = (folder / "merges.txt").read_text().splitlines()[1:]
-    try:
-        tokenizer = CLIPTokenizer(
-            vocab=vocab, merges=[tuple(line.split(" ")) for line in lines], model_max_length=77, **special
-        )
-    except TypeError:
-        tokenizer = CLIPTokenizer(**files, model_max_length=77, **special)
+    merges: list[Any] = [tuple(line.split(" ")) for line in lines]
+    tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=77, **special)
     tokenizer.save_pretrained(folder)
     return tokenizer

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from vignette.sur.adapter import SURAdapter
 
 from . import adapt, data, export, judge_net, text, tokenizer, unet, vae
 from .world import Scene
@@ -41,10 +44,20 @@ class Recipe:
 
 
 class Training:
-    """The stages' inputs and outputs in a work folder, each made when first asked for."""
+    """The stages' inputs and outputs in a work folder, each made when first asked for.
 
-    def __init__(self, work: Path, recipe: Recipe, device: str = "auto"):
-        self.work, self.recipe, self.device = work, recipe, device
+    With `start`, a folder of exported weights, every stage continues from those instead of from nothing; tokenizer and
+    text encoder are then taken as they are, since UNet and adapter have learnt to read them.
+    """
+
+    def __init__(self, work: Path, recipe: Recipe, device: str = "auto", start: Path | None = None):
+        self.work, self.recipe, self.device, self.start = work, recipe, device, start
+
+    def _started(self, kind: type, *parts: str) -> Any:
+        """The model of class `kind` (diffusers or transformers) in `start`, fp32, or None without `start`."""
+        if self.start is None:
+            return None
+        return kind.from_pretrained(self.start.joinpath(*parts), local_files_only=True, use_safetensors=True).float()
 
     @cached_property
     def dataset(self) -> tuple[np.ndarray, list[Scene]]:
@@ -56,9 +69,13 @@ class Training:
     def vae(self) -> AutoencoderKL:
         """The trained autoencoder."""
         if not (self.work / "vae" / "config.json").exists():
-            vae.train(self.dataset[0], self.work, self.recipe.vae_steps, device=self.device).save_pretrained(
-                self.work / "vae"
-            )
+            vae.train(
+                self.dataset[0],
+                self.work,
+                self.recipe.vae_steps,
+                device=self.device,
+                start=self._started(AutoencoderKL, "day", "vae"),
+            ).save_pretrained(self.work / "vae")
         return AutoencoderKL.from_pretrained(self.work / "vae").requires_grad_(False)
 
     @cached_property
@@ -67,8 +84,10 @@ class Training:
         return vae.encode_all(self.vae, self.dataset[0], self.work / "latents.npy", device=self.device)
 
     @cached_property
-    def tokenizer(self):
+    def tokenizer(self) -> CLIPTokenizer:
         """The tokenizer, trained once."""
+        if self.start:
+            return tokenizer.load(self.start / "day" / "tokenizer")
         return tokenizer.train(self.work / "tokenizer", self.recipe.seed)
 
     @cached_property
@@ -84,9 +103,11 @@ class Training:
         model.load_state_dict(torch.load(path, weights_only=True))
         return model.eval().requires_grad_(False)
 
-    @property
+    @cached_property
     def encoder(self) -> CLIPTextModel:
-        """The text encoder alone."""
+        """The text encoder alone, frozen."""
+        if self.start:
+            return self._started(CLIPTextModel, "day", "text_encoder").eval().requires_grad_(False)
         return self.clip.text
 
     @cached_property
@@ -115,10 +136,19 @@ class Training:
     def judge(self) -> judge_net.Judge:
         """The trained judge."""
         if not (self.work / "judge" / "config.json").exists():
-            judge_net.train(*self.dataset, self.work, self.recipe.judge_steps, device=self.device).save(
+            start = judge_net.Judge.load(self.start / "judge").net if self.start else None
+            judge_net.train(*self.dataset, self.work, self.recipe.judge_steps, device=self.device, start=start).save(
                 self.work / "judge"
             )
         return judge_net.Judge.load(self.work / "judge")
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """The judge's features of all pictures, fp16 [N, 128, 8, 8], memory-mapped."""
+        path = self.work / "features.npy"
+        if not path.exists():
+            judge_net.features_of(self.judge, self.dataset[0], path, device=self.device)
+        return np.load(path, mmap_mode="r")
 
     @cached_property
     def unet(self) -> UNet2DConditionModel:
@@ -132,20 +162,21 @@ class Training:
                 self.recipe.unet_steps,
                 seed=self.recipe.seed,
                 device=self.device,
+                start=self._started(UNet2DConditionModel, "day", "unet"),
+                features=self.features,
             )
             trained.save_pretrained(self.work / "unet")
         return UNet2DConditionModel.from_pretrained(self.work / "unet").eval().requires_grad_(False)
 
     @cached_property
-    def adapter(self):
+    def adapter(self) -> SURAdapter:
         """The trained SUR-adapter."""
-        from vignette.sur.adapter import SURAdapter
-
         folder = self.work / "adapter"
         if not (folder / "config.json").exists():
             trained = adapt.train(
                 self.latents, self.embeddings, self.dataset[1], self.encoder, self.tokenizer, self.unet, self.work,
                 self.recipe.align_steps, self.recipe.adapter_steps, seed=self.recipe.seed, device=self.device,
+                start=SURAdapter.load(self.start / "adapters" / "sur-day").float() if self.start else None,
             )  # fmt: skip
             trained.save_pretrained(folder)
         return SURAdapter.load(folder)

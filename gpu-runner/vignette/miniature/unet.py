@@ -12,7 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor2_0
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from torch import nn
 
 from .optim import Optimisers
 from .stage import Stage, autocast, pick_device
@@ -21,12 +22,21 @@ from .vae import LATENT_CHANNELS
 
 DROP = 0.1
 SNR_GAMMA = 5.0
+GUIDE_WEIGHT = 0.5
 
 
 class FastAttention:
     """Attention by two matrix products: torch's fused CPU kernel is ten times slower backwards in bfloat16 at these sizes (measured)."""
 
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None, **_):
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: None = None,
+        temb: None = None,
+        **_: object,
+    ) -> torch.Tensor:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         batch, tokens, _width = hidden_states.shape
         heads = attn.heads
@@ -88,6 +98,32 @@ def spread_timesteps(batch: int) -> torch.Tensor:
     return ((torch.arange(batch) + torch.rand(batch)) / batch * 1000).long().clamp(max=999)
 
 
+class Guide(nn.Module):
+    """Representation alignment (Yu et al. 2024, https://arxiv.org/abs/2410.06940): inner features [B, 192, 8, 8] are held
+    to those that the judge has of the clean picture, so that what a thing is gets learnt before how it looks.
+
+    A training aid: it hangs on the UNet's first up block, costs one small network, and is not exported.
+    """
+
+    def __init__(self, unet: UNet2DConditionModel, target: int):
+        super().__init__()
+        width = unet.config.block_out_channels[-1]
+        self.project = nn.Sequential(nn.Conv2d(width, 256, 1), nn.SiLU(), nn.Conv2d(256, target, 1))
+        self._inner: torch.Tensor | None = None
+        self._hook = unet.up_blocks[0].register_forward_hook(self._keep)
+
+    def _keep(self, _block: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        self._inner = output
+
+    def loss(self, wanted: torch.Tensor) -> torch.Tensor:
+        """1 - cosine similarity at each place, mean; `wanted` [B, C, 8, 8] belongs to the UNet's last forward call."""
+        return 1 - F.cosine_similarity(self.project(self._inner).float(), wanted, dim=1).mean()
+
+    def remove(self) -> None:
+        """Take the hook off the UNet."""
+        self._hook.remove()
+
+
 def train(
     latents: np.ndarray,
     embeddings: np.ndarray,
@@ -98,14 +134,20 @@ def train(
     seed: int = 0,
     device: str = "auto",
     on_save: Callable[[int], None] | None = None,
+    start: UNet2DConditionModel | None = None,
+    features: np.ndarray | None = None,
 ) -> UNet2DConditionModel:
-    """Train on cached latents [N, 8, 16, 16] and cached keyword embeddings [N, 77, 256]; a tenth sees `empty` [1, 77, 256]."""
+    """Train on cached latents [N, 8, 16, 16] and cached keyword embeddings [N, 77, 256], from `start` if given; a tenth
+    sees `empty` [1, 77, 256]. `features` [N, C, 8, 8], the judge's of each picture, guide what the UNet learns inside.
+    """
     where = pick_device(device)
     torch.manual_seed(seed)
-    model = build().to(where)
+    model = (start or build()).to(where).requires_grad_(True).train()
     model.set_attn_processor(FastAttention())
     scheduler = build_scheduler()
-    optim = Optimisers(model, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("conv_in", "conv_out", "time_embedding"))
+    guide = Guide(model, features.shape[1]).to(where) if features is not None else None
+    whole = nn.ModuleDict({"unet": model} | ({"guide": guide} if guide else {}))
+    optim = Optimisers(whole, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("conv_in", "conv_out", "time_embedding"))
 
     def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         rng = np.random.default_rng((seed, step))
@@ -118,8 +160,14 @@ def train(
         with autocast(where):
             out = model(noisy, t, encoder_hidden_states=context.to(where)).sample.float()
         error = F.mse_loss(out, target, reduction="none").mean((1, 2, 3))
-        return (error * weight).mean() / weight.mean(), {"mse": error.mean().item()}
+        loss = (error * weight).mean() / weight.mean()
+        if guide is None or features is None:
+            return loss, {"mse": error.mean().item()}
+        apart = guide.loss(torch.from_numpy(features[pick]).float().to(where))
+        return loss + GUIDE_WEIGHT * apart, {"mse": error.mean().item(), "apart": apart.item()}
 
-    Stage("unet", folder, model, optim, steps, loss_fn, ema_decay=0.998, save_every=250, on_save=on_save).run()
+    Stage("unet", folder, whole, optim, steps, loss_fn, ema_decay=0.998, save_every=250, on_save=on_save).run()
     model.set_attn_processor(AttnProcessor2_0())
+    if guide:
+        guide.remove()
     return model.eval().requires_grad_(False)

@@ -46,12 +46,25 @@ def reconstruction_loss(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor
 
 
 def train(
-    images: np.ndarray, folder: Path, steps: int, batch: int = 8, seed: int = 0, device: str = "auto"
+    images: np.ndarray,
+    folder: Path,
+    steps: int,
+    batch: int = 8,
+    seed: int = 0,
+    device: str = "auto",
+    start: AutoencoderKL | None = None,
+    decoder_only: bool = False,
 ) -> AutoencoderKL:
-    """Train on whole pictures (crops break the group norms' statistics) and set `scaling_factor` so that latents have unit variance."""
+    """Train on whole pictures (crops break the group norms' statistics), from `start` if given, and set `scaling_factor`
+    so that latents have unit variance. With `decoder_only` the latents stay what they are, and so does whatever has
+    learnt to draw them.
+    """
     where = pick_device(device)
     torch.manual_seed(seed)
-    model = build().to(where)
+    model = (start or build()).to(where).requires_grad_(True).train()
+    if decoder_only:
+        model.encoder.requires_grad_(False)
+        model.quant_conv.requires_grad_(False)
     optim = Optimisers(model, steps, muon_lr=0.015, adam_lr=2e-3, adam_only=("conv_in", "conv_out", "quant_conv"))
 
     def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
@@ -72,6 +85,8 @@ def train(
 
     Stage("vae", folder, model, optim, steps, loss_fn, ema_decay=0.995).run()
     model.eval().requires_grad_(False)
+    if decoder_only:
+        return model
     sample = to_tensor(images[np.linspace(0, len(images) - 1, 512).astype(int)])
     latents = torch.cat([model.encode(x.to(where)).latent_dist.mean for x in sample.split(32)])
     model.register_to_config(scaling_factor=1 / latents.std().item())

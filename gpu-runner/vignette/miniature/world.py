@@ -1,4 +1,8 @@
-"""What the miniature knows: things, tints, actions, places, and the scenes made of them."""
+"""What the miniature knows: things, tints, actions, places, and the scenes made of them.
+
+The world comes in editions. Weights know exactly one: its things are the judge's labels and its words the vocabulary, so
+an edition never changes once weights have been trained on it; a larger world is a new edition beside it.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +48,56 @@ TWO_KINDS_SHARE = 0.2
 
 
 @dataclass(frozen=True)
+class World:
+    """One edition: what may stand in a scene, how often two kinds meet in one, and the art styles it is drawn in.
+
+    Of two kinds each has one of `pair_counts`, and both together at most `MAX_COUNT`.
+    """
+
+    name: str
+    animals: tuple[str, ...]
+    objects: tuple[str, ...]
+    styles: tuple[str, ...]
+    two_kinds_share: float
+    pair_counts: tuple[int, ...]
+    colours: tuple[str, ...] = COLOURS
+    actions: tuple[str, ...] = ACTIONS
+    places: tuple[str, ...] = PLACES
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """Animals, then objects; the order of the judge's labels."""
+        return self.animals + self.objects
+
+
+FIRST = World("first", ANIMALS, OBJECTS, ("day",), TWO_KINDS_SHARE, (1, 2))
+SECOND = World(
+    "second",
+    (
+        *("cat", "dog", "rabbit", "fox", "bird", "fish", "butterfly", "frog", "turtle", "bear", "pig", "cow"),
+        *("horse", "dragon", "elephant", "monkey", "penguin", "owl", "duck", "lion", "koala", "panda"),
+    ),
+    (
+        *("apple", "banana", "strawberry", "pizza", "cupcake", "doughnut", "carrot", "mushroom", "cactus"),
+        *("sunflower", "tulip", "tree", "pine tree", "balloon", "umbrella", "car", "bicycle", "airplane", "rocket"),
+        *("sailboat", "house", "castle", "tent", "ball", "star", "crown", "gift", "teddy bear", "robot", "snowman"),
+        *("ghost", "candle", "guitar", "chair"),
+    ),
+    ("day", "ink"),
+    0.3,
+    (1, 2, 3),
+)
+WORLDS = {world.name: world for world in (FIRST, SECOND)}
+
+
+def world_named(name: str) -> World:
+    """The edition called `name`; ValueError listing the editions when there is none."""
+    if name not in WORLDS:
+        raise ValueError(f"there is no edition {name!r} of the miniature's world; there are {', '.join(WORLDS)}")
+    return WORLDS[name]
+
+
+@dataclass(frozen=True)
 class Group:
     """Some things of one kind: `count` (1-4) of `thing`, tinted `colour` (None: natural), doing `action` (None: at rest)."""
 
@@ -84,21 +138,23 @@ def is_held_out(group: Group, place: str) -> bool:
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32 < HELD_OUT_SHARE
 
 
-def _group(rng: random.Random, thing: str, counts: tuple[int, ...]) -> Group:
-    colour = rng.choice(COLOURS) if rng.random() < 0.75 else None
-    action = rng.choice((*ACTIONS, None)) if thing in ANIMALS else None
+def _group(rng: random.Random, world: World, thing: str, counts: tuple[int, ...]) -> Group:
+    colour = rng.choice(world.colours) if rng.random() < 0.75 else None
+    action = rng.choice((*world.actions, None)) if thing in world.animals else None
     return Group(thing, rng.choice(counts), colour, action)
 
 
-def sample_scene(rng: random.Random, held_out: bool = False) -> Scene:
-    """Draw a scene from the training world, or, with `held_out`, one whose first group is a combination never trained on."""
+def sample_scene(rng: random.Random, held_out: bool = False, world: World = FIRST) -> Scene:
+    """Draw a scene from the training world, or, with `held_out`, one that holds a combination never trained on."""
     while True:
-        place = rng.choice(PLACES)
-        if rng.random() < TWO_KINDS_SHARE:
-            first, second = rng.sample(THINGS, 2)
-            groups = (_group(rng, first, (1, 2)), _group(rng, second, (1, 2)))
+        place = rng.choice(world.places)
+        if rng.random() < world.two_kinds_share:
+            first, second = rng.sample(world.things, 2)
+            a = _group(rng, world, first, world.pair_counts)
+            b = _group(rng, world, second, tuple(n for n in world.pair_counts if n + a.count <= MAX_COUNT))
+            groups: tuple[Group, ...] = (a, b)
         else:
-            groups = (_group(rng, rng.choice(THINGS), (1, 2, 3, 4)),)
+            groups = (_group(rng, world, rng.choice(world.things), (1, 2, 3, 4)),)
         scene = Scene(groups, place)
         if scene.held_out == held_out:
             return scene
