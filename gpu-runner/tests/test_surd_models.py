@@ -1,0 +1,116 @@
+"""Captioners and CLIP models of transformers, small random ones through the same path as BLIP and OpenAI's CLIP."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, AutoProcessor
+
+from tests.surd import builder, picture, table, write_folder
+from tests.surd_models import WORDS, write_blip, write_clip
+from vignette.cli import main
+from vignette.errors import ConfigError
+from vignette.surd import stages
+from vignette.surd.caption import caption_stage
+from vignette.surd.models import identity
+from vignette.surd.score import score_stage
+from vignette.surd.sources.folder import Folder
+from vignette.surd.stages import load_upright
+
+
+@pytest.fixture(scope="module")
+def blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_blip(tmp_path_factory.mktemp("blip"))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[dict[str, str]]:
+    for number in range(4):
+        (tmp_path / str(number)).write_bytes(picture(number, size=(40 + number, 50)))
+    return [{"path": str(tmp_path / str(number))} for number in range(4)]
+
+
+def test_captions_are_the_same_alone_and_in_company(blip: Path, pictures: list[dict[str, str]]) -> None:
+    stage = caption_stage(str(blip), max_new_tokens=8)
+    caption = stage.make(**stage.arguments)
+    together = caption(pictures)
+    assert together == [caption([row])[0] for row in pictures]
+    texts = [row["text"] for row in together]
+    assert len(set(texts)) == 4
+    assert {word for text in texts for word in text.split()} <= {*WORDS}
+
+
+def test_a_caption_may_be_begun(blip: Path, pictures: list[dict[str, str]]) -> None:
+    stage = caption_stage(str(blip), question="the picture of", max_new_tokens=16)
+    for row in stage.make(**stage.arguments)(pictures):
+        assert row["text"].startswith("the picture of")
+
+
+def test_scores_are_clips_cosines(clip: Path, pictures: list[dict[str, str]]) -> None:
+    stage = score_stage(str(clip))
+    rows = [row | {"text": text} for row, text in zip(pictures, ["a cat", "a dog", "x " * 300, ""], strict=True)]
+    scores = [row["cosine"] for row in stage.make(**stage.arguments)(rows)]
+    model, processor = AutoModel.from_pretrained(clip), AutoProcessor.from_pretrained(clip)
+    inputs = processor(images=[load_upright(rows[0]["path"])], text=["a cat"], return_tensors="pt")
+    with torch.no_grad():
+        expected = model(**inputs).logits_per_image.item() / model.logit_scale.exp().item()
+    assert scores[0] == pytest.approx(expected, abs=1e-4)
+    assert all(-1 <= score <= 1 for score in scores)
+
+
+def test_a_build_with_both(blip: Path, clip: Path, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 3, text=False)
+    arguments = ["--from-folder", str(folder), "--min-side", "16", "--language", "any", "--caption-tokens", "8"]
+    models = ["--captioner", str(blip), "--clip", str(clip), "--min-clip-text", "-1", "--batch-size", "2"]
+    assert main(["surd", "build", str(tmp_path / "surd"), *arguments, *models]) == 0
+    rows = table(tmp_path / "surd/provenance.jsonl")
+    assert all(row["captioned"] and -1 <= row["clip_text"] <= 1 for row in rows)
+    assert "3 narratives were written by the captioner" in (tmp_path / "surd/README.md").read_text()
+
+
+def test_pickled_weights_are_refused(blip: Path, tmp_path: Path, pictures: list[dict[str, str]]) -> None:
+    pickled = tmp_path / "pickled"
+    shutil.copytree(blip, pickled, ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save({}, pickled / "pytorch_model.bin")
+    folder = Folder(write_folder(tmp_path / "in", 1, text=False))
+    with pytest.raises(ConfigError, match="--captioner .*pickled cannot be loaded"):
+        builder(tmp_path / "surd", folder, caption=caption_stage(str(pickled))).run()
+
+
+def test_a_model_of_another_kind_is_refused(blip: Path, clip: Path) -> None:
+    stage = caption_stage(str(clip))
+    with pytest.raises(ConfigError, match="--captioner"):
+        stage.make(**stage.arguments)
+
+
+def test_new_weights_ask_for_new_captions(blip: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(blip, copy)
+    before = identity(str(copy))
+    assert identity(str(copy)) == before
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"changed": True}))
+    assert identity(str(copy)) != before
+    assert identity("org/model", "v2") == "org/model@v2"
+
+
+def test_pictures_are_turned_upright_and_put_on_white(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    Image.new("RGB", (20, 10)).save(tmp_path / "turned.jpg", exif=exif)
+    assert load_upright(str(tmp_path / "turned.jpg")).size == (10, 20)
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert load_upright(str(tmp_path / "clear.png")).getpixel((0, 0)) == (255, 255, 255)
+    monkeypatch.setattr(stages, "MAX_PIXELS", 15)
+    assert "megapixels" in stages.make_measure()([{"path": str(tmp_path / "clear.png")}])[0]["error"]

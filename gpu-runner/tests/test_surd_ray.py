@@ -1,0 +1,90 @@
+"""Ray Data runs the same stages to the same data set, on a local cluster of two processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.surd import builder, namer, picture, tree, write_folder
+from vignette.errors import ConfigError
+from vignette.surd.engines import RayEngine
+from vignette.surd.sources.folder import Folder
+from vignette.surd.stages import Row, Stage, Work
+
+pytest.importorskip("ray", reason="Ray is an extra: requirements-surd-ray.txt")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[RayEngine]:
+    # The workers are new processes, and find the tests' stages by path.
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    engine = RayEngine(workers=2)
+    yield engine
+    engine.close()
+    os.environ.pop("PYTHONPATH")
+    if before is not None:
+        os.environ["PYTHONPATH"] = before
+
+
+def test_the_data_set_is_the_same(engine: RayEngine, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 7, text=False)
+    (folder / "broken.png").write_bytes(picture(9)[:40])
+    (folder / "copy.png").write_bytes(picture(3))
+    builder(tmp_path / "local", Folder(folder), caption=namer(tmp_path / "local.log"), name="x").run()
+    builder(tmp_path / "ray", Folder(folder), caption=namer(tmp_path / "ray.log"), name="x", engine=engine).run()
+    assert tree(tmp_path / "ray") == tree(tmp_path / "local")
+    assert sorted((tmp_path / "ray.log").read_text().split()) == sorted((tmp_path / "local.log").read_text().split())
+
+
+def test_batches_come_one_by_one_each_row_once(engine: RayEngine) -> None:
+    rows = [(f"key{number}", {"number": number}) for number in range(50)]
+    batches = list(engine.run(Stage("test", make_double, batch_size=8), rows))
+    assert len(batches) >= 50 / 8
+    results = {key: row["twice"] for batch in batches for key, row in batch}
+    assert results == {f"key{number}": 2 * number for number in range(50)}
+    assert sum(map(len, batches)) == 50
+    assert list(engine.run(Stage("test", make_double), [])) == []
+
+
+def make_double() -> Work:
+    # None in one batch and a number in the next: types that Arrow would take for one another's.
+    return lambda rows: [{"twice": 2 * row["number"], "odd": None if row["number"] % 2 else 1} for row in rows]
+
+
+def make_complaint(stage: str) -> Work:
+    if stage == "make":
+        raise ConfigError("--captioner nowhere cannot be loaded: it is not there.")
+
+    def complain(rows: list[Row]) -> list[Row]:
+        raise ConfigError("A picture cannot be read.")
+
+    return complain
+
+
+@pytest.mark.parametrize(("stage", "message"), [("make", "nowhere cannot be loaded"), ("work", "cannot be read")])
+def test_a_workers_complaint_reaches_the_user(engine: RayEngine, stage: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        list(engine.run(Stage("test", make_complaint, {"stage": stage}), [("a", {})]))
+
+
+WITHOUT_RAY = """
+import sys
+sys.modules["ray"] = None
+from vignette.cli import main
+raise SystemExit(main(["surd", "build", sys.argv[1], "--from-folder", sys.argv[2], "--engine", "ray"]))
+"""
+
+
+def test_without_ray_the_remedy_is_named(tmp_path: Path) -> None:
+    runner = Path(__file__).parents[1]
+    command = [sys.executable, "-c", WITHOUT_RAY, str(tmp_path / "surd"), str(write_folder(tmp_path / "in", 1))]
+    ended = subprocess.run(command, cwd=runner, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "requirements-surd-ray.txt" in ended.stderr
+    assert "Traceback" not in ended.stderr

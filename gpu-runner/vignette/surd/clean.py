@@ -1,0 +1,173 @@
+"""Which rows stay. Every drop has one reason: the first of `REASONS` that holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vignette.surd.dedupe import NearDuplicates
+from vignette.surd.record import NSFW_LEVELS
+
+REASONS = {
+    "nsfw": "the source rates the picture, or an equal one, above --nsfw",
+    "unrated": "the source gives no rating, and --drop-unrated was given",
+    "empty prompt": "no keyword prompt, or nothing of it is left without its syntax",
+    "language": "prompt or narrative is in another language than --language",
+    "no picture": "the picture is missing, or its address gave none",
+    "unreadable": "the file is no PNG, JPEG or WebP that can be decoded",
+    "too small": "the shorter side is below --min-side",
+    "too long": "the longer side is more than --max-aspect times the shorter",
+    "duplicate": "the same bytes, or the same picture by its source's name",
+    "near duplicate": "a perceptual hash within --near-duplicates bits of an earlier picture",
+    "no narrative": "no narrative came with it, and no captioner wrote one",
+    "clip": "the narrative or the prompt fits the picture worse than --min-clip-text or --min-clip-prompt",
+}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """
+    Attributes:
+        min_side (`int`): pixels; 0 keeps every size.
+        max_aspect (`float`): longer side by shorter side.
+        nsfw (`int`): highest level kept, see `NSFW_LEVELS`.
+        language (`str`): ISO 639-1 code, or `any`.
+        language_certainty (`float`): another language is only believed from this probability on.
+        near_duplicates (`int`, *optional*): bits of 64; `None` keeps near duplicates.
+        min_clip_text, min_clip_prompt (`float`, *optional*): cosines; `None` asks nothing.
+    """
+
+    min_side: int = 256
+    max_aspect: float = 3.0
+    nsfw: int = NSFW_LEVELS["none"]
+    drop_unrated: bool = False
+    language: str = "en"
+    language_certainty: float = 0.9
+    near_duplicates: int | None = 4
+    min_clip_text: float | None = None
+    min_clip_prompt: float | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that is known of one row; `None` where a stage has not been there."""
+
+    id: int
+    source: str
+    candidate: dict[str, Any]
+    blob: str | None
+    missing: str | None
+    measured: dict[str, Any] | None
+    parsed: dict[str, Any] | None
+    caption: str = ""
+    clip_text: float | None = None
+    clip_prompt: float | None = None
+
+    @property
+    def text(self) -> str:
+        return self.caption or str(self.candidate["text"])
+
+    @property
+    def prompt(self) -> str:
+        return self.parsed["prompt"] if self.parsed else ""
+
+
+@dataclass(frozen=True)
+class Drop:
+    id: int
+    source: str
+    key: str
+    reason: str
+    detail: str
+
+
+class Cleaner:
+    """Decides rows one by one, in order; what it has kept is what later rows may duplicate.
+
+    `before_captions` asks what needs no model, so that no captioner looks at what goes anyway. `after_captions` asks the
+    rest of those that stayed.
+
+    Args:
+        ratings (`dict[str, int]`): the highest that any row gives to the same bytes (SHA-256) or the same address.
+    """
+
+    def __init__(self, thresholds: Thresholds, ratings: dict[str, int]) -> None:
+        self._thresholds = thresholds
+        self._ratings = ratings
+        self._keys: dict[str, int] = {}
+        self._blobs: dict[str, str] = {}
+        distance = thresholds.near_duplicates
+        self._near = None if distance is None else NearDuplicates(distance)
+
+    def before_captions(self, facts: Facts) -> Drop | None:
+        verdict = self.by_words(facts) or self._by_picture(facts)
+        if verdict is None and facts.blob and facts.measured:
+            verdict = self._among_others(facts, facts.blob, facts.measured["phash"])
+        return Drop(facts.id, facts.source, facts.candidate["key"], *verdict) if verdict else None
+
+    def after_captions(self, facts: Facts) -> Drop | None:
+        limits = self._thresholds
+        verdict: tuple[str, str] | None = None
+        if not facts.text:
+            verdict = "no narrative", ""
+        elif limits.min_clip_text is not None and (facts.clip_text or 0.0) < limits.min_clip_text:
+            verdict = "clip", f"narrative {facts.clip_text} < {limits.min_clip_text}"
+        elif limits.min_clip_prompt is not None and (facts.clip_prompt or 0.0) < limits.min_clip_prompt:
+            verdict = "clip", f"prompt {facts.clip_prompt} < {limits.min_clip_prompt}"
+        return Drop(facts.id, facts.source, facts.candidate["key"], *verdict) if verdict else None
+
+    def by_words(self, facts: Facts) -> tuple[str, str] | None:
+        """Reason and detail of a drop that needs no look at the picture; such URLs are not even asked for."""
+        limits = self._thresholds
+        equals = (self._ratings.get(facts.blob or ""), self._ratings.get(facts.candidate["image"]))
+        levels = [level for level in (facts.candidate["nsfw"], *equals) if level is not None]
+        if levels and max(levels) > limits.nsfw:
+            return "nsfw", f"level {max(levels)}"
+        if not levels and limits.drop_unrated:
+            return "unrated", ""
+        if not facts.prompt:
+            return "empty prompt", facts.candidate["prompt"][:80]
+        return self._language(facts)
+
+    def _by_picture(self, facts: Facts) -> tuple[str, str] | None:
+        limits = self._thresholds
+        if facts.blob is None or facts.measured is None:
+            return "no picture", facts.missing or "not fetched yet"
+        if "error" in facts.measured:
+            return "unreadable", facts.measured["error"]
+        width, height = facts.measured["width"], facts.measured["height"]
+        if min(width, height) < limits.min_side:
+            return "too small", f"{width} x {height}"
+        if max(width, height) > limits.max_aspect * min(width, height):
+            return "too long", f"{width} x {height}"
+        return None
+
+    def _language(self, facts: Facts) -> tuple[str, str] | None:
+        if self._thresholds.language == "any" or facts.parsed is None:
+            return None
+        for name, verdict in facts.parsed["languages"].items():
+            if (
+                verdict
+                and verdict[0] != self._thresholds.language
+                and verdict[1] >= self._thresholds.language_certainty
+            ):
+                return "language", f"{name} is {verdict[0]} ({verdict[1]:.2f})"
+        return None
+
+    def _among_others(self, facts: Facts, blob: str, phash: str) -> tuple[str, str] | None:
+        key = facts.candidate["key"]
+        # Civitai's names hold across its pages; a file's name only within its folder.
+        scope = key if key.startswith("civitai:") else f"{facts.source}\0{key}"
+        if scope in self._keys:
+            return "duplicate", f"of {key} (row {self._keys[scope]})"
+        if blob in self._blobs:
+            return "duplicate", f"of {self._blobs[blob]}"
+        value = int(phash, 16)
+        if self._near is not None:
+            found = self._near.earlier(value)
+            if found:
+                return "near duplicate", f"of {found[0]}, {found[1]} bits away"
+            self._near.add(value, key)
+        self._keys[scope] = facts.id
+        self._blobs[blob] = key
+        return None
