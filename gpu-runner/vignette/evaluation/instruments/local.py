@@ -1,0 +1,62 @@
+"""Transformers models from a local folder: safetensors only, nothing fetched, nothing run that came with the weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vignette.errors import ConfigError
+
+
+def check_folder(folder: Path, flag: str, example: str) -> str:
+    """
+    The model's type, from its config.json.
+
+    Raises:
+        ConfigError: No such folder, no configuration, or no safetensors in it.
+    """
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"{flag} {folder}: no Transformers model is there (config.json with a model_type is missing). Download one,"
+            f" for instance with `hf download {example} --local-dir {folder}`."
+        ) from None
+    if not any(folder.glob("*.safetensors")):
+        raise ConfigError(
+            f"{flag} {folder}: it holds no safetensors, the only weights that are loaded; take a revision that has them,"
+            " or rewrite the model with save_pretrained."
+        )
+    return str(kind)
+
+
+def load(auto: Any, folder: Path, flag: str, device: torch.device) -> tuple[Any, Any]:
+    """
+    Model (in `eval()`, float32, on `device`) and processor of `folder` by an Auto class.
+
+    Raises:
+        ConfigError: A model of another kind, or files that do not fit together.
+    """
+    from transformers import AutoProcessor
+
+    try:
+        processor = AutoProcessor.from_pretrained(str(folder), local_files_only=True)
+        model = auto.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ConfigError(f"{flag} {folder} cannot be loaded as {auto.__name__}: {error}") from None
+    return model.to(device).eval().requires_grad_(False), processor
+
+
+def folder_id(kind: str, folder: Path, *settings: object) -> str:
+    """An id that changes with the folder's weights, its configuration and the settings."""
+    digest = hashlib.sha256(json.dumps([kind, *map(str, settings)]).encode())
+    for file in sorted(p for p in folder.iterdir() if p.suffix in (".json", ".txt", ".safetensors", ".model")):
+        digest.update(file.name.encode() + b"\0")
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return f"{kind}-{digest.hexdigest()[:24]}"

@@ -1,0 +1,61 @@
+"""The miniature's judge as instrument, for the miniature's own set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vignette.errors import ConfigError
+from vignette.evaluation.cases import MINIATURE, Case, scene_of
+from vignette.evaluation.instruments import local
+from vignette.evaluation.instruments.base import Reading, judged_metrics
+
+ATTRIBUTES = ("object", "colour", "count", "action", "place")
+
+
+class MiniatureJudge:
+    """Marks the share of a scene's groups that are right, attribute by attribute; other sets' cases get no marks."""
+
+    name = "miniature"
+    metrics = judged_metrics("miniature", ATTRIBUTES)
+
+    def __init__(self, folder: Path) -> None:
+        from vignette.miniature.judge_net import Judge
+
+        try:
+            self._judge = Judge.load(folder)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConfigError(f"The miniature's judge in {folder} cannot be loaded: {error}") from None
+        self.id = local.folder_id("miniature", folder, "1")
+
+    def measure(self, images: Sequence[Image.Image], cases: Sequence[Case]) -> list[Reading]:
+        from vignette.miniature.judge_net import marks
+
+        readings = []
+        for verdict, case in zip(self._judge.read(list(images)), cases, strict=True):
+            if case.group != MINIATURE:
+                readings.append(Reading({}))
+                continue
+            given = marks(scene_of(case), verdict)
+            seen = [
+                " ".join(filter(None, (str(o.count), o.colour, o.object, o.action))) + f" {o.score:.2f}"
+                for o in verdict.objects
+            ]
+            said = (f"sees {', '.join(seen) or 'nothing'}; {verdict.place} {verdict.place_score:.2f}",)
+            readings.append(Reading({f"{self.name}/{a}": given[a] for a in ATTRIBUTES}, said))
+        return readings
+
+    @torch.inference_mode()
+    def features(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """The backbone's maps averaged over the picture, `[N, D]` float32: what KID of the miniature is taken on."""
+        from vignette.miniature.vae import to_tensor
+
+        rows = []
+        for start in range(0, len(images), 64):
+            pixels = [np.asarray(i.convert("RGB").resize((128, 128))) for i in images[start : start + 64]]
+            rows.append(self._judge.net.backbone(to_tensor(np.stack(pixels))).float().mean((2, 3)))
+        return torch.cat(rows).numpy()

@@ -1,0 +1,99 @@
+"""The real pictures that KID compares with, and the features it is taken on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from vignette.errors import ConfigError
+from vignette.evaluation.cases import Case, scene_of
+from vignette.evaluation.drawing import Job, picture_file, seed_of
+from vignette.evaluation.kid import read_features
+from vignette.evaluation.variants import Variant
+
+FLAG = "--kid-reference"
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+CHUNK = 64
+RENDERS = 4  # per scene
+# Pictures to features [N, D].
+Extractor = Callable[[Sequence[Image.Image]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Features `[N, D]` of real pictures, and how drawn pictures get theirs."""
+
+    features: np.ndarray
+    extractor: Extractor
+    title: str
+    features_title: str
+
+    def features_of(self, variants: Sequence[Variant], jobs: Sequence[Job], pictures: Path) -> dict[str, np.ndarray]:
+        """Each variant's features, rows in the order of its jobs, without those that some variant could not draw."""
+        by_variant = {v.name: [j for j in jobs if j.variant.name == v.name] for v in variants}
+        files = [[picture_file(pictures, j.key) for j in column] for column in by_variant.values()]
+        whole = [row for row in range(len(files[0])) if all(column[row].is_file() for column in files)]
+        if len(whole) < 2:
+            raise ConfigError(
+                f"{FLAG}: fewer than 2 prompts were drawn by every variant, too few for KID; see --limit."
+            )
+        found = {
+            name: self._extract([column[row] for row in whole]) for name, column in zip(by_variant, files, strict=True)
+        }
+        width = next(iter(found.values())).shape[1]
+        if width != self.features.shape[1]:
+            raise ConfigError(
+                f"{FLAG}: the reference has features {self.features.shape[1]} wide, the drawn pictures {width};"
+                " both have to come from the same network."
+            )
+        return found
+
+    def _extract(self, files: Sequence[Path]) -> np.ndarray:
+        return extract(self.extractor, [partial(_open, file) for file in files])
+
+
+def reference_from(
+    asked: str, cases: Sequence[Case], extractor: Extractor, features_title: str, *, miniature: bool
+) -> Reference:
+    """
+    Reads `--kid-reference`: `renders` (the scenes of the miniature's set as the world draws them), a folder of
+    pictures, or a file of features.
+
+    Raises:
+        ConfigError: Nothing there, fewer than two pictures, or `renders` for another set.
+    """
+    path = Path(asked).expanduser()
+    if asked == "renders":
+        if not miniature:
+            raise ConfigError(f"{FLAG} renders: only the set miniature has renders; name a folder of pictures.")
+        from vignette.miniature.render import render
+
+        # Seeds that no case draws with: the reference must not share its noise with anything.
+        renders = [partial(render, scene_of(c), seed_of(c, 1000 + k)) for c in cases for k in range(RENDERS)]
+        return Reference(extract(extractor, renders), extractor, "renders of the same scenes", features_title)
+    if path.is_file():
+        return Reference(read_features(path), extractor, path.name, features_title)
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES) if path.is_dir() else []
+    if len(files) < 2:
+        raise ConfigError(f"{FLAG} {asked}: neither a file of features nor a folder with at least 2 pictures.")
+    makers = [partial(_open, file) for file in files]
+    return Reference(extract(extractor, makers), extractor, path.name, features_title)
+
+
+def extract(extractor: Extractor, makers: Sequence[Callable[[], Image.Image]]) -> np.ndarray:
+    """Features of pictures that are made or opened in chunks, `[N, D]`."""
+    chunks = [makers[start : start + CHUNK] for start in range(0, len(makers), CHUNK)]
+    return np.concatenate([extractor([make() for make in chunk]) for chunk in chunks])
+
+
+def _open(file: Path) -> Image.Image:
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except (OSError, UnidentifiedImageError):
+        raise ConfigError(f"{file} is no picture that can be read.") from None
