@@ -1,17 +1,19 @@
-"""The published adapter's computation, written from its description for comparison (docs: arXiv 2305.05189, section 3)."""
+"""The published adapter's computation and its flaws, written from their description for comparison (arXiv 2305.05189, section 3)."""
 
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
 class Published(nn.Module):
     """State-dict keys and mathematics of the published module: encoder over axis 0, then one attention head, then fc."""
 
-    def __init__(self, width: int, layers: int = 2, heads: int = 4, inner: int = 64) -> None:
+    def __init__(self, width: int, layers: int = 2, heads: int = 4, inner: int = 64, *, fresh: bool = False) -> None:
         super().__init__()
         self.encoder_layer = nn.TransformerEncoderLayer(width, heads, inner)
         self.transformer_encoder = nn.TransformerEncoder(self.encoder_layer, layers, enable_nested_tensor=False)
@@ -24,12 +26,40 @@ class Published(nn.Module):
             }
         )
         self.fc = nn.Linear(width, width)
+        if fresh:  # as training starts: only the weight is zeroed
+            nn.init.zeros_(self.fc.weight)
 
-    def one_prompt(self, x: torch.Tensor, eta: float) -> torch.Tensor:
-        """`[1, L, D]`, as in training: the encoder takes the batch axis, of length 1, for the sequence."""
+    def forward(self, x: torch.Tensor, eta: float = 0.1) -> torch.Tensor:
+        """`[B, L, D]`: the encoder takes the batch axis for the sequence, so that prompts see each other."""
         q = self.attention["query_layer"](self.transformer_encoder(x))
         k = self.attention["key_layer"](x)
         weights = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(x.shape[-1]), dim=-1)
         a = weights @ x + x
         out = a + self.attention["output_layer"](a)
         return eta * self.fc(out) + (1 - eta) * x
+
+    def one_prompt(self, x: torch.Tensor, eta: float) -> torch.Tensor:
+        """`[1, L, D]`, as in training: a batch axis of length 1 is a sequence of one."""
+        assert len(x) == 1
+        return self(x, eta)
+
+
+def states_for_the_unet(adapted: torch.Tensor) -> torch.Tensor:
+    """What the published training loop hands to the UNet: a copy that no gradient passes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.tensor(adapted)
+
+
+def distillation_loss(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
+    """The published loss: KL(student || teacher) over the features, its gradient on the side called target."""
+    return F.kl_div(F.log_softmax(teacher, dim=-1), F.softmax(student, dim=-1), reduction="batchmean")
+
+
+class FrozenResize(nn.Module):
+    """The published way from the adapter's width to the teacher's: random, frozen, in no checkpoint."""
+
+    def __init__(self, width: int, teacher: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(teacher, width)
+        self.requires_grad_(False)

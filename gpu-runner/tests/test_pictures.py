@@ -51,13 +51,9 @@ def test_without_guidance_one_prediction_is_enough(model: LoadedModel, model_fol
     assert_same(draw(model, r).pictures(), with_diffusers(model_folder, r))
 
 
-def test_other_shapes_and_long_prompts(model: LoadedModel, model_folder: Path) -> None:
-    r = request(width=48, height=24, prompt="a very long story " * 40)
-    drawing = draw(model, r)
-    assert_same(drawing.pictures(), with_diffusers(model_folder, r))
-    started = drawing.events["a"][0]
-    assert isinstance(started, Started)
-    assert started.unread.endswith("story")
+def test_other_shapes(model: LoadedModel, model_folder: Path) -> None:
+    r = request(width=48, height=24)
+    assert_same(draw(model, r).pictures(), with_diffusers(model_folder, r))
 
 
 @pytest.mark.parametrize("prompt", ["\x00", "🐱" * 300, "  cat  ", "<|endoftext|> cat", "قطة"])

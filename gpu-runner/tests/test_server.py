@@ -377,7 +377,7 @@ async def test_models_tell_the_edge_all_it_needs(client: httpx.AsyncClient, mode
     assert extra["defaults"]["num_inference_steps"] == 4
     assert set(extra["limits"]) == {
         *("min_width", "max_width", "min_height", "max_height", "multiple_of", "max_steps", "max_images"),
-        "max_prompt_chars",
+        *("max_prompt_chars", "max_prompt_chunks"),
     }
     assert "DDIMScheduler" in extra["schedulers"]
     assert (await client.get("/v1/models/vignette/tiny")).json() == entry

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,48 @@ def test_loading_insists_on_every_weight(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(ValueError, match="safetensors"):
         SURAdapter.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("diffusion_pytorch_model.safetensors", lambda old: old[: len(old) // 2], "cut off or damaged.*again"),
+        ("diffusion_pytorch_model.safetensors", lambda old: b"", "cut off or damaged"),
+        (
+            "diffusion_pytorch_model.safetensors",
+            lambda old: b"PK\x03\x04" + old,
+            "is a pickle.*vignette adapter convert",
+        ),
+        ("diffusion_pytorch_model.safetensors", lambda old: pickle.dumps({}) + old, "is a pickle"),
+        ("config.json", lambda old: old[:40], "config.json cannot be read"),
+        ("config.json", lambda old: b"[]", "holds no SUR-adapter"),
+        ("config.json", lambda old: old.replace(b"SURAdapter", b"UNet2DModel"), "is of UNet2DModel"),
+        ("config.json", lambda old: old.replace(b'"eta"', b'"beta"'), r"unknown fields \(beta\)"),
+        (
+            "config.json",
+            lambda old: old.replace(b'"hidden_size": 32', b'"hidden_size": "32"'),
+            "describes no SUR-adapter",
+        ),
+        ("config.json", lambda old: old.replace(b'"eta": 1.0', b'"eta": 7'), "describes no SUR-adapter: eta must"),
+        ("config.json", lambda old: old.replace(b'"hidden_size": 32', b'"hidden_size": 48'), r"do not fit.*\[77, 48\]"),
+    ],
+)
+def test_damaged_files_are_named_with_a_remedy(
+    file: str, content: Callable[[bytes], bytes], says: str, tmp_path: Path
+) -> None:
+    adapter().save_pretrained(tmp_path)
+    before = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(content(before))
+    assert (tmp_path / file).read_bytes() != before
+    with pytest.raises(ValueError, match=says) as error:
+        SURAdapter.load(tmp_path)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_only_safetensors_are_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="safetensors only"):
+        adapter().save_pretrained(tmp_path, safe_serialization=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_shapes_are_named() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
+from diffusers.models.modeling_utils import ModelMixin
+from safetensors.torch import save_file
 
 from tests.published import Published
 from vignette.cli import main
@@ -33,7 +36,7 @@ def test_the_token_layout_computes_what_was_published(published: Published, tmp_
         expected = torch.cat([published.one_prompt(x[i : i + 1], 0.1) for i in range(3)])
         torch.testing.assert_close(adapter(x), expected, atol=1e-6, rtol=1e-5)
         # A default-constructed encoder over the whole batch mixes prompts; ours has to differ from that.
-        mixed = published.one_prompt(x, 0.1)
+        mixed = published(x, 0.1)
     assert (adapter(x) - mixed).abs().max() > 1e-4
 
 
@@ -60,6 +63,89 @@ def test_a_pickle_with_code_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
             convert_checkpoint(Path(name), 0.1, Path("out"))
     assert not Path("exploded").exists()
     assert not Path("out").exists()
+
+
+def test_safetensors_of_the_same_names_convert_too(published: Published, tmp_path: Path) -> None:
+    torch.save(published.state_dict(), tmp_path / "checkpoint.pt")
+    save_file(published.state_dict(), tmp_path / "checkpoint.safetensors")
+    for name in ("checkpoint.pt", "checkpoint.safetensors"):
+        convert_checkpoint(tmp_path / name, 0.1, tmp_path / name.replace("checkpoint.", "out-"))
+    pickled, safe = (SURAdapter.load(tmp_path / f"out-{kind}").state_dict() for kind in ("pt", "safetensors"))
+    assert all(torch.equal(pickled[key], safe[key]) for key in pickled)
+
+
+def test_a_checkpoint_of_other_dimensions_is_named(published: Published, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    state = published.state_dict()
+    torch.save(state | {"attention.query_layer.weight": torch.zeros(32, 48)}, file)
+    with pytest.raises(ConfigError, match=r"attention.query_layer.weight is \[32, 48\] instead of \[32, 32\]"):
+        convert_checkpoint(file, 0.1, tmp_path / "out")
+    torch.save(state | {"fc.weight": torch.full((32, 32), torch.nan)}, file)
+    with pytest.raises(ConfigError, match=r"fc.weight holds NaN.*earlier checkpoint"):
+        convert_checkpoint(file, 0.1, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    # What was dead in the published module may be anything.
+    torch.save(state | {"attention.value_layer.bias": torch.full((32,), torch.nan)}, file)
+    convert_checkpoint(file, 0.1, tmp_path / "out")
+
+
+def test_a_cut_checkpoint_is_named(published: Published, tmp_path: Path) -> None:
+    for name, save in (("checkpoint.pt", torch.save), ("checkpoint.safetensors", save_file)):
+        file = tmp_path / name
+        save(published.state_dict(), file)
+        for kept in (0, 5, 1000, file.stat().st_size - 1):
+            file.write_bytes(file.read_bytes()[:kept] or b"")
+            with pytest.raises(ConfigError, match=f"{name}.*download it again|{name}.*copy or download") as error:
+                convert_checkpoint(file, 0.1, tmp_path / "out")
+            assert "\n" not in str(error.value)
+            save(published.state_dict(), file)
+    with pytest.raises(ConfigError, match="is a folder"):
+        convert_checkpoint(tmp_path, 0.1, tmp_path / "out")
+    with pytest.raises(ConfigError, match="checkpoint.pt is a file; give the name of a folder"):
+        convert_checkpoint(tmp_path / "checkpoint.pt", 0.1, tmp_path / "checkpoint.pt")
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(published.state_dict(), tmp_path / "checkpoint.pt")
+    out = tmp_path / "out"
+    convert_checkpoint(tmp_path / "checkpoint.pt", 0.1, out)
+    (out / "notes.txt").write_text("kept")
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def full(self: SURAdapter, folder: str, **rest: object) -> None:
+        (Path(folder) / "diffusion_pytorch_model.safetensors").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ModelMixin, "save_pretrained", full)
+        with pytest.raises(ConfigError, match="No space left on device. Choose another folder"):
+            convert_checkpoint(tmp_path / "checkpoint.pt", 0.2, out)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoint.pt", "out"]
+    convert_checkpoint(tmp_path / "checkpoint.pt", 0.2, out)
+    assert SURAdapter.load(out).config["eta"] == 0.2
+    assert (out / "notes.txt").read_text() == "kept"
+
+
+def test_inspect_says_what_a_folder_holds(
+    published: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(published.state_dict(), tmp_path / "checkpoint.pt")
+    convert_checkpoint(tmp_path / "checkpoint.pt", 0.1, tmp_path / "token")
+    SURAdapter(32, num_heads=4, teacher_dim=5, default_scale=0.8).save_pretrained(tmp_path / "sequence")
+    assert main(["adapter", "inspect", str(tmp_path / "token")]) == 0
+    said = capsys.readouterr().out
+    for fact in ("token: faithful", "32 wide, any number tokens", "eta 0.1", "left as it is", "seen, as the UNet"):
+        assert fact in said
+    assert main(["adapter", "inspect", str(tmp_path / "sequence")]) == 0
+    said = capsys.readouterr().out
+    count = sum(p.numel() for p in SURAdapter.load(tmp_path / "sequence").parameters())
+    for fact in ("sequence: ", "up to 77", f"{count:,}", "0.8 by default", "hidden from the words", "5 wide"):
+        assert fact in said
+    assert main(["adapter", "inspect", str(tmp_path)]) == 2
+    assert "config.json is missing" in capsys.readouterr().err
 
 
 def test_other_files_are_named(published: Published, tmp_path: Path) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
 
+from tests.drawing import assert_same, draw, request
+from vignette.engine.events import Started
 from vignette.engine.loader import LoadedModel
-from vignette.engine.text import EncodedText, TextCache, encode_texts
+from vignette.engine.stages import prompt_chunks
+from vignette.engine.text import EncodedText, TextCache, adapt, encode_texts
 
 
 def entry(number: float) -> EncodedText:
@@ -42,6 +49,81 @@ def test_a_text_is_encoded_once(model: LoadedModel, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_does_not_fit_is_told(model: LoadedModel) -> None:
-    texts = encode_texts(model, ["cat " * 80, "cat " * 75])
-    assert texts["cat " * 80].unread.split() == ["cat"] * 5
-    assert texts["cat " * 75].unread == ""
+    texts = encode_texts(model, ["cat " * 305, "cat " * 300, "cat " * 75])
+    assert texts["cat " * 305].unread.split() == ["cat"] * 5
+    assert texts["cat " * 300].unread == texts["cat " * 75].unread == ""
+    assert [len(entry.states) for entry in texts.values()] == [308, 308, 77]
+
+
+def test_a_long_prompt_is_its_chunks_one_behind_the_other(model: LoadedModel) -> None:
+    first, second = "cat " * 75, "cat dog " * 4
+    texts = encode_texts(model, [first + second, first, second])
+    long, parts = texts[first + second], [texts[first], texts[second]]
+    torch.testing.assert_close(long.states, torch.cat([part.states for part in parts]), atol=1e-5, rtol=1e-5)
+    assert torch.equal(long.mask, torch.cat([part.mask for part in parts]))
+
+
+def test_a_chunk_ends_behind_a_comma_that_is_near(model: LoadedModel) -> None:
+    near, far = "cat " * 65 + ", ", "cat " * 40 + ", "
+    texts = encode_texts(model, [near + "cat " * 30, far + "cat " * 60])
+    assert [int(m.sum()) - 2 for m in texts[near + "cat " * 30].mask.view(2, 77)] == [66, 30]
+    assert [int(m.sum()) - 2 for m in texts[far + "cat " * 60].mask.view(2, 77)] == [75, 26]
+
+
+def test_the_adapter_sees_one_chunk_at_a_time(model: LoadedModel) -> None:
+    first, second = "cat " * 75, "cat dog " * 4
+    with torch.inference_mode():
+        texts = encode_texts(model, [first + second, first, second])
+        long = adapt(model, texts[first + second], "sur", 0.7)
+        parts = [adapt(model, texts[part], "sur", 0.7) for part in (first, second)]
+    torch.testing.assert_close(long, torch.cat(parts), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(long, texts[first + second].states, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative"), [("cat " * 100, "dog"), ("cat", "dog " * 90), ("cat " * 200, "dog " * 80)]
+)
+def test_long_prompts_draw_what_diffusers_draws_from_the_same_states(
+    model: LoadedModel, model_folder: Path, prompt: str, negative: str
+) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(model_folder, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+
+    def states(text: str, chunks: int) -> torch.Tensor:
+        ids = pipe.tokenizer(text, add_special_tokens=False).input_ids
+        rows = [pipe.tokenizer.decode(ids[75 * k : 75 * (k + 1)]) for k in range(chunks)]
+        given = pipe.tokenizer(rows, padding="max_length", max_length=77, truncation=True, return_tensors="pt")
+        return pipe.text_encoder(given.input_ids)[0].flatten(0, 1)[None]
+
+    r = request(prompt=prompt, negative_prompt=negative)
+    chunks = prompt_chunks(model, r)
+    assert chunks > 1
+    with torch.inference_mode():
+        drawn = pipe(
+            prompt_embeds=states(prompt, chunks),
+            negative_prompt_embeds=states(negative, chunks),
+            width=r.width,
+            height=r.height,
+            num_inference_steps=r.num_inference_steps,
+            guidance_scale=r.guidance_scale,
+            generator=torch.Generator("cpu").manual_seed(r.seed),
+            output_type="np",
+        ).images[0]
+    assert_same(draw(model, r).pictures(), [(drawn * 255).round().astype(np.uint8)])
+
+
+def test_long_and_short_prompts_in_company_draw_what_they_draw_alone(model: LoadedModel) -> None:
+    asked = [request("a", prompt="cat " * 100), request("b", prompt="dog"), request("c", prompt="cat " * 90, seed=9)]
+    together = draw(model, *asked)
+    for r in asked:
+        assert_same(together.pictures(r.id), draw(model, r).pictures(r.id))
+    assert 2 in together.calls  # the two long ones share
+
+
+def test_a_prompt_longer_than_all_chunks_is_drawn_and_told(model: LoadedModel) -> None:
+    drawing = draw(model, request(prompt="a very long story " * 40))
+    started = drawing.events["a"][0]
+    assert isinstance(started, Started)
+    assert started.unread.endswith("story")
+    assert len(drawing.pictures()) == 1

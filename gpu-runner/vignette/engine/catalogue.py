@@ -45,6 +45,7 @@ class Limits(_Strict):
     max_steps: int = Field(100, ge=1)
     max_images: int = Field(4, ge=1)
     max_prompt_chars: int = Field(2000, ge=1)
+    max_prompt_chunks: int = Field(4, ge=1, description="times the text encoder's length; what is beyond is not read")
 
 
 class AdapterSpec(_Strict):
@@ -54,6 +55,14 @@ class AdapterSpec(_Strict):
     path: Path
     default: bool = False
     description: str = ""
+
+
+class NoticeSpec(_Strict):
+    """`text` is told when the reading's best phrases of each of `groups`, multiplied, score less than `below`."""
+
+    text: str = Field(min_length=1, max_length=1000)
+    groups: tuple[str, ...] = Field(min_length=1)
+    below: float = Field(ge=0, le=1)
 
 
 class ModelSpec(_Strict):
@@ -69,6 +78,8 @@ class ModelSpec(_Strict):
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     adapters: tuple[AdapterSpec, ...] = ()
+    lexicon: Path | None = Field(None, description="TOML file of the phrases that `reading` ranks")
+    notice: NoticeSpec | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelSpec:
@@ -85,6 +96,8 @@ class ModelSpec(_Strict):
             raise ValueError("two adapters have the same id")
         if sum(a.default for a in self.adapters) > 1:
             raise ValueError("more than one adapter is the default")
+        if self.notice is not None and self.lexicon is None:
+            raise ValueError("notice needs a lexicon beside it")
         return self
 
     @property
@@ -157,7 +170,7 @@ def _with_absolute_paths(node: Any, folder: Path) -> Any:
     if isinstance(node, dict):
         return {
             key: folder / Path(value).expanduser()
-            if key == "path" and isinstance(value, str)
+            if key in ("path", "lexicon") and isinstance(value, str)
             else _with_absolute_paths(value, folder)
             for key, value in node.items()
         }

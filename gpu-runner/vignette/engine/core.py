@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 DECODE_CHUNK = 8
 # Only rows that agree in all of these can share a UNet call.
-BatchKey = tuple[str, int, int, bool]
+BatchKey = tuple[str, int, int, bool, int]
 
 
 @dataclass(eq=False)
@@ -32,6 +32,7 @@ class Work:
     """One accepted request on the device's side."""
 
     request: GenerationRequest
+    prompt_chunks: int = 1
     rows: list[Row] = field(default_factory=list)
     pictures: dict[int, np.ndarray] = field(default_factory=dict)
     calls: int = 0
@@ -40,7 +41,8 @@ class Work:
 
     @property
     def key(self) -> BatchKey:
-        return (self.request.model, self.request.height, self.request.width, self.request.uses_cfg)
+        request = self.request
+        return (request.model, request.height, request.width, request.uses_cfg, self.prompt_chunks)
 
     def progress(self) -> Progress:
         steps = self.request.num_inference_steps
@@ -70,7 +72,8 @@ class EngineCore:
     def submit(self, request: GenerationRequest) -> None:
         work = Work(request)
         self._works[request.id] = work
-        self._planner.add(work.key, work)
+        if self._guarded(work, partial(self._count_chunks, work)):
+            self._planner.add(work.key, work)
 
     def cancel(self, request_id: str) -> None:
         """Drops a request; nothing more is emitted for it. Unknown and finished ids are ignored."""
@@ -93,9 +96,14 @@ class EngineCore:
         if self._undecoded:
             self._decode()
 
+    def _count_chunks(self, work: Work) -> None:
+        work.prompt_chunks = stages.prompt_chunks(self._models[work.request.model], work.request)
+
     def _prepare(self, work: Work) -> None:
-        work.rows, prompt = stages.prepare(self._models[work.request.model], work.request)
-        self._emit(work.request.id, Started(prompt.unread))
+        model = self._models[work.request.model]
+        work.rows, prompt = stages.prepare(model, work.request)
+        understood = model.reader.read(work.rows[0].cond, work.request.prompt) if model.reader else None
+        self._emit(work.request.id, Started(prompt.unread, understood))
         self._planner.activate(work.key, work.rows)
 
     def _draw(self, key: BatchKey, rows: list[Row]) -> None:

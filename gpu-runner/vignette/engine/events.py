@@ -6,12 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vignette.reading.reader import Understood
+
 
 @dataclass(frozen=True)
 class Started:
-    """The first stage has begun. `unread` is the end of the prompt that did not fit into the text encoder."""
+    """
+    The first stage is done. `unread` is the end of the prompt that did not fit into the text encoder, `understood` how
+    the rest was read, where the model has a lexicon.
+    """
 
     unread: str = ""
+    understood: Understood | None = None
 
 
 @dataclass(frozen=True)

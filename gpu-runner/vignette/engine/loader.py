@@ -14,6 +14,7 @@ from vignette.engine import schedulers
 from vignette.engine.catalogue import ModelSpec
 from vignette.engine.text import TextCache
 from vignette.errors import ConfigError
+from vignette.reading.reader import Reader, load_reader
 from vignette.sur import SURAdapter
 
 PARTS = ("text_encoder", "unet", "vae")
@@ -34,6 +35,7 @@ class LoadedModel:
     device: torch.device
     dtype: torch.dtype
     version: str
+    reader: Reader | None = None
     text_cache: TextCache = field(default_factory=TextCache)
 
     @property
@@ -91,6 +93,7 @@ def load_model(spec: ModelSpec, device: torch.device) -> LoadedModel:
         raise ConfigError(f"The model {spec.id}: defaults.scheduler {spec.defaults.scheduler!r} does not fit it.")
     for adapter in spec.adapters:
         model.adapters[adapter.id] = _load_adapter(adapter.path, model)
+    model.reader = load_reader(model)
     return model
 
 
@@ -161,7 +164,9 @@ def _load_adapter(folder: Path, model: LoadedModel) -> SURAdapter:
         )
     if adapter.config["layout"] == "sequence" and adapter.config["max_length"] < length:
         raise ConfigError(f"The adapter in {folder} takes fewer tokens than {model.spec.id}'s tokenizer gives.")
-    return adapter.to(model.device, model.dtype).requires_grad_(False)
+    # diffusers' own `to` warns of modules to be kept in float32, of which there are none.
+    torch.nn.Module.to(adapter, model.device, model.dtype)
+    return adapter.requires_grad_(False)
 
 
 def _dtype(spec: ModelSpec, device: torch.device) -> torch.dtype:

@@ -18,7 +18,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from vignette.engine import schedulers
 from vignette.engine.loader import LoadedModel
 from vignette.engine.request import GenerationRequest
-from vignette.engine.text import EncodedText, adapt, encode_texts
+from vignette.engine.text import EncodedText, adapt, chunk_count, encode_texts, padded
 from vignette.errors import DrawingFailed
 
 
@@ -77,6 +77,8 @@ def prepare(model: LoadedModel, request: GenerationRequest) -> tuple[list[Row], 
     if request.uses_cfg:
         adapts_negative = request.adapter is not None and model.adapters[request.adapter].config["adapt_negative"]
         uncond = adapt(model, negative, request.adapter if adapts_negative else None, request.adapter_scale)
+        chunks = prompt_chunks(model, request)
+        cond, uncond = padded(model, cond, chunks), padded(model, uncond, chunks)
     rows = []
     for index in range(request.num_images):
         generator = torch.Generator("cpu").manual_seed(request.seed + index)
@@ -97,6 +99,12 @@ def prepare(model: LoadedModel, request: GenerationRequest) -> tuple[list[Row], 
             )
         )
     return rows, prompt
+
+
+def prompt_chunks(model: LoadedModel, request: GenerationRequest) -> int:
+    """The text encoder's lengths that the longer of the prompts takes; only rows that agree in it share a UNet call."""
+    texts = [request.prompt, *([request.negative_prompt] if request.uses_cfg else [])]
+    return max(chunk_count(model, text) for text in texts)
 
 
 def denoise(model: LoadedModel, conditioning: Conditioning) -> torch.Tensor:

@@ -1,11 +1,14 @@
-"""Prompts to the hidden states that the UNet attends to, exactly as diffusers' `encode_prompt` makes them."""
+"""
+Prompts to the hidden states that the UNet attends to, exactly as diffusers' `encode_prompt` makes them. A prompt of more
+tokens than the encoder takes is encoded in chunks, whose states follow each other, instead of being cut off.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,11 +18,14 @@ if TYPE_CHECKING:
     from vignette.engine.loader import LoadedModel
 
 CHUNK = 16
+COMMA_REACH = 20
 
 
 @dataclass(frozen=True)
 class EncodedText:
-    """`states` is `[L, D]` on the device, `mask` `[L]`; `unread` is what did not fit into the encoder's tokens."""
+    """
+    `states` is `[L, D]` on the device, `mask` `[L]`, L a multiple of the encoder's length; `unread` is what was too much.
+    """
 
     states: torch.Tensor
     mask: torch.Tensor
@@ -50,17 +56,21 @@ def encode_texts(model: LoadedModel, texts: Sequence[str]) -> dict[str, EncodedT
     missing = [text for text, entry in found.items() if entry is None]
     for start in range(0, len(missing), CHUNK):
         chunk = missing[start : start + CHUNK]
-        for text, entry in zip(chunk, _run_encoder(model, chunk), strict=True):
+        for text, entry in zip(chunk, run_encoder(model, chunk), strict=True):
             model.text_cache.put(text, entry)
             found[text] = entry
     return {text: entry for text, entry in found.items() if entry is not None}
 
 
 def adapt(model: LoadedModel, encoded: EncodedText, adapter_id: str | None, scale: float) -> torch.Tensor:
-    """The prompt's states, `[L, D]`, through the adapter; `None` or a scale of 0 leave them as they are."""
+    """
+    The prompt's states, `[L, D]`, through the adapter, chunk by chunk; `None` or a scale of 0 leave them as they are.
+    """
     if adapter_id is None or scale == 0:
         return encoded.states
-    states = model.adapters[adapter_id](encoded.states[None], encoded.mask[None], scale)[0]
+    length = model.tokenizer.model_max_length
+    chunks, masks = encoded.states.unflatten(0, (-1, length)), encoded.mask.unflatten(0, (-1, length))
+    states = model.adapters[adapter_id](chunks, masks, scale).flatten(0, 1)
     if not torch.isfinite(states).all():
         raise DrawingFailed(
             "invalid_embedding", "The adapter turned this prompt into invalid numbers; a lower adapter_scale may help."
@@ -68,18 +78,51 @@ def adapt(model: LoadedModel, encoded: EncodedText, adapter_id: str | None, scal
     return states
 
 
-def _run_encoder(model: LoadedModel, texts: list[str]) -> list[EncodedText]:
+def chunk_count(model: LoadedModel, text: str) -> int:
+    """How many times the encoder's length `text` takes."""
+    return len(_chunks(model, text)[0])
+
+
+def padded(model: LoadedModel, states: torch.Tensor, chunks: int) -> torch.Tensor:
+    """`states` followed by the empty prompt's, up to `chunks`: what a UNet call compares has to be of one length."""
+    missing = chunks - len(states) // model.tokenizer.model_max_length
+    empty = encode_texts(model, [""])[""].states
+    return torch.cat([states, *[empty] * missing]) if missing > 0 else states
+
+
+def run_encoder(model: LoadedModel, texts: list[str]) -> list[EncodedText]:
+    """Encodes `texts` at once, past the cache; a long one in chunks, each with its own begin and end."""
     tokenizer = model.tokenizer
     length = tokenizer.model_max_length
-    tokens = tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-    mask = tokens.attention_mask.to(model.device)
+    cut = [_chunks(model, text) for text in texts]
+    framed = [[tokenizer.bos_token_id, *ids, tokenizer.eos_token_id] for chunks, _ in cut for ids in chunks]
+    tokens = torch.tensor([ids + [tokenizer.pad_token_id] * (length - len(ids)) for ids in framed])
+    lengths = torch.tensor([len(ids) for ids in framed])
+    mask = (torch.arange(length) < lengths[:, None]).long().to(model.device)
     # SD 1.x and 2.x were trained with padding visible; a model that was not says so in its configuration.
     hidden = mask if getattr(model.text_encoder.config, "use_attention_mask", False) else None
-    states = model.text_encoder(tokens.input_ids.to(model.device), attention_mask=hidden)[0]
-    unread = [_unread(tokenizer, text, length) for text in texts]
-    return [EncodedText(s, m, u) for s, m, u in zip(states, mask, unread, strict=True)]
+    states = model.text_encoder(tokens.to(model.device), attention_mask=hidden)[0]
+    counts = [len(chunks) for chunks, _ in cut]
+    parts = zip(states.split(counts), mask.split(counts), cut, strict=True)
+    return [EncodedText(s.flatten(0, 1), m.flatten(), unread) for s, m, (_, unread) in parts]
 
 
-def _unread(tokenizer: Any, text: str, length: int) -> str:
-    ids = tokenizer(text, truncation=False, add_special_tokens=False).input_ids
-    return tokenizer.decode(ids[length - 2 :]).strip() if len(ids) > length - 2 else ""
+def _chunks(model: LoadedModel, text: str) -> tuple[list[list[int]], str]:
+    """
+    The text's tokens in chunks of what the encoder takes beside begin and end, at least one, and the text left over.
+
+    A chunk ends behind the last of its commas if that is near its end, so that keywords stay whole, as in
+    AUTOMATIC1111/stable-diffusion-webui (`comma_padding_backtrack`).
+    """
+    tokenizer = model.tokenizer
+    room = tokenizer.model_max_length - 2
+    left = tokenizer(text, truncation=False, add_special_tokens=False).input_ids
+    comma = tokenizer.convert_tokens_to_ids(",</w>")
+    chunks: list[list[int]] = []
+    while left and len(chunks) < model.spec.limits.max_prompt_chunks:
+        end = room
+        if len(left) > room and comma in left[room - COMMA_REACH : room]:
+            end -= left[room - COMMA_REACH : room][::-1].index(comma)
+        chunks.append(left[:end])
+        left = left[end:]
+    return chunks or [[]], tokenizer.decode(left).strip() if left else ""

@@ -158,6 +158,10 @@ class PredictionService:
     def _started(self, prediction: Prediction, event: Started) -> None:
         prediction.status = "processing"
         prediction.started_at = self._clock()
+        prediction.metrics |= {
+            "reading": event.understood.reading if event.understood else None,
+            "notice": event.understood.notice if event.understood else None,
+        }
         if event.unread:
             prediction.logs += f"The prompt is longer than the text encoder reads; unread: {event.unread}\n"
         self._notify(prediction, "start")
@@ -172,7 +176,6 @@ class PredictionService:
             "steps": request.num_inference_steps,
             "seed": request.seed,
             "batch_mean": round(event.batch_mean, 2),
-            "reading": None,
             "flagged": [False] * len(names),
             "adapter": {"id": request.adapter, "scale": request.adapter_scale} if request.adapter else None,
         }

@@ -12,10 +12,9 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
+from vignette.sur.checkpoint import read_adapter, write_atomically
 from vignette.sur.sequence_layout import SequenceEncoder
 from vignette.sur.token_layout import TokenEncoder
-
-WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 
 
 class SURAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both bases name the configuration file
@@ -120,29 +119,19 @@ class SURAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both bases n
         there, none is left over and all are finite; `from_pretrained` would only log a warning.
 
         Raises:
-            ValueError: Missing files, or weights that do not fit the configuration.
+            ValueError: Missing, cut or damaged files, or weights that do not fit the configuration.
         """
-        folder = Path(folder)
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"{folder} holds no SUR-adapter: config.json is missing.")
-        if not (folder / WEIGHTS_NAME).is_file():
-            raise ValueError(
-                f"{folder} has no {WEIGHTS_NAME}. Only safetensors are loaded; "
-                "`vignette adapter convert FILE --eta 0.1 -o FOLDER` rewrites a published checkpoint."
-            )
-        loaded: Any = cls.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-        adapter, info = loaded
-        problems = {key: sorted(names) for key, names in info.items() if names}
-        if problems:
-            raise ValueError(f"The weights in {folder} do not fit its config.json: {problems}.")
-        for name, weight in adapter.state_dict().items():
-            if not torch.isfinite(weight).all():
-                raise ValueError(f"{folder}: the weight {name} holds NaN or infinite values.")
-        # diffusers notes the folder in the configuration, and would write it into the next checkpoint.
-        adapter.register_to_config(_name_or_path="")
-        return adapter.eval()
+        return read_adapter(cls, Path(folder))
+
+    def save_pretrained(self, save_directory: str | PathLike[str], **rest: Any) -> None:  # type: ignore[override]
+        """
+        Writes `config.json` and safetensors; a folder that holds a checkpoint has either the old files or the new
+        ones afterwards, whatever interrupts. Arguments are those of diffusers' `ModelMixin.save_pretrained`.
+        """
+        if rest.get("safe_serialization") is False:
+            raise ValueError("A SUR-adapter is saved as safetensors only; leave safe_serialization out.")
+        write = super().save_pretrained
+        write_atomically(lambda scratch: write(str(scratch), **rest), Path(save_directory))
 
     def _check(
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None, scale: float | torch.Tensor

@@ -11,6 +11,7 @@ import torch
 
 from vignette.errors import ConfigError
 from vignette.sur.adapter import SURAdapter
+from vignette.sur.checkpoint import check_fit, read_safetensors
 
 LAYER = "transformer_encoder.layers."
 HEAD = {
@@ -29,6 +30,7 @@ BLOCK = {
 }
 # Registered beside their clones, or never called: they were saved but had no part in any output.
 DEAD = ("encoder_layer.", "attention.value_layer.")
+Shapes = dict[str, tuple[int, ...]]
 
 
 def convert_checkpoint(file: Path, eta: float, folder: Path) -> str:
@@ -36,25 +38,36 @@ def convert_checkpoint(file: Path, eta: float, folder: Path) -> str:
     Rewrites one checkpoint of the published code and writes it to `folder`.
 
     Args:
-        file: The `.pt` file, read with `weights_only=True`, so that nothing in it can run.
+        file: The `.pt` file, read with `weights_only=True`, so that nothing in it can run; or the same state_dict as
+            `.safetensors`.
         eta: The mixing weight, which the published code takes from the file's path, in [0, 1].
 
     Returns:
         A sentence with the source's SHA-256 and what was written.
 
     Raises:
-        ConfigError: No such file, a pickle that holds more than tensors, or keys of something else.
+        ConfigError: No such file, a pickle that holds more than tensors, keys or shapes of something else, NaN.
     """
     if not 0.0 <= eta <= 1.0:
         raise ConfigError(f"--eta must lie between 0 and 1, not {eta}.")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; give the name of a folder with -o.")
     state = _read(file)
     width, inner, layers = _shape(file, state)
+    expected = _published(width, inner, layers)
+    dead = {key for key in expected if key.startswith(DEAD)}
+    problems = check_fit({k: s for k, s in expected.items() if k not in dead or k in state}, state)
+    if problems:
+        raise ConfigError(f"{file} is no SUR-adapter of width {width} with {layers} layers: {problems}.")
+    for key, value in state.items():
+        if key not in dead and not torch.isfinite(value).all():
+            raise ConfigError(f"{file}: the weight {key} holds NaN or infinite values; take an earlier checkpoint.")
     adapter = SURAdapter(width, layout="token", num_layers=layers, feedforward_size=inner, eta=eta)
+    adapter.load_state_dict(_renamed(state, width, layers), strict=True)
     try:
-        adapter.load_state_dict(_renamed(state, width, layers), strict=True)
-    except RuntimeError as error:
-        raise ConfigError(f"{file} is no SUR-adapter: {error}") from None
-    adapter.save_pretrained(folder)
+        adapter.save_pretrained(folder)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}. Choose another folder with -o.") from None
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     kept = sum(p.numel() for p in adapter.parameters())
     return f"{folder}: token layout, width {width}, {layers} layers, {kept:,} weights, from sha256 {digest}."
@@ -62,7 +75,20 @@ def convert_checkpoint(file: Path, eta: float, folder: Path) -> str:
 
 def _read(file: Path) -> dict[str, torch.Tensor]:
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = read_safetensors(file) if file.suffix == ".safetensors" else _unpickle(file)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise ConfigError(f"{file} is no state_dict of tensors.")
+    # Saved from several GPUs, every key begins with "module.".
+    return {key.removeprefix("module."): value.float() for key, value in state.items()}
+
+
+def _unpickle(file: Path) -> object:
+    if file.is_dir():
+        raise ConfigError(f"{file} is a folder; name the checkpoint file in it.")
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ConfigError(f"There is no file {file}.") from None
     except pickle.UnpicklingError:
@@ -70,11 +96,10 @@ def _read(file: Path) -> dict[str, torch.Tensor]:
             f"{file} holds more than tensors, so loading it could run code; convert only a plain state_dict."
         ) from None
     except (OSError, RuntimeError, EOFError) as error:
-        raise ConfigError(f"{file} cannot be read as a PyTorch checkpoint: {error}") from None
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ConfigError(f"{file} is no state_dict of tensors.")
-    # Saved from several GPUs, every key begins with "module.".
-    return {key.removeprefix("module."): value.float() for key, value in state.items()}
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ConfigError(
+            f"{file} cannot be read as a PyTorch checkpoint ({reason}); if it was cut off, download it again."
+        ) from None
 
 
 def _shape(file: Path, state: dict[str, torch.Tensor]) -> tuple[int, int, int]:
@@ -83,6 +108,25 @@ def _shape(file: Path, state: dict[str, torch.Tensor]) -> tuple[int, int, int]:
         raise ConfigError(f"{file} is no SUR-adapter: it lacks fc.weight or {LAYER}0.linear1.weight.")
     width = state["fc.weight"].shape[0]
     return width, state[f"{LAYER}0.linear1.weight"].shape[0], len(layers)
+
+
+def _published(width: int, inner: int, layers: int) -> Shapes:
+    """Names and shapes of the published state_dict: 48 tensors for two layers."""
+    square: Shapes = {"weight": (width, width), "bias": (width,)}
+    norm: Shapes = {"weight": (width,), "bias": (width,)}
+    parts: dict[str, Shapes] = {
+        "self_attn.out_proj": square,
+        "linear1": {"weight": (inner, width), "bias": (inner,)},
+        "linear2": {"weight": (width, inner), "bias": (width,)},
+        "norm1": norm,
+        "norm2": norm,
+    }
+    block: Shapes = {"self_attn.in_proj_weight": (3 * width, width), "self_attn.in_proj_bias": (3 * width,)}
+    block |= {f"{part}.{kind}": shape for part, both in parts.items() for kind, shape in both.items()}
+    shapes: Shapes = {f"{name}.{kind}": square[kind] for name in (*HEAD, DEAD[1][:-1]) for kind in square}
+    for prefix in ("encoder_layer.", *(f"{LAYER}{i}." for i in range(layers))):
+        shapes |= {prefix + name: shape for name, shape in block.items()}
+    return shapes
 
 
 def _renamed(state: dict[str, torch.Tensor], width: int, layers: int) -> dict[str, torch.Tensor]:
@@ -98,8 +142,6 @@ def _renamed(state: dict[str, torch.Tensor], width: int, layers: int) -> dict[st
             # Rows of q, k, v in this order; with one key the softmax is 1, so q and k never mattered.
             block = stem.removeprefix(LAYER).split(".")[0]
             renamed[f"encoder.blocks.{block}.to_value.{kind.removeprefix('in_proj_')}"] = value[2 * width :].clone()
-        elif stem in names:
-            renamed[f"{names[stem]}.{kind}"] = value
         else:
-            raise ConfigError(f"The checkpoint has a weight {key} that no SUR-adapter has.")
+            renamed[f"{names[stem]}.{kind}"] = value
     return renamed

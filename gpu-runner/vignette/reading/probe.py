@@ -1,0 +1,123 @@
+"""
+A linear probe from a text encoder's hidden states to the phrases of a lexicon.
+
+Keyword prompts are composed from the lexicon, encoded, and a multi-label logistic regression learns which phrases they
+hold (linear probes: Alain & Bengio, https://arxiv.org/abs/1610.01644). An adapter brings narratives to where keyword
+prompts are, so the same probe reads them. docs/reading.md compares it with cosine similarities.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from vignette.engine.text import run_encoder
+from vignette.reading.lexicon import Lexicon
+
+if TYPE_CHECKING:
+    from vignette.engine.loader import LoadedModel
+
+log = logging.getLogger(__name__)
+
+# Changes with everything below that decides the numbers.
+RECIPE = b"probe 1"
+PROMPTS_PER_PHRASE = 24
+FEWEST_PROMPTS, MOST_PROMPTS = 600, 6000
+CHUNK = 64
+WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Probe:
+    """`mean` and `std` are `[F]` of the features, `weight` is `[F, P]`, `bias` `[P]`, float32."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """Hidden states `[B, L, D]` to the probability of each phrase, `[B, P]` in float32."""
+        return torch.sigmoid((features(states) - self.mean) / self.std @ self.weight + self.bias)
+
+    def to(self, device: torch.device) -> Probe:
+        return Probe(self.mean.to(device), self.std.to(device), self.weight.to(device), self.bias.to(device))
+
+
+def features(states: torch.Tensor) -> torch.Tensor:
+    """`[B, L, D]` to `[B, 2 D]` in float32: the mean over the tokens after the first, and the last, which saw them all."""
+    states = states.float()
+    return torch.cat([states[:, 1:].mean(dim=1), states[:, -1]], dim=1)
+
+
+def fit(lexicon: Lexicon, model: LoadedModel, seed: int = 0) -> Probe:
+    """Composes keyword prompts, encodes them with the model's text encoder and fits the probe on the CPU."""
+    rng = random.Random(seed)
+    count = min(max(FEWEST_PROMPTS, PROMPTS_PER_PHRASE * len(lexicon.entries)), MOST_PROMPTS)
+    prompts = [lexicon.compose(rng) for _ in range(count)]
+    texts = [text for text, _ in prompts]
+    held = torch.tensor([[float(entry in entries) for entry in lexicon.entries] for _, entries in prompts])
+    with torch.no_grad():
+        encoded = [
+            features(torch.stack([entry.states for entry in run_encoder(model, texts[start : start + CHUNK])])).cpu()
+            for start in range(0, count, CHUNK)
+        ]
+    return _logistic_regression(torch.cat(encoded), held)
+
+
+def probe_for(lexicon_file: Path, lexicon: Lexicon, model: LoadedModel) -> Probe:
+    """
+    The probe of this text encoder and this lexicon: read from `<lexicon>.<key>.safetensors` beside the lexicon, else
+    fitted and kept there, where that can be written. The key is a hash of everything that decides the numbers.
+    """
+    file = lexicon_file.with_name(f"{lexicon_file.stem}.{_key(lexicon_file, model)}.safetensors")
+    if file.is_file():
+        try:
+            return Probe(**{name: tensor.float() for name, tensor in load_file(file).items()}).to(model.device)
+        except (SafetensorError, TypeError, OSError) as error:
+            log.warning("%s is damaged (%s) and made again.", file, error)
+    log.info("Learning to read with %s; this happens once for a text encoder and a lexicon.", lexicon_file.name)
+    probe = fit(lexicon, model)
+    try:
+        scratch = file.with_suffix(".partial")
+        save_file({name: tensor.contiguous() for name, tensor in vars(probe).items()}, scratch)
+        scratch.chmod(0o644)  # safetensors writes files that only their owner may read
+        scratch.replace(file)
+    except (OSError, SafetensorError) as error:
+        log.warning("%s cannot be kept (%s), so it is made again at the next start.", file, error)
+    return probe.to(model.device)
+
+
+def _key(lexicon_file: Path, model: LoadedModel) -> str:
+    digest = hashlib.sha256(RECIPE + lexicon_file.read_bytes())
+    for part in ("text_encoder", "tokenizer"):
+        for file in sorted(f for f in (model.spec.path / part).iterdir() if f.is_file()):
+            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _logistic_regression(inputs: torch.Tensor, held: torch.Tensor) -> Probe:
+    mean, std = inputs.mean(dim=0), inputs.std(dim=0).clamp(min=1e-6)
+    inputs = (inputs - mean) / std
+    weight = torch.zeros(inputs.shape[1], held.shape[1], requires_grad=True)
+    bias = torch.logit(held.mean(dim=0), eps=1e-4).requires_grad_()
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=60, history_size=8, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = F.binary_cross_entropy_with_logits(inputs @ weight + bias, held)
+        value = value + WEIGHT_DECAY * weight.square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return Probe(mean, std, weight.detach(), bias.detach())

@@ -1,0 +1,122 @@
+"""A SUR-adapter's folder: config.json and safetensors, read strictly and never left half-written."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+if TYPE_CHECKING:
+    from vignette.sur.adapter import SURAdapter
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
+CONVERT = "`vignette adapter convert FILE --eta 0.1 -o FOLDER` rewrites a published checkpoint."
+
+
+def read_adapter(kind: type[SURAdapter], folder: Path) -> SURAdapter:
+    """
+    Builds a `kind` from `folder`, float32, in `eval()` mode. Every weight has to be there, none left over, all finite;
+    diffusers' `from_pretrained` would only log a warning.
+
+    Raises:
+        ValueError: Naming the file and the remedy.
+    """
+    config = _read_config(kind, folder)
+    weights = read_safetensors(folder / WEIGHTS_NAME)
+    try:
+        adapter = kind(**config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{folder / CONFIG_NAME} describes no SUR-adapter: {error}") from None
+    problems = check_fit({name: weight.shape for name, weight in adapter.state_dict().items()}, weights)
+    if problems:
+        raise ValueError(
+            f"The weights in {folder} do not fit its config.json: {problems}. Take both files from the same checkpoint."
+        )
+    adapter.load_state_dict(weights)
+    for name, weight in weights.items():
+        if not torch.isfinite(weight).all():
+            raise ValueError(
+                f"{folder}: the weight {name} holds NaN or infinite values; take an earlier checkpoint of its training."
+            )
+    return adapter.eval()
+
+
+def read_safetensors(file: Path) -> dict[str, torch.Tensor]:
+    """The tensors of one safetensors file. Raises ValueError for a missing, cut or pickled one, with the remedy."""
+    if not file.is_file():
+        raise ValueError(f"{file.parent} has no {file.name}. Only safetensors are loaded; {CONVERT}")
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        if _is_pickle(file):
+            raise ValueError(
+                f"{file} is a pickle under the name of safetensors, and is not loaded; {CONVERT}"
+            ) from None
+        raise ValueError(
+            f"{file} is cut off or damaged ({file.stat().st_size:,} bytes; {error}); copy or download it again."
+        ) from None
+
+
+def _is_pickle(file: Path) -> bool:
+    """A zip archive (`torch.save` since 1.6), or protocol 2 to 5 where safetensors has its header's length and `{`."""
+    with file.open("rb") as stream:
+        start = stream.read(9)
+    return start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\2\3\4\5" and start[8:] != b"{")
+
+
+def write_atomically(save: Callable[[Path], None], folder: Path) -> None:
+    """
+    Lets `save` write into a new folder beside `folder`, then moves its files over one by one, so that a crash or a
+    full disk leaves what was there before. Other files in `folder` stay.
+    """
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        save(Path(scratch))
+        written = sorted(Path(scratch).iterdir(), key=lambda file: file.name == CONFIG_NAME)
+        for file in written:
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+            file.chmod(0o644)  # safetensors writes files that only their owner may read
+        folder.mkdir(exist_ok=True)
+        for file in written:
+            os.replace(file, folder / file.name)
+
+
+def _read_config(kind: type[SURAdapter], folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG_NAME
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} holds no SUR-adapter: config.json is missing.") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read ({error}); copy or download it again.") from None
+    if not isinstance(config, dict) or config.get("_class_name") != kind.__name__:
+        found = config.get("_class_name") if isinstance(config, dict) else None
+        raise ValueError(f"{folder} holds no SUR-adapter: its config.json is of {found or 'something else'}.")
+    named = {key: value for key, value in config.items() if not key.startswith("_")}
+    unknown = sorted(named.keys() - inspect.signature(kind.__init__).parameters.keys())
+    if unknown:
+        raise ValueError(f"{file} has unknown fields ({', '.join(unknown)}); a newer Vignette may know them.")
+    return named
+
+
+def check_fit(wanted: Mapping[str, Sequence[int]], given: Mapping[str, torch.Tensor]) -> str:
+    """What speaks against the tensors `given` having the names and shapes `wanted`, the first three; empty if nothing."""
+    problems = [f"{name} is missing" for name in wanted if name not in given]
+    problems += [f"{name} belongs to nothing" for name in given if name not in wanted]
+    problems += [
+        f"{name} is {list(given[name].shape)} instead of {list(shape)}"
+        for name, shape in wanted.items()
+        if name in given and tuple(given[name].shape) != tuple(shape)
+    ]
+    return "; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
