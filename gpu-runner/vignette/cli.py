@@ -14,7 +14,13 @@ from vignette.errors import ConfigError
 
 MODELS_TOML = Path(__file__).resolve().parent.parent / "models.toml"
 # Commands with a parser of their own, by the module that has it.
-DELEGATED = {"miniature": "vignette.miniature.cli", "judge": "vignette.judge"}
+DELEGATED = {
+    "miniature": "vignette.miniature.cli",
+    "judge": "vignette.judge",
+    "evaluate": "vignette.evaluation.cli",
+    "reading": "vignette.reading.cli",
+    "surd": "vignette.surd.cli",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,8 +65,20 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--eta", type=float, required=True, help="mixing weight; the published one is 0.1")
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     convert.set_defaults(run=_convert)
+    inspect = actions.add_parser("inspect", help="say what an adapter's folder holds, and whether it loads")
+    inspect.add_argument("folder", type=Path, metavar="FOLDER")
+    inspect.set_defaults(run=_inspect_adapter)
+    from vignette.training.cli import add_parser
 
-    for name, text in (("miniature", "train and export the bundled model"), ("judge", "say what pictures show")):
+    add_parser(actions)
+
+    for name, text in (
+        ("miniature", "train and export the bundled model"),
+        ("judge", "say what pictures show"),
+        ("evaluate", "compare models, adapters and prompts on the same seeds"),
+        ("reading", "say how sentences are understood"),
+        ("surd", "build and look at data sets for training adapters"),
+    ):
         commands.add_parser(name, help=text, add_help=False)
     return parser
 
@@ -113,6 +131,13 @@ def _convert(arguments: argparse.Namespace) -> int:
     from vignette.sur.convert import convert_checkpoint
 
     print(convert_checkpoint(arguments.file, arguments.eta, arguments.output))
+    return 0
+
+
+def _inspect_adapter(arguments: argparse.Namespace) -> int:
+    from vignette.sur.inspect import describe
+
+    print(describe(arguments.folder))
     return 0
 
 

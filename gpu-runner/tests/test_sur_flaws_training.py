@@ -1,0 +1,106 @@
+"""The flaws of the published training script, one test each: the published computation has it, this package does not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tests.published import distillation_loss, states_for_the_unet
+from vignette.sur import SURAdapter
+from vignette.training import objectives
+from vignette.training.forward import losses
+from vignette.training.options import Options
+
+TRAINING = Path(__file__).resolve().parents[1] / "vignette" / "training"
+MASK = torch.ones(2, 77, dtype=torch.long)
+
+
+def states(seed: int) -> torch.Tensor:
+    return torch.randn(2, 77, 32, generator=torch.Generator().manual_seed(seed))
+
+
+def step(monkeypatch: pytest.MonkeyPatch, **asked: object) -> dict[str, torch.Tensor]:
+    """The losses of one batch, and what the UNet (here a linear layer) and the alignment were given."""
+    torch.manual_seed(0)
+    adapter = SURAdapter(32, num_heads=4, mask_padding=False)
+    torch.nn.init.normal_(adapter.encoder.proj_out.weight, std=0.5)
+    seen: dict[str, torch.Tensor] = {}
+    original = objectives.align
+
+    def predict(noisy: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor, pooled: object) -> torch.Tensor:
+        seen.setdefault("unet", context)
+        return noisy * context.mean((1, 2))[:, None, None, None]
+
+    def align(kind: str, adapted: torch.Tensor, *rest: object) -> torch.Tensor:
+        seen["align"] = adapted
+        return original(kind, adapted, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(objectives, "align", align)
+    scheduler = SimpleNamespace(
+        add_noise=lambda latents, noise, timesteps: latents + noise,
+        config=SimpleNamespace(prediction_type="epsilon"),
+        alphas_cumprod=torch.linspace(0.99, 0.01, 1000),
+    )
+    frozen = SimpleNamespace(
+        device=torch.device("cpu"), dtype=torch.float32, widths=(32,), predict=predict, part=lambda name: scheduler
+    )
+    text = [SimpleNamespace(states=states(seed), mask=MASK, pooled=None) for seed in (1, 2)]
+    batch = SimpleNamespace(
+        source=text[0],
+        target=text[1],
+        teacher=None,
+        teacher_mask=None,
+        captioned=torch.ones(2),
+        latents=torch.randn(2, 4, 8, 8),
+        noise=torch.randn(2, 4, 8, 8),
+        timesteps=torch.tensor([10, 500]),
+        wanted=None,
+    )
+    options = Options(model=Path("m"), data=Path("d"), output=Path("o"), **asked)  # type: ignore[arg-type]
+    found = losses(adapter, frozen, batch, options, True)  # type: ignore[arg-type]
+    return {**found, **{f"given to {name}": value for name, value in seen.items()}, "adapter": adapter}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("loss", ["denoise", "match"])
+def test_01_the_losses_of_the_unet_reach_the_adapter(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not states_for_the_unet(states(1).requires_grad_()).requires_grad
+    found = step(monkeypatch)
+    found[loss].mean().backward()
+    for name, parameter in found["adapter"].named_parameters():  # type: ignore[operator]
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_09_the_divergence_runs_from_the_target_to_the_student_and_counts_tokens_once() -> None:
+    student, target = states(1).requires_grad_(), states(2)
+    one = torch.ones(2, 77)
+    published = distillation_loss(target, student)
+    p, q = (torch.distributions.Categorical(logits=logits) for logits in (target, student))
+    torch.testing.assert_close(published, torch.distributions.kl_divergence(q, p).sum(1).mean())
+
+    corrected = objectives.align("kl", student, target, (32,), one, one)
+    torch.testing.assert_close(corrected, torch.distributions.kl_divergence(p, q).mean(1))
+    half = objectives.align("kl", student[:, :38], target[:, :38], (32,), one[:, :38], one[:, :38])
+    assert 0.7 < (half / corrected).mean().item() < 1.4  # not a sum over tokens, as the published one
+    assert distillation_loss(target[:, :38], student[:, :38]) < 0.6 * published
+    torch.testing.assert_close(objectives.align("kl-published", student, target, (32,), one, one).mean(), published)
+    assert Options(model=Path("m"), data=Path("d"), output=Path("o")).align != "kl-published"
+
+
+def test_10_what_is_aligned_is_what_the_unet_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The published loss moved from one output to another after the checkpoint was made; here there is only one.
+    found = step(monkeypatch)
+    assert found["given to align"] is found["given to unet"]
+    assert not torch.equal(found["given to unet"], states(1))
+
+
+def test_14_every_option_is_used() -> None:
+    # As published, --gradient_checkpointing and --validation_* are parsed and nothing more.
+    sources = "".join(file.read_text() for file in TRAINING.glob("*.py") if file.name not in ("options.py", "cli.py"))
+    unread = [field.name for field in fields(Options) if not re.search(rf"\boptions\.{field.name}\b", sources)]
+    assert unread == []

@@ -1,0 +1,91 @@
+"""`vignette adapter train` as a person calls it: in one process, in two, and wrongly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.tiny_training import losses_of, write_imagefolder, write_teacher
+from vignette.cli import _parser, main
+from vignette.sur import SURAdapter
+from vignette.training.cli import options_from
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICK = ["--steps", "3", "--batch-size", "5", "--micro-batch-size", "2", "--sample-every", "0", "--num-heads", "4"]
+
+
+def _arguments(model: Path, data: Path, output: Path, *more: str) -> list[str]:
+    return ["adapter", "train", "--model", str(model), "--data", str(data), "-o", str(output), *QUICK, *more]
+
+
+def test_two_processes_give_the_losses_and_weights_of_one(
+    sd15_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGNETTE_DEVICE", "cpu")
+    data, teacher = write_imagefolder(tmp_path / "data"), write_teacher(tmp_path / "teacher")
+    assert main(_arguments(sd15_folder, data, tmp_path / "one", "--teacher", str(teacher))) == 0
+    two = _arguments(sd15_folder, data, tmp_path / "two", "--teacher", str(teacher))
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_cpu_threads_per_process", "1"]
+    done = subprocess.run(
+        [sys.executable, *launch, "--main_process_port", "0", "-m", "vignette", *two],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained.") == 1
+    lines = losses_of(tmp_path / "two")
+    assert len(lines) == 3
+    for ours, theirs in zip(lines, losses_of(tmp_path / "one"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    weights = [load_file(tmp_path / n / "adapter" / "diffusion_pytorch_model.safetensors") for n in ("one", "two")]
+    for name, weight in weights[0].items():
+        assert (weights[1][name] - weight).abs().max() < 2e-4, name
+
+
+def test_the_published_recipe_trains_a_token_layout_with_the_alignment_and_the_teacher_alone(
+    sd15_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGNETTE_DEVICE", "cpu")
+    data, teacher = write_imagefolder(tmp_path / "data"), write_teacher(tmp_path / "teacher")
+    more = ["--recipe", "published", "--teacher", str(teacher), "--feedforward-size", "64"]
+    assert main(_arguments(sd15_folder, data, tmp_path / "out", *more)) == 0
+    adapter = SURAdapter.load(tmp_path / "out" / "adapter")
+    assert (adapter.config["layout"], adapter.config["eta"]) == ("token", 0.1)
+    losses = {key for line in losses_of(tmp_path / "out") for key in line if key.startswith("loss/")}
+    assert losses == {"loss/align", "loss/distil"}
+
+
+def test_what_is_asked_for_outweighs_the_recipe(tmp_path: Path) -> None:
+    given = _arguments(tmp_path, tmp_path, tmp_path, "--recipe", "published", "--eta", "0.5", "--mask-padding")
+    options = options_from(_parser().parse_args(given))
+    assert (options.layout, options.eta, options.mask_padding, options.learning_rate) == ("token", 0.5, True, 1e-5)
+
+
+def test_a_model_may_be_named_by_its_id(tmp_path: Path, models_toml: Path, model_folder: Path) -> None:
+    given = _arguments(Path("tiny"), tmp_path, tmp_path, "--models", str(models_toml))
+    assert options_from(_parser().parse_args(given)).model == model_folder
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--data", "gone"], "There is no training data at gone"),
+        (["--model", "nothing"], "no folder nothing, and no such model"),
+        (["--eta", "2"], "--eta must be in (0, 1], not 2.0"),
+    ],
+)
+def test_a_mistake_is_a_sentence(
+    more: list[str], message: str, tmp_path: Path, sd15_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_imagefolder(tmp_path / "data")
+    assert main(_arguments(sd15_folder, data, tmp_path / "out", *more)) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said

@@ -1,0 +1,75 @@
+"""A teacher is any causal language model; what it says of a sentence does not depend on the company it is asked in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.tiny_training import write_teacher
+from vignette.errors import ConfigError
+from vignette.training.teacher import Teacher
+
+CPU = torch.device("cpu")
+SHORT, LONG = "one story", "a story of two cats a story of six cats"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_teacher(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="module")
+def hidden(folder: Path) -> tuple[torch.Tensor, ...]:
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        return model(**tokenizer(LONG, return_tensors="pt"), output_hidden_states=True).hidden_states
+
+
+def _normal(x: torch.Tensor) -> torch.Tensor:
+    return F.layer_norm(x, x.shape[-1:])
+
+
+def test_a_layer_the_last_and_the_mean_of_normalised_layers(folder: Path, hidden: tuple[torch.Tensor, ...]) -> None:
+    expected = {
+        "2": hidden[2][0],
+        "last": hidden[3][0],
+        "mean": torch.stack([_normal(h[0]) for h in hidden[1:]]).mean(0),
+    }
+    for layer, states in expected.items():
+        torch.testing.assert_close(Teacher(str(folder), layer, True, CPU).read([LONG])[0], _normal(states))
+        torch.testing.assert_close(Teacher(str(folder), layer, False, CPU).read([LONG])[0], _normal(states.mean(0)))
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_company_and_padding_change_nothing(folder: Path, tokens: bool) -> None:
+    teacher = Teacher(str(folder), "mean", tokens, CPU)
+    alone, together = teacher.read([SHORT])[0], teacher.read([LONG, SHORT])[1]
+    assert alone.shape == ((2, 24) if tokens else (24,))
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_other_weights_layers_or_kinds_are_other_recipes(folder: Path, tmp_path: Path) -> None:
+    recipes = [
+        Teacher(str(folder), "mean", False, CPU).recipe(),
+        Teacher(str(folder), "last", False, CPU).recipe(),
+        Teacher(str(folder), "mean", True, CPU).recipe(),
+        Teacher(str(write_teacher(tmp_path, seed=1)), "mean", False, CPU).recipe(),
+    ]
+    assert all(a != b for i, a in enumerate(recipes) for b in recipes[:i])
+
+
+def test_what_cannot_teach_is_named(folder: Path, tmp_path: Path, model_folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--teacher-layer 9: .* has the layers 0 to 3"):
+        Teacher(str(folder), "9", False, CPU)
+    with pytest.raises(ConfigError, match=r"The teacher .*gone cannot be loaded"):
+        Teacher(str(tmp_path / "gone"), "mean", False, CPU)
+    from transformers import PreTrainedTokenizerFast, T5Config, T5Model
+
+    PreTrainedTokenizerFast.from_pretrained(folder).save_pretrained(tmp_path)
+    T5Model(T5Config(vocab_size=12, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"T5Model.* gives no hidden states per layer; take a causal language model"):
+        Teacher(str(tmp_path), "mean", False, CPU)

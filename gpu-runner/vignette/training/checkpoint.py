@@ -1,0 +1,114 @@
+"""Checkpoints of a run: the adapter, its average, the optimiser and what was asked for; safetensors and JSON only."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.training_utils import EMAModel
+from safetensors.torch import load_file, save_file
+
+from vignette.errors import ConfigError
+from vignette.sur import SURAdapter
+from vignette.training.options import Options
+
+# What may differ between a run and its resumption without changing what is learnt. Model, data and teacher are compared
+# by content instead.
+FREE = {
+    "model", "data", "output", "cache", "teacher", "start", "save_every", "keep", "sample_every", "sample_count",
+    "sample_steps", "sample_guidance", "gradient_checkpointing", "micro_batch_size",
+}  # fmt: skip
+
+
+def identity(options: Options, contents: Mapping[str, str]) -> dict[str, Any]:
+    """What a resumed run has to share with the one it resumes; `contents` are hashes of model, data and teacher."""
+    asked = {key: value for key, value in asdict(options).items() if key not in FREE}
+    return asked | {f"content of --{name}": value for name, value in contents.items()}
+
+
+def save(
+    root: Path, step: int, adapter: SURAdapter, ema: EMAModel | None, optimizer: torch.optim.Optimizer,
+    same: Mapping[str, Any], keep: int,
+) -> Path:  # fmt: skip
+    """Writes `root/step-<step>` under another name, renames it, and removes all but the last `keep`."""
+    folder, partial = root / f"step-{step:07d}", root / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    adapter.save_pretrained(partial / "adapter")
+    if ema is not None:
+        save_average(adapter, ema, partial / "ema")
+    moments = {f"{i}.{k}": v for i, s in optimizer.state_dict()["state"].items() for k, v in s.items()}
+    save_file(
+        {key: value.detach().cpu().contiguous() for key, value in moments.items()}, partial / "optimizer.safetensors"
+    )
+    (partial / "state.json").write_text(json.dumps({"step": step, "run": same}, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    for old in _all(root)[:-keep]:
+        shutil.rmtree(old)
+    return folder
+
+
+def save_average(adapter: SURAdapter, ema: EMAModel, folder: Path) -> None:
+    """Writes the averaged weights as an adapter of their own."""
+    parameters = list(adapter.parameters())
+    ema.store(parameters)
+    ema.copy_to(parameters)
+    try:
+        adapter.save_pretrained(folder)
+    finally:
+        ema.restore(parameters)
+
+
+def latest(root: Path) -> Path | None:
+    """The last whole checkpoint of a run."""
+    found = _all(root)
+    return found[-1] if found else None
+
+
+def load(
+    folder: Path, adapter: SURAdapter, ema: EMAModel | None, optimizer: torch.optim.Optimizer, same: Mapping[str, Any]
+) -> int:
+    """
+    Restores what `save` wrote and returns the steps done.
+
+    Raises:
+        ConfigError: A damaged checkpoint, or one of a run that was asked for something else.
+    """
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        saved = SURAdapter.load(folder / "adapter").state_dict()
+        average = SURAdapter.load(folder / "ema") if (folder / "ema").is_dir() else None
+        moments = load_file(folder / "optimizer.safetensors")
+        step, run = int(state["step"]), dict(state["run"])
+    except Exception as error:  # a cut file shows in many ways
+        raise ConfigError(
+            f"{folder} cannot be resumed from ({error}). Delete it to go on from the one before."
+        ) from None
+    wanted = json.loads(json.dumps(dict(same)))
+    other = [f"{k} was {run.get(k)!r}, now {wanted.get(k)!r}" for k in wanted if run.get(k) != wanted.get(k)]
+    if other:
+        raise ConfigError(
+            f"{folder} belongs to another run: {'; '.join(other[:4])}. Ask for the same, name another --output,"
+            " or begin anew from its weights with --start."
+        )
+    adapter.load_state_dict(saved)
+    if ema is not None and average is not None:
+        ema.shadow_params = [p.detach().clone().to(adapter.device) for p in average.parameters()]
+        ema.optimization_step = step
+    packed = optimizer.state_dict()
+    packed["state"] = {}
+    for key, value in moments.items():
+        index, _, name = key.partition(".")
+        packed["state"].setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(packed)
+    return step
+
+
+def _all(root: Path) -> list[Path]:
+    return sorted(p for p in root.glob("step-*") if (p / "state.json").is_file())

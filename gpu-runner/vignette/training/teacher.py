@@ -1,0 +1,106 @@
+"""Teachers: what a causal language model makes of a narrative, as the target of distillation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from vignette.errors import ConfigError
+from vignette.training.store import hash_files
+
+MOST_TOKENS = 128
+
+
+class Teacher:
+    """
+    Any causal language model of Hugging Face transformers, frozen.
+
+    The last layer of a decoder is shaped by the next word; the mean over layers, each layer-normalised, serves as a
+    text representation better (https://arxiv.org/abs/2506.08210), so it is the default.
+
+    Args:
+        source: A folder, a hub id, or a `.gguf` file (which needs the `gguf` package).
+        layer: "mean", "last", or a layer's number, 0 being the embeddings.
+        tokens: Give every token instead of the sentence's mean.
+        device: Where it runs, in float32 on a CPU and bfloat16 elsewhere.
+
+    Raises:
+        ConfigError: It cannot be loaded, gives no hidden states, or has no such layer.
+    """
+
+    def __init__(self, source: str, layer: str, tokens: bool, device: torch.device) -> None:
+        self.source, self.layer, self.tokens, self.device = source, layer, tokens, device
+        self.model, self.tokenizer = _load(source, device)
+        config = self.model.config
+        self.width, self.layers = getattr(config, "hidden_size", None), getattr(config, "num_hidden_layers", None)
+        if not self.width or not self.layers or getattr(config, "is_encoder_decoder", False):
+            raise ConfigError(
+                f"The teacher {source} ({type(self.model).__name__}) gives no hidden states per layer;"
+                " take a causal language model."
+            )
+        if layer.isdecimal() and int(layer) > self.layers:
+            raise ConfigError(f"--teacher-layer {layer}: {source} has the layers 0 to {self.layers}.")
+
+    def recipe(self) -> dict[str, Any]:
+        """What its answers depend on beside the text."""
+        path = Path(self.source)
+        # A hub id without a revision can mean other weights tomorrow: the commit that was loaded is what counts.
+        known = hash_files(path) if path.exists() else getattr(self.model.config, "_commit_hash", None)
+        return {"teacher": known or self.source, "layer": self.layer, "tokens": self.tokens, "most": MOST_TOKENS}
+
+    @torch.no_grad()
+    def read(self, texts: Sequence[str]) -> list[torch.Tensor]:
+        """Per text `[width]`, or `[its tokens, width]`; layer-normalised, so that every teacher has one scale."""
+        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=MOST_TOKENS, return_tensors="pt")
+        mask = batch.attention_mask.to(self.device)
+        out = self.model(
+            input_ids=batch.input_ids.to(self.device), attention_mask=mask, output_hidden_states=True, use_cache=False
+        )
+        hidden = getattr(out, "hidden_states", None)
+        if not hidden:
+            raise ConfigError(f"The teacher {self.source} gives no hidden states; take another model.")
+        chosen = self._choose([h.float() for h in hidden])
+        if not torch.isfinite(chosen[mask.bool()]).all():
+            raise ConfigError(f"The teacher {self.source} gave NaN for one of: {', '.join(map(repr, texts[:3]))}, …")
+        if self.tokens:
+            return [_normalised(states[kept.bool()]).cpu() for states, kept in zip(chosen, mask, strict=True)]
+        weight = mask.unsqueeze(-1).float()
+        return list(_normalised((chosen.nan_to_num() * weight).sum(1) / weight.sum(1)).cpu())
+
+    def _choose(self, hidden: list[torch.Tensor]) -> torch.Tensor:
+        if self.layer == "mean":
+            return torch.stack([_normalised(h) for h in hidden[1:]]).mean(0)
+        return hidden[-1 if self.layer == "last" else int(self.layer)]
+
+
+def _normalised(states: torch.Tensor) -> torch.Tensor:
+    return F.layer_norm(states, states.shape[-1:])
+
+
+def _load(source: str, device: torch.device) -> tuple[Any, Any]:
+    from transformers import AutoModel, AutoTokenizer
+
+    path = Path(source)
+    place: dict[str, Any] = {"pretrained_model_name_or_path": source}
+    if path.suffix == ".gguf":
+        place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    if path.exists():
+        place["local_files_only"] = True
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**place)
+        # Without a head: logits over the vocabulary are never asked for.
+        safe: dict[str, Any] = {} if path.suffix == ".gguf" else {"use_safetensors": True}
+        model = AutoModel.from_pretrained(**place, **safe, dtype=dtype)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ConfigError(f"The teacher {source} cannot be loaded: {str(error).splitlines()[0]}") from None
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise ConfigError(f"The teacher {source}: its tokenizer has neither a padding nor an end token.")
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return model.to(device).eval().requires_grad_(False), tokenizer
