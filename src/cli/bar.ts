@@ -22,6 +22,10 @@ export class Bar {
     this.#out = out;
   }
 
+  begin(steps: number): void {
+    if (this.#tenth < 0) this.update({ fraction: 0, step: 0, steps, queue_position: null, eta_seconds: null });
+  }
+
   update(progress: Progress): void {
     if (this.#out.isTTY) {
       this.#out.write(`\r\x1b[K${describe(progress)}`);

@@ -2,6 +2,7 @@ import { cancel, get, list, remove } from "./commands/generations.ts";
 import { IMAGINE_HELP, imagine } from "./commands/imagine.ts";
 import { KEYS_HELP, keys } from "./commands/keys.ts";
 import { models } from "./commands/models.ts";
+import { usage as showUsage, USAGE_HELP } from "./commands/usage.ts";
 import { usage } from "./error.ts";
 import type { Host } from "./host.ts";
 
@@ -15,6 +16,7 @@ const COMMANDS: Record<string, (args: string[], host: Host) => Promise<number>> 
   delete: remove,
   keys,
   models,
+  usage: showUsage,
 };
 
 const HELP = `${IMAGINE_HELP}
@@ -25,8 +27,9 @@ vignette cancel ID
 vignette delete ID                with its pictures
 ${KEYS_HELP}
 vignette models [--json]
+${USAGE_HELP}
 vignette start                    the whole of Vignette on this machine
-vignette adapter|surd|evaluate|miniature|judge|inspect|serve|models check …   the runner's own commands
+vignette adapter|surd|evaluate|miniature|judge|reading|inspect|serve|models check …   the runner's own commands
 
 These talk to VIGNETTE_URL with VIGNETTE_API_KEY, or to the instance that \`npm start\` runs here.
 `;

@@ -1,7 +1,9 @@
+import type { Account, UpdateAccount } from "../contract/accounts.ts";
 import { GenerationEvent } from "../contract/events.ts";
 import type { CreateGenerationInput, Generation, GenerationList, Image, ListInput } from "../contract/generation.ts";
-import type { CreatedKey, CreateKey, Key, KeyList } from "../contract/keys.ts";
+import type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
 import type { ModelList } from "../contract/models.ts";
+import type { Usage, UsageInput } from "../contract/usage.ts";
 import { ClientError } from "./errors.ts";
 import { parseEvents } from "./sse.ts";
 
@@ -18,6 +20,12 @@ export interface ClientOptions {
 
 export interface Cancelable {
   signal?: AbortSignal;
+}
+
+export interface CreateOptions {
+  wait?: number;
+  idempotencyKey?: string;
+  fresh?: boolean;
 }
 
 const RECONNECTS = 8;
@@ -38,12 +46,24 @@ export class Client {
   }
 
   readonly generations = {
-    /** @param options.wait seconds (1 to 60) to hold the answer back until the generation ends */
+    /**
+     * @param options.wait seconds (1 to 60) to hold the answer back until the generation ends
+     * @param options.idempotencyKey a repeat with the same key within 24 hours draws nothing and gets the same answer
+     * @param options.fresh draws a seeded request anew instead of answering from the cache
+     */
     create: (
       request: CreateGenerationInput,
-      { wait, signal }: Cancelable & { wait?: number } = {},
+      { wait, idempotencyKey, fresh, signal }: Cancelable & CreateOptions = {},
     ): Promise<Generation> =>
-      this.#json("POST", "/v1/generations", { body: request, signal, headers: wait ? { Prefer: `wait=${wait}` } : {} }),
+      this.#json("POST", "/v1/generations", {
+        body: request,
+        signal,
+        headers: {
+          ...(wait ? { Prefer: `wait=${wait}` } : {}),
+          ...(idempotencyKey ? { "Idempotency-Key": idempotencyKey } : {}),
+          ...(fresh ? { "Cache-Control": "no-cache" } : {}),
+        },
+      }),
 
     get: (id: string, { signal }: Cancelable = {}): Promise<Generation> =>
       this.#json("GET", generation(id), { signal }),
@@ -76,8 +96,25 @@ export class Client {
     list: (query: { limit?: number; cursor?: string } = {}): Promise<KeyList> =>
       this.#json("GET", `/v1/keys${search(query)}`),
     get: (id: string): Promise<Key> => this.#json("GET", `/v1/keys/${encodeURIComponent(id)}`),
+    update: (id: string, change: UpdateKey): Promise<Key> =>
+      this.#json("PATCH", `/v1/keys/${encodeURIComponent(id)}`, { body: change }),
+    /** @param options.overlapSeconds how long the old secret still works; an hour when left out */
+    rotate: (id: string, { overlapSeconds }: { overlapSeconds?: number } = {}): Promise<CreatedKey> =>
+      this.#json("POST", `/v1/keys/${encodeURIComponent(id)}/rotate`, {
+        body: overlapSeconds === undefined ? {} : { overlap_seconds: overlapSeconds },
+      }),
     revoke: (id: string): Promise<void> => this.#empty("DELETE", `/v1/keys/${encodeURIComponent(id)}`),
   };
+
+  readonly account = {
+    get: (query: { account?: string } = {}): Promise<Account> => this.#json("GET", `/v1/account${search(query)}`),
+    update: (change: UpdateAccount): Promise<Account> => this.#json("PATCH", "/v1/account", { body: change }),
+  };
+
+  /** What was drawn per day, and what is left of every limit. */
+  usage(query: UsageInput = {}): Promise<Usage> {
+    return this.#json("GET", `/v1/usage${search({ ...query })}`);
+  }
 
   /** An image's bytes. */
   async image({ url }: Pick<Image, "url">, { signal }: Cancelable = {}): Promise<Uint8Array<ArrayBuffer>> {

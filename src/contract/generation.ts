@@ -138,6 +138,10 @@ export const Generation = z
     negative_prompt: z.string().nullable(),
     parameters: Parameters,
     reading: Reading.nullable(),
+    notice: z
+      .string()
+      .nullable()
+      .openapi({ description: "What to know about this prompt: that the model does not know what it asks for, say." }),
     progress: Progress.nullable(),
     images: z.array(Image),
     error: z.object({ code: z.string(), message: z.string() }).nullable(),

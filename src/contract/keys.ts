@@ -49,6 +49,29 @@ export const CreateKey = z
   .openapi("CreateKey");
 export type CreateKey = z.infer<typeof CreateKey>;
 
+/** The longest that a rotated key's old secret goes on working, in seconds. */
+const MAX_OVERLAP_SECONDS = 7 * 24 * 60 * 60;
+
+export const RotateKey = z
+  .strictObject({
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(MAX_OVERLAP_SECONDS)
+      .default(3600)
+      .openapi({ description: "How long the old secret still works; 0 ends it at once, as after a leak." }),
+  })
+  .openapi("RotateKey");
+export type RotateKey = z.infer<typeof RotateKey>;
+
+export const UpdateKey = CreateKey.pick({ name: true, scopes: true, limits: true })
+  .extend({ expires_at: CreateKey.shape.expires_at.unwrap().nullable().optional() })
+  .partial()
+  .strict()
+  .refine((change) => Object.keys(change).length > 0, "Name at least one field to change.")
+  .openapi("UpdateKey", { description: "Fields left out stay as they are; `limits` is replaced as a whole." });
+export type UpdateKey = z.infer<typeof UpdateKey>;
+
 export const Key = z
   .object({
     id: z.string(),
@@ -61,6 +84,11 @@ export const Key = z
     created_at: z.string(),
     expires_at: z.string().nullable(),
     revoked_at: z.string().nullable(),
+    last_used_at: z.string().nullable().openapi({ description: "To within a minute; null: never." }),
+    previous_secret_until: z
+      .string()
+      .nullable()
+      .openapi({ description: "Until when the secret before the last rotation works; null when it does not." }),
   })
   .openapi("Key");
 export type Key = z.infer<typeof Key>;

@@ -4,6 +4,7 @@ import { z } from "./zod.ts";
 export const PROBLEMS = {
   invalid_json: [400, "The body is not JSON"],
   invalid_utf8: [400, "The body is not UTF-8"],
+  idempotency_key_invalid: [400, "Not an idempotency key"],
   key_missing: [401, "No API key"],
   key_malformed: [401, "Not an API key"],
   key_unknown: [401, "Unknown API key"],
@@ -13,10 +14,17 @@ export const PROBLEMS = {
   operator_only: [403, "Only operators may do this"],
   not_found: [404, "Not found"],
   method_not_allowed: [405, "Method not allowed"],
+  idempotency_in_flight: [409, "The first request with this key is under way"],
+  generation_deleted: [410, "The generation was deleted"],
+  idempotency_key_reused: [422, "The idempotency key belongs to another request"],
+  key_inactive: [409, "The API key is no longer active"],
   body_too_large: [413, "The body is too large"],
   unsupported_media_type: [415, "Unsupported content type"],
   range_not_satisfiable: [416, "Range not satisfiable"],
   invalid_request: [422, "The request is not valid"],
+  rate_limited: [429, "Too many requests"],
+  too_many_generations: [429, "Too many generations at once"],
+  quota_exceeded: [429, "The day's pictures are used up"],
   signature_invalid: [401, "The signature is not valid"],
   internal: [500, "Internal error"],
   misconfigured: [500, "The service is not configured"],
@@ -47,6 +55,9 @@ export const Problem = z
     code: z.string().openapi({ example: "invalid_request" }),
     request_id: z.string(),
     errors: z.array(FieldError).optional(),
+    "violated-policies": z.array(z.string()).optional().openapi({
+      description: "Which of the `RateLimit-Policy` names ran out (draft-ietf-httpapi-ratelimit-headers).",
+    }),
   })
   .openapi("Problem", { description: "RFC 9457 problem details, sent as application/problem+json." });
 export type Problem = z.infer<typeof Problem>;

@@ -3,6 +3,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import type { AppContext, AppEnv } from "./context.ts";
 import { request } from "./middleware/request.ts";
 import { onError, onInvalid, onMethodNotAllowed, onNotFound } from "./problems.ts";
+import { registerAccount } from "./routes/account.ts";
 import { registerEvents } from "./routes/events.ts";
 import { registerGenerations } from "./routes/generations.ts";
 import { registerImages } from "./routes/images.ts";
@@ -24,6 +25,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerEvents(app);
   registerImages(app);
   registerKeys(app);
+  registerAccount(app);
   registerRunner(app);
   return app;
 }

@@ -12,3 +12,8 @@ export async function hashBytes(bytes: ArrayBuffer): Promise<string> {
 export function randomToken(): string {
   return hex(crypto.getRandomValues(new Uint8Array(16)));
 }
+
+/** SHA-256 of the text in UTF-8, lower-case hex. */
+export async function hashText(text: string): Promise<string> {
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+}

@@ -1,11 +1,16 @@
 import { type Bindings, type Config, readConfig } from "./env.ts";
 import { type Live, liveOf } from "./generation/live.ts";
+import { type Limits, limitsOf } from "./limits/limits.ts";
 import { type Runner, runnerClient } from "./runner/client.ts";
+import { type AccountStore, accountStore } from "./storage/accounts.ts";
 import { type CatalogueStore, catalogueStore } from "./storage/catalogue.ts";
 import { type GenerationStore, generationStore } from "./storage/generations.ts";
+import { type IdempotencyStore, idempotencyStore } from "./storage/idempotency.ts";
 import { type ImageStore, imageStore } from "./storage/images.ts";
 import { type KeyStore, keyStore } from "./storage/keys.ts";
 import { type ObjectStore, objectStore } from "./storage/objects.ts";
+import { type ReuseStore, reuseStore } from "./storage/reuse.ts";
+import { type UsageStore, usageStore } from "./storage/usage.ts";
 
 /** Everything a service may touch: it takes this and its input, and knows neither HTTP nor bindings. */
 export interface Deps {
@@ -17,6 +22,11 @@ export interface Deps {
   generations: GenerationStore;
   images: ImageStore;
   keys: KeyStore;
+  accounts: AccountStore;
+  usage: UsageStore;
+  limits: Limits;
+  reuse: ReuseStore;
+  idempotency: IdempotencyStore;
   catalogue: CatalogueStore;
   objects: ObjectStore;
   runner: Runner;
@@ -38,6 +48,11 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
     generations: generationStore(env.DB),
     images: imageStore(env.DB),
     keys: keyStore(env.DB),
+    accounts: accountStore(env.DB),
+    usage: usageStore(env.DB),
+    limits: limitsOf(env),
+    reuse: reuseStore(env.DB),
+    idempotency: idempotencyStore(env.DB),
     catalogue: catalogueStore(env.DB),
     objects: objectStore(env.IMAGES),
     // Looked up at each call: a bound global would be an illegal invocation in workerd.

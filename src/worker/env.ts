@@ -6,6 +6,8 @@ export interface Bindings {
   IMAGES: R2Bucket;
   GENERATIONS: Queue<GenerationMessage>;
   GENERATION: DurableObjectNamespace<import("./generation/object.ts").GenerationObject>;
+  LIMITS: DurableObjectNamespace<import("./limits/object.ts").LimitsObject>;
+  COARSE_LIMIT: RateLimit;
 }
 
 /** A queue message is an id only: the row in D1 is the truth. */

@@ -6,6 +6,7 @@ import { consume, revive } from "./services/consume.ts";
 import { refreshModels } from "./services/models.ts";
 
 export { GenerationObject } from "./generation/object.ts";
+export { LimitsObject } from "./limits/object.ts";
 
 const DEAD_LETTERS = "generations-dead";
 
@@ -22,6 +23,6 @@ export default {
 
   async scheduled(_controller, env, ctx) {
     const deps = makeDeps(env, ctx);
-    await Promise.all([sweep(deps), refreshModels(deps)]);
+    await Promise.all([sweep(deps), refreshModels(deps), deps.idempotency.expire(deps.now())]);
   },
 } satisfies ExportedHandler<Bindings, GenerationMessage>;

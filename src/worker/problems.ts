@@ -17,6 +17,7 @@ export function problemResponse(c: AppContext, refusal: Refusal): Response {
     code: refusal.code,
     request_id: c.get("requestId"),
     ...(refusal.errors ? { errors: refusal.errors } : {}),
+    ...(refusal.violated ? { "violated-policies": refusal.violated } : {}),
   };
   c.set("code", refusal.code);
   return new Response(JSON.stringify(problem), {

@@ -5,16 +5,19 @@ export class Refusal extends Error {
   readonly code: ProblemCode;
   readonly errors: FieldError[] | undefined;
   readonly headers: Record<string, string>;
+  /** Names of the rate limit policies that ran out. */
+  readonly violated: string[] | undefined;
 
   constructor(
     code: ProblemCode,
     detail: string,
-    extra: { errors?: FieldError[]; headers?: Record<string, string> } = {},
+    extra: { errors?: FieldError[]; headers?: Record<string, string>; violated?: string[] } = {},
   ) {
     super(detail);
     this.code = code;
     this.errors = extra.errors;
     this.headers = extra.headers ?? {};
+    this.violated = extra.violated;
   }
 }
 

@@ -43,6 +43,7 @@ const ended = {
     output_format: "png",
   },
   reading: null,
+  notice: null,
   progress: null,
   images: [],
   error: null,

@@ -113,11 +113,14 @@ describe("what a runner says", () => {
     const odd = {
       id: "x",
       status: "succeeded",
-      metrics: { predict_time: "fast", reading: 5 },
+      metrics: { predict_time: "fast", reading: 5, notice: {} },
       error_code: "No Code",
       new: 1,
     };
-    expect(Prediction.parse(odd)).toMatchObject({ metrics: { predict_time: null, reading: null }, error_code: null });
+    expect(Prediction.parse(odd)).toMatchObject({
+      metrics: { predict_time: null, reading: null, notice: null },
+      error_code: null,
+    });
     expect(Prediction.safeParse({ id: "x", status: "flying" }).success).toBe(false);
   });
 

@@ -60,6 +60,7 @@ describe("the way of a prompt", () => {
       negative_prompt: null,
       parameters: { seed: 7, num_images: 2 },
       reading: [{ tag: "purple cat", score: 0.9 }],
+      notice: "The runner has something to say.",
       progress: null,
       error: null,
       cached: false,

@@ -2,7 +2,7 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { Generation } from "../../src/contract/generation.ts";
-import { newKey, type Scope } from "../../src/contract/keys.ts";
+import { type KeyLimits, newKey, type Scope } from "../../src/contract/keys.ts";
 import worker from "../../src/worker/index.ts";
 import { keyStore } from "../../src/worker/storage/keys.ts";
 import { type FakePrediction, FakeRunner } from "../fakes/replicate.ts";
@@ -27,7 +27,7 @@ const EVERY_SCOPE: Scope[] = ["generate", "read", "webhooks", "admin"];
 
 /** Stores a key and answers it. */
 export async function makeKey(
-  options: { account?: string; scopes?: Scope[]; operator?: boolean; expiresAt?: number } = {},
+  options: { account?: string; scopes?: Scope[]; operator?: boolean; expiresAt?: number; limits?: KeyLimits } = {},
 ): Promise<string> {
   const { id, secret, prefix, hash } = await newKey();
   await keyStore(env.DB).insert(
@@ -38,7 +38,7 @@ export async function makeKey(
       accountId: options.account ?? "acme",
       name: "test",
       scopes: options.scopes ?? EVERY_SCOPE,
-      limits: {},
+      limits: options.limits ?? {},
       createdAt: Date.now(),
       expiresAt: options.expiresAt ?? null,
       revokedAt: null,

@@ -1,7 +1,8 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, it } from "vitest";
+import { beforeAll, describe, it, vi } from "vitest";
 import { CreatedKey, isWellFormedKey, type KeyList } from "../../src/contract/keys.ts";
 import { Problem } from "../../src/contract/problem.ts";
+import { KEY_MEMORY_MS } from "../../src/worker/services/authenticate.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
 import { arrival, call, imagine, installRunner, makeKey, reaches } from "./harness.ts";
 
@@ -59,8 +60,9 @@ describe("/v1/keys", () => {
     expect(isWellFormedKey(created.key)).toBe(true);
     expect((await call("GET", "/v1/models", { key: created.key })).status).toBe(200);
     const shown = await (await call("GET", `/v1/keys/${created.id}`, { key: admin })).json();
-    const { key: _, ...rest } = created;
-    expect(shown).toEqual(rest);
+    const { key: _, last_used_at: unused, ...rest } = created;
+    expect(unused).toBeNull();
+    expect(shown).toMatchObject(rest);
     const row = await env.DB.prepare("SELECT * FROM keys WHERE id = ?").bind(created.id).first();
     expect(JSON.stringify(row)).not.toContain(created.key);
     expect(row?.hash).toMatch(/^[0-9a-f]{64}$/);
@@ -119,6 +121,74 @@ describe("/v1/keys", () => {
   });
 });
 
+describe("rotation", () => {
+  const rotate = (id: string, body: unknown, key = admin) => call("POST", `/v1/keys/${id}/rotate`, { key, body });
+  const tries = async (key: string) => (await call("GET", "/v1/models", { key })).status;
+
+  it("gives a new secret under the same id, and lets the old one work on for the overlap", async ({ expect }) => {
+    const made = await create({ name: "ci", scopes: ["read"], limits: { concurrent: 3 } });
+    const rotated = CreatedKey.parse(await (await rotate(made.id, { overlap_seconds: 600 })).json());
+    expect(rotated).toMatchObject({ id: made.id, limits: { concurrent: 3 }, scopes: ["read"], name: "ci" });
+    expect(rotated.key).not.toBe(made.key);
+    expect(Date.parse(rotated.previous_secret_until ?? "")).toBeGreaterThan(Date.now());
+    expect([await tries(made.key), await tries(rotated.key)]).toEqual([200, 200]);
+    const again = CreatedKey.parse(await (await rotate(made.id, {})).json());
+    expect([await tries(made.key), await tries(rotated.key), await tries(again.key)]).toEqual([401, 200, 200]);
+  });
+
+  it("ends the old secret at once with no overlap, and needs a key that is active", async ({ expect }) => {
+    const made = await create({ name: "leaked", scopes: ["read"] });
+    expect(await tries(made.key)).toBe(200);
+    const rotated = await (await rotate(made.id, { overlap_seconds: 0 })).json<CreatedKey>();
+    expect(await refusal(await call("GET", "/v1/models", { key: made.key }))).toEqual([401, "key_expired"]);
+    expect(await tries(rotated.key)).toBe(200);
+    expect((await call("DELETE", `/v1/keys/${made.id}`, { key: admin })).status).toBe(204);
+    expect(await refusal(await rotate(made.id, {}))).toEqual([409, "key_inactive"]);
+    expect(await refusal(await rotate("key_nobody", {}))).toEqual([404, "not_found"]);
+    expect((await rotate(made.id, { overlap_seconds: -1 })).status).toBe(422);
+  });
+});
+
+describe("a key's life", () => {
+  it("is changed field by field", async ({ expect }) => {
+    const { id, key } = await create({ name: "old", scopes: ["read"], limits: { concurrent: 2 } });
+    expect((await call("GET", "/v1/models", { key })).status).toBe(200);
+    const patch = (body: unknown) => call("PATCH", `/v1/keys/${id}`, { key: admin, body });
+    expect(await (await patch({ name: "new", scopes: ["webhooks"] })).json()).toMatchObject({
+      id,
+      name: "new",
+      scopes: ["webhooks"],
+      limits: { concurrent: 2 },
+    });
+    expect(await refusal(await call("GET", "/v1/models", { key }))).toEqual([403, "scope_missing"]);
+    expect(await (await patch({ limits: {}, expires_at: null })).json()).toMatchObject({
+      limits: {},
+      expires_at: null,
+    });
+    for (const body of [{}, { scopes: [] }, { expires_at: "2020-01-01T00:00:00Z" }, { account: "acme" }])
+      expect((await patch(body)).status, JSON.stringify(body)).toBe(422);
+  });
+
+  it("notes when it was last used", async ({ expect }) => {
+    const { id, key, last_used_at } = await create({ name: "used", scopes: ["read"] });
+    expect(last_used_at).toBeNull();
+    await call("GET", "/v1/models", { key });
+    const shown = await (await call("GET", `/v1/keys/${id}`, { key: admin })).json<CreatedKey>();
+    expect(Date.parse(shown.last_used_at ?? "")).toBeGreaterThan(0);
+  });
+
+  it("is remembered for at most half a minute by an isolate that did not revoke it", async ({ expect }) => {
+    const { id, key } = await create({ name: "elsewhere", scopes: ["read"] });
+    expect((await call("GET", "/v1/models", { key })).status).toBe(200);
+    await env.DB.prepare("UPDATE keys SET revoked_at = 1 WHERE id = ?").bind(id).run();
+    expect((await call("GET", "/v1/models", { key })).status).toBe(200);
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + KEY_MEMORY_MS);
+    const late = await call("GET", "/v1/models", { key });
+    clock.mockRestore();
+    expect(await refusal(late)).toEqual([401, "key_revoked"]);
+  });
+});
+
 describe("another account", () => {
   it("sees and touches nothing of this one's", async ({ expect }) => {
     const mine = await makeKey({ account: "mine" });
@@ -139,6 +209,8 @@ describe("another account", () => {
     const { id: keyId } = await create({ name: "x", scopes: ["read"] }, mine);
     expect((await call("GET", `/v1/keys/${keyId}`, { key: theirs })).status).toBe(404);
     expect((await call("DELETE", `/v1/keys/${keyId}`, { key: theirs })).status).toBe(404);
+    expect((await call("PATCH", `/v1/keys/${keyId}`, { key: theirs, body: { name: "y" } })).status).toBe(404);
+    expect((await call("POST", `/v1/keys/${keyId}/rotate`, { key: theirs, body: {} })).status).toBe(404);
     await runner.draw(id);
     await reaches(mine, id, "succeeded");
   });

@@ -63,15 +63,20 @@ describe("the description", () => {
       "GET /healthz",
       "GET /i/{file}",
       "GET /readyz",
+      "GET /v1/account",
       "GET /v1/generations",
       "GET /v1/generations/{id}",
       "GET /v1/generations/{id}/events",
       "GET /v1/keys",
       "GET /v1/keys/{id}",
       "GET /v1/models",
+      "GET /v1/usage",
+      "PATCH /v1/account",
+      "PATCH /v1/keys/{id}",
       "POST /v1/generations",
       "POST /v1/generations/{id}/cancel",
       "POST /v1/keys",
+      "POST /v1/keys/{id}/rotate",
     ]);
     const request = document.components.schemas.CreateGeneration;
     expect(request?.properties?.scheduler?.enum).toEqual(["DDIMScheduler", "EulerDiscreteScheduler"]);
@@ -130,13 +135,20 @@ describe("queries", () => {
       `SELECT COUNT(*) FROM generations WHERE ${unfinished} AND status = 'queued' AND created_at <= 5 AND id < 'x'`,
       "SELECT * FROM images WHERE token = 't'",
       "SELECT * FROM images WHERE generation_id IN (SELECT value FROM json_each('[]')) ORDER BY generation_id, position",
-      "SELECT * FROM keys WHERE hash = 'h'",
+      "SELECT * FROM keys WHERE hash = 'h' OR previous_hash = 'h'",
       "SELECT * FROM keys WHERE account_id = 'a' ORDER BY id DESC LIMIT 20",
+      `SELECT * FROM generations WHERE cache_key = 'x' AND (status = 'succeeded' OR ${unfinished})`,
+      `SELECT * FROM generations WHERE leader_id = 'x' AND ${unfinished} ORDER BY id`,
+      "SELECT object_key FROM images WHERE object_key IN (SELECT value FROM json_each('[]'))",
+      "SELECT * FROM idempotency WHERE account_id = 'a' AND key = 'k' AND created_at >= 5",
+      "DELETE FROM idempotency WHERE created_at < 5",
+      "UPDATE idempotency SET response = NULL WHERE generation_id = 'x'",
+      "SELECT day, SUM(images) FROM usage WHERE account_id = 'a' AND day >= 'd' GROUP BY day ORDER BY day DESC",
     ]) {
       const { results } = await env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).all<{ detail: string }>();
       const plan = results.map(({ detail }) => detail).join("; ");
       expect(plan, sql).toMatch(/SEARCH/);
-      expect(plan, sql).not.toMatch(/SCAN (generations|images|keys)|USE TEMP B-TREE/);
+      expect(plan, sql).not.toMatch(/SCAN (generations|images|keys|idempotency)|USE TEMP B-TREE/);
     }
   });
 });

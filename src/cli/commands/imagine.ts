@@ -79,16 +79,19 @@ export async function imagine(args: string[], host: Host): Promise<number> {
     );
     if (values.json) host.stdout.write(`${JSON.stringify({ ...generation, files }, null, 2)}\n`);
     else for (const file of files) host.stdout.write(`${file}\n`);
+    host.stderr.write(understood(generation));
     return 0;
   });
 }
 
 async function draw(client: Client, request: CreateGenerationInput, host: Host): Promise<Generation> {
   const bar = new Bar(host.stderr);
-  const { id } = await client.generations.create(request, { signal: host.signal });
+  const { id, parameters } = await client.generations.create(request, { signal: host.signal });
   try {
     for await (const event of client.generations.events(id, { signal: host.signal })) {
       if (event.type === "progress") bar.update(event.data);
+      // A quick picture may be done before the first progress is told.
+      if (event.type === "status" && event.data.status === "running") bar.begin(parameters.num_inference_steps);
       if (event.type === "completed") return finished(event.data);
     }
     return finished(await client.generations.get(id));
@@ -104,6 +107,12 @@ async function draw(client: Client, request: CreateGenerationInput, host: Host):
 function finished(generation: Generation): Generation {
   if (generation.status === "succeeded") return generation;
   throw new CliError(generation.error?.message ?? `The generation ended as ${generation.status}.`);
+}
+
+/** How the sentence was read, for a person; scripts take stdout. */
+export function understood({ reading, notice }: Pick<Generation, "reading" | "notice">): string {
+  const tags = reading?.map(({ tag }) => tag).join(", ");
+  return (tags ? `understood: ${tags}\n` : "") + (notice ? `${notice}\n` : "");
 }
 
 /** `-o cats.png` for one picture; `cats-2.png` and so on for the further ones. */

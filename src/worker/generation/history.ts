@@ -9,6 +9,8 @@ export interface History {
   status: Status;
   runningSince: number | null;
   events: StreamEvent[];
+  /** Generations that wait for this one's pictures and hear of its progress. */
+  followers?: string[];
 }
 
 export function newHistory(generationId: string): History {

@@ -7,6 +7,8 @@ import { OVER } from "./object.ts";
 export interface Live {
   open(): Promise<void>;
   report(event: GenerationEvent): Promise<void>;
+  /** Passes this one's progress on to another that waits for its pictures. */
+  follow(followerId: string): Promise<void>;
   steps(step: number, steps: number): Promise<Status>;
   status(): Promise<Status>;
   progress(): Promise<Progress | null>;
@@ -22,6 +24,7 @@ export function liveOf(namespace: Bindings["GENERATION"], now: () => number): (i
     return {
       open: () => object().open(id, now()),
       report: (event) => object().report(id, event, now()),
+      follow: (followerId) => object().follow(followerId),
       steps: (step, steps) => object().steps(id, step, steps, now()),
       status: () => object().status(),
       progress: () => object().progress(),

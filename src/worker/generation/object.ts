@@ -42,6 +42,13 @@ export class GenerationObject extends DurableObject<Bindings> {
     this.#report(generationId, event, now);
   }
 
+  /** Lets a generation that waits for this one's pictures hear of its progress. */
+  async follow(followerId: string): Promise<void> {
+    if (!this.#history || isTerminal(this.#history.status)) return;
+    this.#history.followers = [...(this.#history.followers ?? []), followerId];
+    void this.ctx.storage.put(STATE, this.#history, { allowUnconfirmed: true });
+  }
+
   /** Notes the runner's steps; answers the status that this object knows, so that the caller can see it is new. */
   async steps(generationId: string, step: number, steps: number, now: number): Promise<Status> {
     const since = this.#history?.runningSince ?? now;
@@ -109,12 +116,23 @@ export class GenerationObject extends DurableObject<Bindings> {
     else await this.ctx.storage.setAlarm(next);
   }
 
+  async #relay(followerId: string, event: GenerationEvent, now: number): Promise<void> {
+    const { GENERATION } = this.env;
+    // Progress is worth one try: the next one follows soon.
+    await GENERATION.get(GENERATION.idFromName(followerId))
+      .report(followerId, event, now)
+      .catch(() => {});
+  }
+
   #report(generationId: string, event: GenerationEvent, now: number): void {
     this.#history ??= newHistory(generationId);
     const entry = append(this.#history, event, now);
     if (!entry) return;
     for (const subscriber of this.#streams) subscriber.send(entry);
-    if (event.type === "progress") return;
+    if (event.type === "progress") {
+      for (const id of this.#history.followers ?? []) this.ctx.waitUntil(this.#relay(id, event, now));
+      return;
+    }
     // Unconfirmed, so that no answer waits for this write: what is lost with it, D1 still knows.
     void this.ctx.storage.put(STATE, this.#history, { allowUnconfirmed: true });
     if (event.type !== "completed") return;

@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import type { Scope } from "../../contract/keys.ts";
 import type { AppEnv } from "../context.ts";
-import { authenticate, requireScope } from "../services/keys.ts";
+import { authenticate, requireScope } from "../services/authenticate.ts";
 
 /** Lets a request through whose key is good and has the scope. */
 export function authorize(scope: Scope): MiddlewareHandler<AppEnv> {

@@ -1,18 +1,37 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { CreateGeneration, Generation, GenerationList, isTerminal, ListQuery } from "../../contract/generation.ts";
+import { z } from "../../contract/zod.ts";
+import { cacheWish } from "../cache-control.ts";
 import type { AppEnv } from "../context.ts";
 import { authorize } from "../middleware/authorize.ts";
 import { jsonBody } from "../middleware/json-body.ts";
 import { waitSeconds } from "../prefer.ts";
+import { createGeneration } from "../services/create.ts";
 import {
   awaitEnd,
   cancelGeneration,
-  createGeneration,
   deleteGeneration,
   getGeneration,
   listGenerations,
 } from "../services/generations.ts";
-import { idParams, json, LocationHeader, PreferHeader, problems, secured } from "./shared.ts";
+import { parseIdempotencyKey } from "../services/idempotency.ts";
+import { idParams, json, LocationHeader, PreferHeader, problems, RateLimitHeaders, secured } from "./shared.ts";
+
+const AcceptedHeaders = LocationHeader.extend(RateLimitHeaders.shape).extend({
+  "Cache-Status": z
+    .string()
+    .openapi({ description: "RFC 9211: `hit`, or why it is drawn; `collapsed` when it shares one under way." }),
+  "Idempotency-Replayed": z.string().optional().openapi({ description: "`true` on a repeat of an earlier answer." }),
+});
+
+const CreateHeaders = z.object({
+  "idempotency-key": z.string().optional().openapi({
+    description: "A request repeated with the same key within 24 hours gets the first answer and draws nothing.",
+  }),
+  "cache-control": z.string().optional().openapi({
+    description: "`no-cache` draws a seeded request anew; `no-store` also keeps it from being shared.",
+  }),
+});
 
 const create = createRoute({
   method: "post",
@@ -21,13 +40,17 @@ const create = createRoute({
   ...secured("generate"),
   middleware: [authorize("generate"), jsonBody()] as const,
   request: {
-    headers: PreferHeader,
+    headers: PreferHeader.extend(CreateHeaders.shape),
     body: { required: true, content: { "application/json": { schema: CreateGeneration } } },
   },
   responses: {
-    201: { ...json(Generation, "It ended within the time that `Prefer: wait` gave."), headers: LocationHeader },
-    202: { ...json(Generation, "Accepted; it will end in exactly one terminal status."), headers: LocationHeader },
-    ...problems(400, 401, 403, 413, 415, 422, 503),
+    200: {
+      ...json(Generation, "The same pixels were drawn before: `cached` is true, and nothing counts against a limit."),
+      headers: AcceptedHeaders,
+    },
+    201: { ...json(Generation, "It ended within the time that `Prefer: wait` gave."), headers: AcceptedHeaders },
+    202: { ...json(Generation, "Accepted; it will end in exactly one terminal status."), headers: AcceptedHeaders },
+    ...problems(400, 401, 403, 409, 410, 413, 415, 422, 429, 503),
   },
 });
 
@@ -78,14 +101,22 @@ const cancel = createRoute({
 export function registerGenerations(app: OpenAPIHono<AppEnv>): void {
   app.openapi(create, async (c) => {
     const deps = c.get("deps");
-    const { accountId, id: keyId } = c.get("key");
-    const accepted = await createGeneration(deps, { accountId, keyId }, c.req.valid("json"));
-    c.header("Location", accepted.generation.urls.self);
+    const key = c.get("key");
     const wait = waitSeconds(c.req.header("Prefer"));
-    if (wait === null) return c.json(accepted.generation, 202);
+    const accepted = await createGeneration(deps, key, c.req.valid("json"), {
+      idempotencyKey: parseIdempotencyKey(c.req.header("Idempotency-Key")),
+      cache: cacheWish(c.req.header("Cache-Control")),
+      holdsBack: wait !== null,
+    });
+    const { offered } = accepted;
+    for (const [name, value] of Object.entries(accepted.headers)) c.header(name, value);
+    c.header("Location", accepted.generation.urls.self);
+    if (wait === null || offered === null) return c.json(accepted.generation, accepted.status);
     c.header("Preference-Applied", `wait=${wait}`);
-    const generation = await awaitEnd(deps, accountId, accepted, wait);
-    return c.json(generation, isTerminal(generation.status) ? 201 : 202);
+    const generation = await awaitEnd(deps, key.accountId, { ...accepted, offered }, wait);
+    const status = isTerminal(generation.status) ? 201 : 202;
+    accepted.answered(status, generation);
+    return c.json(generation, status);
   });
   app.openapi(list, async (c) =>
     c.json(await listGenerations(c.get("deps"), c.get("key").accountId, c.req.valid("query")), 200),

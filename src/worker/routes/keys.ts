@@ -1,10 +1,10 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { PageQuery } from "../../contract/generation.ts";
-import { CreatedKey, CreateKey, Key, KeyList } from "../../contract/keys.ts";
+import { CreatedKey, CreateKey, Key, KeyList, RotateKey, UpdateKey } from "../../contract/keys.ts";
 import type { AppEnv } from "../context.ts";
 import { authorize } from "../middleware/authorize.ts";
 import { jsonBody } from "../middleware/json-body.ts";
-import { createKey, getKey, listKeys, revokeKey } from "../services/keys.ts";
+import { createKey, getKey, listKeys, revokeKey, rotateKey, updateKey } from "../services/keys.ts";
 import { idParams, json, problems, secured } from "./shared.ts";
 
 const create = createRoute({
@@ -37,6 +37,31 @@ const read = createRoute({
   responses: { 200: json(Key, "The key without its secret."), ...problems(401, 403, 404) },
 });
 
+const update = createRoute({
+  method: "patch",
+  path: "/v1/keys/{id}",
+  summary: "Change a key's name, scopes, limits or expiry",
+  ...secured("admin"),
+  middleware: [authorize("admin"), jsonBody()] as const,
+  request: { params: idParams, body: { required: true, content: { "application/json": { schema: UpdateKey } } } },
+  responses: { 200: json(Key, "As it is now."), ...problems(400, 401, 403, 404, 413, 415, 422) },
+});
+
+const rotate = createRoute({
+  method: "post",
+  path: "/v1/keys/{id}/rotate",
+  summary: "Give a key a new secret",
+  description:
+    "Id, limits and counts stay. The old secret works for `overlap_seconds` more; one older than that does not.",
+  ...secured("admin"),
+  middleware: [authorize("admin"), jsonBody()] as const,
+  request: { params: idParams, body: { required: true, content: { "application/json": { schema: RotateKey } } } },
+  responses: {
+    200: json(CreatedKey, "The key with its new secret, shown this once."),
+    ...problems(400, 401, 403, 404, 409, 413, 415, 422),
+  },
+});
+
 const revoke = createRoute({
   method: "delete",
   path: "/v1/keys/{id}",
@@ -44,7 +69,10 @@ const revoke = createRoute({
   ...secured("admin"),
   middleware: [authorize("admin")] as const,
   request: { params: idParams },
-  responses: { 204: { description: "It works no more, from now on." }, ...problems(401, 403, 404) },
+  responses: {
+    204: { description: "It works no more: here from now on, everywhere within 30 s." },
+    ...problems(401, 403, 404),
+  },
 });
 
 export function registerKeys(app: OpenAPIHono<AppEnv>): void {
@@ -58,6 +86,14 @@ export function registerKeys(app: OpenAPIHono<AppEnv>): void {
   app.openapi(read, async (c) =>
     c.json(await getKey(c.get("deps"), c.get("key").accountId, c.req.valid("param").id), 200),
   );
+  app.openapi(update, async (c) =>
+    c.json(await updateKey(c.get("deps"), c.get("key").accountId, c.req.valid("param").id, c.req.valid("json")), 200),
+  );
+  app.openapi(rotate, async (c) => {
+    c.header("Cache-Control", "no-store");
+    const { id } = c.req.valid("param");
+    return c.json(await rotateKey(c.get("deps"), c.get("key").accountId, id, c.req.valid("json")), 200);
+  });
   app.openapi(revoke, async (c) => {
     await revokeKey(c.get("deps"), c.get("key").accountId, c.req.valid("param").id);
     return c.body(null, 204);

@@ -7,10 +7,13 @@ const MEANINGS: Record<number, string> = {
   401: "No good API key.",
   403: "The key may not do this.",
   404: "No such thing in the key's account.",
+  409: "Not possible in its present state.",
+  410: "The request's generation was deleted.",
   413: "The body is too large.",
   415: "The body is not application/json.",
   416: "The range lies outside the image.",
   422: "A field is at fault; `errors` names each.",
+  429: "A limit is reached; `Retry-After` says when to try again, `violated-policies` which one.",
   503: "Not possible right now; `Retry-After` says when.",
 };
 
@@ -40,6 +43,12 @@ export const PreferHeader = z.object({
     .string()
     .optional()
     .openapi({ description: "RFC 7240: `wait=N` holds the answer back until the end, at most N seconds (1 to 60)." }),
+});
+
+/** What an accepted request's answer says about the limits that hold for it. */
+export const RateLimitHeaders = z.object({
+  "RateLimit-Policy": z.string().optional().openapi({ example: '"requests";q=60;w=60' }),
+  RateLimit: z.string().optional().openapi({ example: '"requests";r=59;t=1' }),
 });
 
 export const LocationHeader = z.object({ Location: z.string().openapi({ description: "The generation's URL." }) });

@@ -4,6 +4,7 @@ import { z } from "../../contract/zod.ts";
 const Metrics = z.object({
   predict_time: z.number().nonnegative().nullish().catch(null),
   reading: Reading.nullish().catch(null),
+  notice: z.string().max(1000).nullish().catch(null),
   flagged: z.array(z.boolean()).nullish().catch(null),
 });
 

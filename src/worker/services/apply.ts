@@ -42,8 +42,8 @@ async function progressed(deps: Deps, id: string, logs: string): Promise<void> {
   const status = at ? await live.steps(at.step, at.steps) : await live.status();
   if (status === "running" || isTerminal(status)) return;
   const now = deps.now();
-  const row = await deps.generations.running(id, now, now + deps.config.RUN_DEADLINE_SECONDS * 1000);
-  if (!row) return;
-  await live.report({ type: "status", data: { status: "running" } });
+  const begun = await deps.generations.running(id, now, now + deps.config.RUN_DEADLINE_SECONDS * 1000);
+  if (begun.length === 0) return;
+  await Promise.all(begun.map((row) => deps.live(row.id).report({ type: "status", data: { status: "running" } })));
   if (at) await live.steps(at.step, at.steps);
 }

@@ -1,10 +1,11 @@
 import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
 import { Refusal } from "../refusal.ts";
-import type { GenerationRow } from "../storage/generations.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
 import { apply } from "./apply.ts";
 import { dispatch, waitedTooLong } from "./dispatch.ts";
 import { failRow } from "./finish.ts";
+import { settleFollowers } from "./followers.ts";
 import { restart } from "./restart.ts";
 import { toGeneration } from "./view.ts";
 
@@ -27,7 +28,8 @@ export async function check(deps: Deps, id: string): Promise<number | null> {
     await deps.live(id).report({ type: "completed", data: generation });
     return null;
   }
-  if (row.dispatchedAt === null) await dispatch(deps, id);
+  if (row.leaderId !== null) await settleFollowers(deps, row.leaderId);
+  else if (row.dispatchedAt === null) await dispatch(deps, id);
   else await inspect(deps, row, row.dispatchedAt);
   const now = deps.now();
   return row.deadlineAt > now ? Math.min(now + CHECK_MS, row.deadlineAt) : now + CHECK_MS;

@@ -3,10 +3,13 @@ import { hashBytes, randomToken } from "../bytes.ts";
 import type { Deps } from "../deps.ts";
 import { Refusal } from "../refusal.ts";
 import type { Prediction } from "../runner/prediction.ts";
-import type { GenerationRow } from "../storage/generations.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
 import type { StoredImage } from "../storage/images.ts";
+import { release } from "./admit.ts";
 import { failRow } from "./finish.ts";
+import { settleFollowers } from "./followers.ts";
 import { formatOf, IMAGE_TYPES } from "./image-format.ts";
+import { removeStrays } from "./images.ts";
 import { toGeneration } from "./view.ts";
 
 /** An output that will never become an image; the sentence is for the user. */
@@ -41,11 +44,16 @@ async function succeed(deps: Deps, row: GenerationRow, { metrics }: Prediction, 
     startedAt,
     runMs,
     reading: metrics.reading ?? null,
+    notice: metrics.notice ?? null,
     images,
   });
   if (ended) {
     const generation = toGeneration(ended, images, { publicUrl: deps.config.PUBLIC_URL });
-    await deps.live(row.id).report({ type: "completed", data: generation });
+    await Promise.all([
+      deps.live(row.id).report({ type: "completed", data: generation }),
+      release(deps, ended, { refund: false }),
+      settleFollowers(deps, row.id),
+    ]);
     return;
   }
   await discard(deps, row.id);
@@ -53,7 +61,7 @@ async function succeed(deps: Deps, row: GenerationRow, { metrics }: Prediction, 
 
 /** The bytes just stored belong to nobody, unless another completion of the same generation succeeded with them. */
 async function discard(deps: Deps, id: string): Promise<void> {
-  if ((await deps.generations.load(id))?.status !== "succeeded") await deps.objects.removeAll(id);
+  if ((await deps.generations.load(id))?.status !== "succeeded") await removeStrays(deps, id);
 }
 
 interface Copied {

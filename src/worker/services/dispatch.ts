@@ -1,6 +1,6 @@
 import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
-import type { GenerationRow } from "../storage/generations.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
 import { apply } from "./apply.ts";
 import { failRow } from "./finish.ts";
 import { jitter } from "./jitter.ts";

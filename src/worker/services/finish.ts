@@ -1,5 +1,7 @@
 import type { Deps } from "../deps.ts";
-import type { GenerationRow } from "../storage/generations.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
+import { release } from "./admit.ts";
+import { settleFollowers } from "./followers.ts";
 import { toGeneration } from "./view.ts";
 
 /** Fails an unfinished generation with a sentence. False when it had already ended. */
@@ -23,6 +25,10 @@ export async function canceledByRunner(deps: Deps, id: string): Promise<boolean>
 async function reportEnd(deps: Deps, row: GenerationRow | null): Promise<boolean> {
   if (!row) return false;
   const generation = toGeneration(row, [], { publicUrl: deps.config.PUBLIC_URL });
-  await deps.live(row.id).report({ type: "completed", data: generation });
+  await Promise.all([
+    deps.live(row.id).report({ type: "completed", data: generation }),
+    release(deps, row, { refund: true }),
+    settleFollowers(deps, row.id),
+  ]);
   return true;
 }

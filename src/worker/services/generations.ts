@@ -1,89 +1,25 @@
 import {
-  type CreateGeneration,
   type Generation,
   type GenerationList,
   isTerminal,
   type ListQuery,
   type Progress,
 } from "../../contract/generation.ts";
-import { newId } from "../../contract/ids.ts";
 import type { z } from "../../contract/zod.ts";
 import type { Deps } from "../deps.ts";
 import { Refusal } from "../refusal.ts";
-import type { GenerationRow } from "../storage/generations.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
+import { type Accepted, waiting } from "./create.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
-import { CLAIM_MS, offer } from "./dispatch.ts";
 import { cancelRow } from "./finish.ts";
-import { currentModels, refreshModels } from "./models.ts";
-import { type Resolved, resolve } from "./resolve.ts";
+import { removeStrays } from "./images.ts";
 import { toGeneration } from "./view.ts";
-
-const LIST_MAY_LAG_MS = 10_000;
-/** Whoever waits for longer than this goes first: a newcomer must not take the place that just became free. */
-const NEWCOMER_MS = 1_000;
-
-/** Who asks. */
-export interface Caller {
-  accountId: string;
-  keyId: string;
-}
-
-export interface Accepted {
-  generation: Generation;
-  /** Settles when the runner was asked. */
-  offered: Promise<void>;
-}
-
-/** Accepts a request: once this answers, the generation will end in exactly one terminal state. */
-export async function createGeneration(deps: Deps, caller: Caller, request: CreateGeneration): Promise<Accepted> {
-  const now = deps.now();
-  const chosen = await resolveAgainstModels(deps, request);
-  const row: GenerationRow = {
-    ...caller,
-    ...chosen,
-    id: newId("gen", now),
-    status: "queued",
-    prompt: request.prompt,
-    user: request.user ?? null,
-    metadata: request.metadata ?? {},
-    createdAt: now,
-    deadlineAt: now + deps.config.QUEUE_DEADLINE_SECONDS * 1000,
-    claimedUntil: now + CLAIM_MS,
-    dispatchedAt: null,
-    attempts: 0,
-    startedAt: null,
-    completedAt: null,
-    runMs: null,
-    reading: null,
-    error: null,
-  };
-  const { inLine } = await deps.generations.insert(row, now - NEWCOMER_MS);
-  const offered = offer(deps, row, { inLine });
-  deps.background(offered);
-  return {
-    generation: toGeneration(row, [], { publicUrl: deps.config.PUBLIC_URL, progress: waiting(row, null) }),
-    offered,
-  };
-}
-
-async function resolveAgainstModels(deps: Deps, request: CreateGeneration): Promise<Resolved> {
-  const seed = Math.floor(deps.random() * 2 ** 31);
-  const known = await currentModels(deps);
-  try {
-    return resolve(request, known.models, seed);
-  } catch (refusal) {
-    // What is asked for may be newer than the list at hand: look again before saying no.
-    const fresh = deps.now() - known.fetchedAt > LIST_MAY_LAG_MS ? await refreshModels(deps) : null;
-    if (fresh) return resolve(request, fresh.models, seed);
-    throw refusal;
-  }
-}
 
 /** The generation when it has ended, or as it is after `seconds`. */
 export async function awaitEnd(
   deps: Deps,
   accountId: string,
-  { generation, offered }: Accepted,
+  { generation, offered }: Pick<Accepted, "generation"> & { offered: Promise<void> },
   seconds: number,
 ): Promise<Generation> {
   const until = deps.now() + seconds * 1000;
@@ -132,8 +68,9 @@ export async function cancelGeneration(deps: Deps, accountId: string, id: string
 export async function deleteGeneration(deps: Deps, accountId: string, id: string): Promise<void> {
   const row = await findRow(deps, accountId, id);
   if (!isTerminal(row.status)) await cancelRow(deps, row);
-  await deps.generations.remove(accountId, id);
-  await deps.objects.removeAll(id);
+  const { orphans } = await deps.generations.remove(accountId, id);
+  await deps.objects.remove(orphans);
+  await removeStrays(deps, id);
 }
 
 /** @throws {Refusal} not_found */
@@ -147,8 +84,4 @@ async function progressOf(deps: Deps, row: GenerationRow): Promise<Progress | nu
   if (row.status === "running") return deps.live(row.id).progress();
   if (row.status === "queued") return waiting(row, await deps.generations.ahead(row));
   return null;
-}
-
-function waiting(row: GenerationRow, ahead: number | null): Progress {
-  return { fraction: 0, step: 0, steps: row.parameters.num_inference_steps, queue_position: ahead, eta_seconds: null };
 }

@@ -20,6 +20,14 @@ export async function openImage(
   return body;
 }
 
+/** Deletes what lies in a generation's folder and belongs to no image, its own or one that shares it. */
+export async function removeStrays(deps: Deps, generationId: string): Promise<void> {
+  const keys = await deps.objects.list(generationId);
+  if (keys.length === 0) return;
+  const referenced = await deps.images.referenced(keys);
+  await deps.objects.remove(keys.filter((key) => !referenced.has(key)));
+}
+
 function gone(): Refusal {
   return new Refusal("not_found", "There is no such image; it may have been deleted.");
 }

@@ -1,58 +1,23 @@
 import {
   type CreatedKey,
   type CreateKey,
-  hashKey,
-  isWellFormedKey,
   type Key,
   type KeyList,
   newKey,
-  type Scope,
+  type RotateKey,
+  type UpdateKey,
 } from "../../contract/keys.ts";
 import type { Deps } from "../deps.ts";
 import { invalid, Refusal } from "../refusal.ts";
-import type { KeyRow, KnownKey } from "../storage/keys.ts";
+import type { KeyRow, KnownKey, StoredKey } from "../storage/keys.ts";
+import { forgetKey } from "./authenticate.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { rfc3339 } from "./view.ts";
-
-// RFC 6750 section 3: a 401 names the scheme.
-const CHALLENGE = { headers: { "WWW-Authenticate": 'Bearer realm="vignette"' } };
-
-/** The key of an `Authorization` header. @throws {Refusal} key_missing, _malformed, _unknown, _revoked, _expired */
-export async function authenticate(deps: Deps, authorization: string | undefined): Promise<KnownKey> {
-  if (!authorization)
-    throw new Refusal("key_missing", "Send your API key in the header Authorization: Bearer vgt_….", CHALLENGE);
-  const secret = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
-  if (!secret || !isWellFormedKey(secret))
-    throw new Refusal(
-      "key_malformed",
-      "This is not a key of ours; copy it again, whole: Authorization: Bearer vgt_….",
-      CHALLENGE,
-    );
-  const key = await deps.keys.byHash(await hashKey(secret));
-  if (!key)
-    throw new Refusal("key_unknown", "This key is not known here; check that it was made by this service.", CHALLENGE);
-  if (key.revokedAt !== null)
-    throw new Refusal("key_revoked", `This key was revoked at ${rfc3339(key.revokedAt)}; use another.`, CHALLENGE);
-  if (key.expiresAt !== null && key.expiresAt <= deps.now())
-    throw new Refusal("key_expired", `This key expired at ${rfc3339(key.expiresAt)}; make a new one.`, CHALLENGE);
-  return key;
-}
-
-/** @throws {Refusal} scope_missing */
-export function requireScope(key: KnownKey, scope: Scope): void {
-  if (key.scopes.includes(scope)) return;
-  const detail = `This needs a key with the scope ${scope}; this one has ${key.scopes.join(", ")}.`;
-  throw new Refusal("scope_missing", detail, {
-    headers: { "WWW-Authenticate": `Bearer error="insufficient_scope", scope="${scope}"` },
-  });
-}
 
 /** Makes a key; the answer is the only place where the secret appears. */
 export async function createKey(deps: Deps, maker: KnownKey, request: CreateKey): Promise<CreatedKey> {
   const now = deps.now();
-  const expiresAt = request.expires_at === undefined ? null : Date.parse(request.expires_at);
-  if (expiresAt !== null && expiresAt <= now)
-    throw invalid([{ pointer: "#/expires_at", detail: "This time is past; name a later one or leave it out." }]);
+  const expiresAt = expiry(request.expires_at, now);
   const account = request.account ?? maker.accountId;
   if (account !== maker.accountId && !maker.operator)
     throw new Refusal("operator_only", "Only operators make keys for other accounts; leave account out.", {
@@ -72,7 +37,8 @@ export async function createKey(deps: Deps, maker: KnownKey, request: CreateKey)
     revokedAt: null,
   };
   await deps.keys.insert(row, { operator: false });
-  return { ...toKey(row), key: secret };
+  const stored: StoredKey = { ...row, previousHash: null, previousUntil: null, lastUsedAt: null };
+  return { ...toKey(stored, now), key: secret };
 }
 
 export async function listKeys(
@@ -82,25 +48,71 @@ export async function listKeys(
 ): Promise<KeyList> {
   const rows = await deps.keys.list(accountId, limit + 1, cursor === undefined ? undefined : readCursor("key", cursor));
   const page = rows.slice(0, limit);
-  return { data: page.map(toKey), next_cursor: rows.length > limit ? writeCursor(page.at(-1)?.id ?? "") : null };
+  return {
+    data: page.map((row) => toKey(row, deps.now())),
+    next_cursor: rows.length > limit ? writeCursor(page.at(-1)?.id ?? "") : null,
+  };
 }
 
 export async function getKey(deps: Deps, accountId: string, id: string): Promise<Key> {
-  const row = await deps.keys.find(accountId, id);
-  if (!row) throw noKey();
-  return toKey(row);
+  return toKey(await findKey(deps, accountId, id), deps.now());
 }
 
-/** Works at once: every request looks its key up. */
+export async function updateKey(deps: Deps, accountId: string, id: string, change: UpdateKey): Promise<Key> {
+  const now = deps.now();
+  const { name, scopes, limits, expiresAt } = await findKey(deps, accountId, id);
+  const row = await deps.keys.update(accountId, id, {
+    name: change.name ?? name,
+    scopes: change.scopes ?? scopes,
+    limits: change.limits ?? limits,
+    expiresAt: change.expires_at === undefined ? expiresAt : expiry(change.expires_at, now),
+  });
+  forgetKey(deps, id);
+  if (!row) throw noKey();
+  return toKey(row, now);
+}
+
+/** Gives the key a new secret under the same id, limits and counts; the old secret works on for the overlap. */
+export async function rotateKey(
+  deps: Deps,
+  accountId: string,
+  id: string,
+  { overlap_seconds }: RotateKey,
+): Promise<CreatedKey> {
+  const now = deps.now();
+  const { secret, hash, prefix } = await newKey(now);
+  const row = await deps.keys.rotate(accountId, id, { hash, prefix, until: now + overlap_seconds * 1000, now });
+  forgetKey(deps, id);
+  if (row) return { ...toKey(row, now), key: secret };
+  await findKey(deps, accountId, id);
+  throw new Refusal("key_inactive", "This key was revoked or has expired; make a new one with POST /v1/keys.");
+}
+
+/** Works at once in this isolate, in every other within `KEY_MEMORY_MS`. */
 export async function revokeKey(deps: Deps, accountId: string, id: string): Promise<void> {
-  if (!(await deps.keys.revoke(accountId, id, deps.now()))) throw noKey();
+  const row = await deps.keys.revoke(accountId, id, deps.now());
+  forgetKey(deps, id);
+  if (!row) throw noKey();
+}
+
+async function findKey(deps: Deps, accountId: string, id: string): Promise<StoredKey> {
+  const row = await deps.keys.find(accountId, id);
+  if (!row) throw noKey();
+  return row;
 }
 
 function noKey(): Refusal {
   return new Refusal("not_found", "There is no such key; GET /v1/keys lists yours.");
 }
 
-function toKey(row: KeyRow): Key {
+function expiry(time: string | null | undefined, now: number): number | null {
+  if (time === undefined || time === null) return null;
+  const at = Date.parse(time);
+  if (at > now) return at;
+  throw invalid([{ pointer: "#/expires_at", detail: "This time is past; name a later one or leave it out." }]);
+}
+
+function toKey(row: StoredKey, now: number): Key {
   return {
     id: row.id,
     object: "key",
@@ -112,5 +124,7 @@ function toKey(row: KeyRow): Key {
     created_at: rfc3339(row.createdAt),
     expires_at: rfc3339(row.expiresAt),
     revoked_at: rfc3339(row.revokedAt),
+    last_used_at: rfc3339(row.lastUsedAt),
+    previous_secret_until: row.previousUntil !== null && row.previousUntil > now ? rfc3339(row.previousUntil) : null,
   };
 }

@@ -6,6 +6,8 @@ import { invalid } from "../refusal.ts";
 /** A request with every choice made. */
 export interface Resolved {
   model: string;
+  /** Of the model: other weights draw another picture. */
+  version: string;
   adapter: { id: string; scale: number } | null;
   negativePrompt: string | null;
   parameters: Parameters;
@@ -58,6 +60,7 @@ export function resolve(request: CreateGeneration, models: Model[], freshSeed: n
   if (errors.length > 0) throw invalid(errors);
   return {
     model: model.id,
+    version: model.version,
     adapter: adapter.chosen,
     negativePrompt: request.negative_prompt ?? (defaults.negative_prompt || null),
     parameters,

@@ -1,5 +1,5 @@
 import type { Deps } from "../deps.ts";
-import type { GenerationRow } from "../storage/generations.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
 import { failRow } from "./finish.ts";
 
 /** How often one generation is begun at all. */

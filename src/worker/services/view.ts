@@ -1,5 +1,5 @@
 import { type Generation, isTerminal, type Progress } from "../../contract/generation.ts";
-import type { GenerationRow } from "../storage/generations.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
 import type { StoredImage } from "../storage/images.ts";
 
 /** The generation object of the API from its row, its images and what is live of it. */
@@ -22,6 +22,7 @@ export function toGeneration(
     negative_prompt: row.negativePrompt,
     parameters: row.parameters,
     reading: row.reading,
+    notice: row.notice,
     progress: isTerminal(row.status) ? null : progress,
     images: images.map((image) => ({
       index: image.position,
@@ -34,7 +35,7 @@ export function toGeneration(
       flagged: image.flagged,
     })),
     error: row.error,
-    cached: false,
+    cached: row.cached,
     metrics: {
       queue_ms: row.startedAt === null ? null : row.startedAt - row.createdAt,
       run_ms: row.runMs,

@@ -1,31 +1,7 @@
-import type { Parameters, Reading, Status } from "../../contract/generation.ts";
+import type { Reading, Status } from "../../contract/generation.ts";
+import { type Columns, type GenerationRow, insertInto, parse, UNFINISHED } from "./generation-row.ts";
+import { type IdempotencyRecord, insertStatement } from "./idempotency.ts";
 import { imageRow, type StoredImage } from "./images.ts";
-
-/** One row of `generations`, its JSON columns parsed; times are milliseconds since 1970. */
-export interface GenerationRow {
-  id: string;
-  accountId: string;
-  keyId: string;
-  status: Status;
-  model: string;
-  adapter: { id: string; scale: number } | null;
-  prompt: string;
-  negativePrompt: string | null;
-  parameters: Parameters;
-  user: string | null;
-  metadata: Record<string, string>;
-  createdAt: number;
-  deadlineAt: number;
-  /** Until then the row is a dispatcher's, or rests. */
-  claimedUntil: number | null;
-  dispatchedAt: number | null;
-  attempts: number;
-  startedAt: number | null;
-  completedAt: number | null;
-  runMs: number | null;
-  reading: Reading | null;
-  error: { code: string; message: string } | null;
-}
 
 /** How a generation ends without a picture. */
 export interface Ending {
@@ -40,6 +16,7 @@ export interface Success {
   startedAt: number;
   runMs: number | null;
   reading: Reading | null;
+  notice: string | null;
   images: StoredImage[];
 }
 
@@ -54,7 +31,6 @@ export interface ListFilter {
 
 export type GenerationStore = ReturnType<typeof generationStore>;
 
-const UNFINISHED = "status IN ('queued', 'running')";
 // SQLite uses a partial index only where its own condition is spelled out (sqlite.org/partialindex.html, section 3).
 const WAITING = `${UNFINISHED} AND status = 'queued'`;
 
@@ -72,21 +48,20 @@ export function generationStore(db: D1Database) {
   };
   return {
     /**
-     * Stores a new row. Answers whether a generation made before `newcomersSince` waits for a runner that has room:
-     * asked in the same statement, because every trip to D1 is on the way of every picture.
+     * Stores a new row, and the answer to its request where that has an idempotency key: both or, when another request
+     * was first with the key, neither. Answers whether a generation made before `newcomersSince` waits for a runner that
+     * has room: asked in the same statement, because every trip to D1 is on the way of every picture.
      */
-    async insert(row: GenerationRow, newcomersSince: number): Promise<{ inLine: boolean }> {
-      const columns = serialize(row);
-      const names = Object.keys(columns);
-      const stored = await db
-        .prepare(
-          `INSERT INTO generations (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})
-             RETURNING EXISTS (SELECT 1 FROM generations AS older WHERE ${WAITING} AND older.created_at < ?
-               AND older.dispatched_at IS NULL AND older.claimed_until IS NULL) AS in_line`,
-        )
-        .bind(...Object.values(columns), newcomersSince)
-        .first<{ in_line: number }>();
-      return { inLine: stored?.in_line === 1 };
+    async insert(
+      row: GenerationRow,
+      newcomersSince: number,
+      record: IdempotencyRecord | null,
+    ): Promise<{ inLine: boolean }> {
+      const returning = `RETURNING EXISTS (SELECT 1 FROM generations AS older WHERE ${WAITING} AND older.created_at < ?
+        AND older.dispatched_at IS NULL AND older.claimed_until IS NULL AND older.leader_id IS NULL) AS in_line`;
+      const insert = insertInto(db, row, `WHERE true ${returning}`, newcomersSince);
+      const [stored] = await db.batch<{ in_line: number }>(record ? [insert, insertStatement(db, record)] : [insert]);
+      return { inLine: stored?.results[0]?.in_line === 1 };
     },
 
     load: (id: string) => one("SELECT * FROM generations WHERE id = ?", id),
@@ -116,7 +91,7 @@ export function generationStore(db: D1Database) {
     claim: (id: string, now: number, until: number) =>
       one(
         `UPDATE generations SET claimed_until = ?3 WHERE id = ?1 AND status = 'queued' AND dispatched_at IS NULL
-           AND (claimed_until IS NULL OR claimed_until <= ?2) RETURNING *`,
+           AND leader_id IS NULL AND (claimed_until IS NULL OR claimed_until <= ?2) RETURNING *`,
         id,
         now,
         until,
@@ -139,14 +114,18 @@ export function generationStore(db: D1Database) {
         at,
       ),
 
-    running: (id: string, at: number, deadlineAt: number) =>
-      one(
-        `UPDATE generations SET status = 'running', started_at = ?2, deadline_at = ?3,
-           dispatched_at = COALESCE(dispatched_at, ?2) WHERE id = ?1 AND status = 'queued' RETURNING *`,
-        id,
-        at,
-        deadlineAt,
-      ),
+    /** The runner began it; answers it and those that wait for its pictures, as far as they did not know. */
+    async running(id: string, at: number, deadlineAt: number): Promise<GenerationRow[]> {
+      const { results } = await db
+        .prepare(
+          `UPDATE generations SET status = 'running', started_at = ?2, deadline_at = ?3,
+             dispatched_at = iif(leader_id IS NULL, COALESCE(dispatched_at, ?2), NULL)
+             WHERE (id = ?1 OR leader_id = ?1) AND status = 'queued' RETURNING *`,
+        )
+        .bind(id, at, deadlineAt)
+        .all<Columns>();
+      return results.map(parse);
+    },
 
     /** Puts a row that its runner lost back in line, to rest until `notBefore`; `dispatchedAt` names the lost dispatch. */
     requeue: (id: string, dispatchedAt: number, { notBefore, deadlineAt }: { notBefore: number; deadlineAt: number }) =>
@@ -171,13 +150,16 @@ export function generationStore(db: D1Database) {
       ),
 
     /** Ends it with its images, all or nothing: D1 runs a batch as one transaction. */
-    async succeed(id: string, { at, startedAt, runMs, reading, images }: Success): Promise<GenerationRow | null> {
+    async succeed(
+      id: string,
+      { at, startedAt, runMs, reading, notice, images }: Success,
+    ): Promise<GenerationRow | null> {
       const update = db
         .prepare(
           `UPDATE generations SET status = 'succeeded', completed_at = ?2, started_at = COALESCE(started_at, ?3),
-             run_ms = ?4, reading = ?5, claimed_until = NULL WHERE id = ?1 AND ${UNFINISHED} RETURNING *`,
+             run_ms = ?4, reading = ?5, notice = ?6, claimed_until = NULL WHERE id = ?1 AND ${UNFINISHED} RETURNING *`,
         )
-        .bind(id, at, startedAt, runMs, reading && JSON.stringify(reading));
+        .bind(id, at, startedAt, runMs, reading && JSON.stringify(reading), notice);
       // The loser of a race finds its status changed (no rows) or the same positions taken (ignored).
       const insert = images.map((image) =>
         db
@@ -194,21 +176,42 @@ export function generationStore(db: D1Database) {
       return row ? parse(row) : null;
     },
 
-    async remove(accountId: string, id: string): Promise<boolean> {
-      const { meta } = await db
-        .prepare("DELETE FROM generations WHERE id = ? AND account_id = ?")
-        .bind(id, accountId)
-        .run();
-      return meta.changes > 0;
+    /**
+     * Forgets a generation, its images and the answers that repeat it. Answers the objects that nobody refers to any
+     * more: after this transaction nobody can begin to, because copies are made from image rows.
+     */
+    async remove(accountId: string, id: string): Promise<{ orphans: string[] }> {
+      const [orphans] = await db.batch<{ object_key: string }>([
+        db
+          .prepare(
+            `SELECT DISTINCT object_key FROM images WHERE generation_id = ?1 AND NOT EXISTS (SELECT 1 FROM images AS other
+               WHERE other.object_key = images.object_key AND other.generation_id <> ?1)`,
+          )
+          .bind(id),
+        db.prepare("UPDATE idempotency SET generation_id = NULL, response = NULL WHERE generation_id = ?").bind(id),
+        db.prepare("DELETE FROM generations WHERE id = ? AND account_id = ?").bind(id, accountId),
+      ]);
+      return { orphans: (orphans?.results ?? []).map(({ object_key }) => object_key) };
     },
 
     /** How many waiting generations are older; ids sort by time. */
     async ahead({ id, createdAt }: Pick<GenerationRow, "id" | "createdAt">): Promise<number> {
       const row = await db
-        .prepare(`SELECT COUNT(*) AS ahead FROM generations WHERE ${WAITING} AND created_at <= ? AND id < ?`)
+        .prepare(
+          `SELECT COUNT(*) AS ahead FROM generations WHERE ${WAITING} AND created_at <= ? AND id < ? AND leader_id IS NULL`,
+        )
         .bind(createdAt, id)
         .first<{ ahead: number }>();
       return row?.ahead ?? 0;
+    },
+
+    /** What became of these; the ids of deleted ones are missing. */
+    async statuses(ids: string[]): Promise<Map<string, Status>> {
+      const { results } = await db
+        .prepare("SELECT id, status FROM generations WHERE id IN (SELECT value FROM json_each(?))")
+        .bind(JSON.stringify(ids))
+        .all<{ id: string; status: Status }>();
+      return new Map(results.map(({ id, status }) => [id, status]));
     },
 
     /** Ids of unfinished generations made before `createdBefore`, oldest first. */
@@ -219,85 +222,5 @@ export function generationStore(db: D1Database) {
         .all<{ id: string }>();
       return results.map(({ id }) => id);
     },
-  };
-}
-
-interface Columns {
-  id: string;
-  account_id: string;
-  key_id: string;
-  status: Status;
-  model: string;
-  adapter_id: string | null;
-  adapter_scale: number | null;
-  prompt: string;
-  negative_prompt: string | null;
-  parameters: string;
-  user: string | null;
-  metadata: string;
-  created_at: number;
-  deadline_at: number;
-  claimed_until: number | null;
-  dispatched_at: number | null;
-  attempts: number;
-  started_at: number | null;
-  completed_at: number | null;
-  run_ms: number | null;
-  reading: string | null;
-  error_code: string | null;
-  error_message: string | null;
-}
-
-function parse(row: Columns): GenerationRow {
-  return {
-    id: row.id,
-    accountId: row.account_id,
-    keyId: row.key_id,
-    status: row.status,
-    model: row.model,
-    adapter: row.adapter_id === null ? null : { id: row.adapter_id, scale: row.adapter_scale ?? 1 },
-    prompt: row.prompt,
-    negativePrompt: row.negative_prompt,
-    parameters: JSON.parse(row.parameters),
-    user: row.user,
-    metadata: JSON.parse(row.metadata),
-    createdAt: row.created_at,
-    deadlineAt: row.deadline_at,
-    claimedUntil: row.claimed_until,
-    dispatchedAt: row.dispatched_at,
-    attempts: row.attempts,
-    startedAt: row.started_at,
-    completedAt: row.completed_at,
-    runMs: row.run_ms,
-    reading: row.reading === null ? null : JSON.parse(row.reading),
-    error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? "" },
-  };
-}
-
-function serialize(row: GenerationRow): Columns {
-  return {
-    id: row.id,
-    account_id: row.accountId,
-    key_id: row.keyId,
-    status: row.status,
-    model: row.model,
-    adapter_id: row.adapter?.id ?? null,
-    adapter_scale: row.adapter?.scale ?? null,
-    prompt: row.prompt,
-    negative_prompt: row.negativePrompt,
-    parameters: JSON.stringify(row.parameters),
-    user: row.user,
-    metadata: JSON.stringify(row.metadata),
-    created_at: row.createdAt,
-    deadline_at: row.deadlineAt,
-    claimed_until: row.claimedUntil,
-    dispatched_at: row.dispatchedAt,
-    attempts: row.attempts,
-    started_at: row.startedAt,
-    completed_at: row.completedAt,
-    run_ms: row.runMs,
-    reading: row.reading && JSON.stringify(row.reading),
-    error_code: row.error?.code ?? null,
-    error_message: row.error?.message ?? null,
   };
 }

@@ -25,8 +25,8 @@ export type ImageStore = ReturnType<typeof imageStore>;
 export function imageStore(db: D1Database) {
   return {
     async byToken(token: string): Promise<ImageRow | null> {
-      const row = await db.prepare("SELECT * FROM images WHERE token = ?").bind(token).first<Columns>();
-      return row && parse(row);
+      const row = await db.prepare("SELECT * FROM images WHERE token = ?").bind(token).first<ImageColumns>();
+      return row && parseImage(row);
     },
 
     /** Every image of these generations, grouped by generation and in order. */
@@ -38,19 +38,28 @@ export function imageStore(db: D1Database) {
           "SELECT * FROM images WHERE generation_id IN (SELECT value FROM json_each(?)) ORDER BY generation_id, position",
         )
         .bind(JSON.stringify(generationIds))
-        .all<Columns>();
+        .all<ImageColumns>();
       for (const row of results) {
-        const image = parse(row);
+        const image = parseImage(row);
         const group = grouped.get(image.generationId);
         if (group) group.push(image);
         else grouped.set(image.generationId, [image]);
       }
       return grouped;
     },
+
+    /** Which of these objects some image is made of. */
+    async referenced(objectKeys: string[]): Promise<Set<string>> {
+      const { results } = await db
+        .prepare("SELECT DISTINCT object_key FROM images WHERE object_key IN (SELECT value FROM json_each(?))")
+        .bind(JSON.stringify(objectKeys))
+        .all<{ object_key: string }>();
+      return new Set(results.map(({ object_key }) => object_key));
+    },
   };
 }
 
-interface Columns {
+export interface ImageColumns {
   token: string;
   generation_id: string;
   position: number;
@@ -82,7 +91,7 @@ export function imageRow(image: StoredImage): unknown[] {
   ];
 }
 
-function parse(row: Columns): ImageRow {
+export function parseImage(row: ImageColumns): ImageRow {
   return {
     generationId: row.generation_id,
     token: row.token,

@@ -1,6 +1,7 @@
+import type { AccountLimits } from "../../contract/accounts.ts";
 import type { KeyLimits, Scope } from "../../contract/keys.ts";
 
-/** One row of `keys`; the secret itself is nowhere, `hash` is its SHA-256. */
+/** One row of `keys`; the secrets themselves are nowhere, `hash` is the SHA-256 of the present one. */
 export interface KeyRow {
   id: string;
   accountId: string;
@@ -14,10 +15,22 @@ export interface KeyRow {
   revokedAt: number | null;
 }
 
-/** A key with what its account may do. */
-export interface KnownKey extends KeyRow {
-  operator: boolean;
+/** A stored key with what happened to it since it was made. */
+export interface StoredKey extends KeyRow {
+  /** The secret before the last rotation, good until `previousUntil`. */
+  previousHash: string | null;
+  previousUntil: number | null;
+  lastUsedAt: number | null;
 }
+
+/** A key with what its account may do. */
+export interface KnownKey extends StoredKey {
+  operator: boolean;
+  accountLimits: AccountLimits;
+}
+
+/** What of a key can change. */
+export type KeyChange = Pick<KeyRow, "name" | "scopes" | "limits" | "expiresAt">;
 
 export type KeyStore = ReturnType<typeof keyStore>;
 
@@ -50,16 +63,19 @@ export function keyStore(db: D1Database) {
       ]);
     },
 
-    /** By the secret's hash, so nothing secret is compared. */
+    /** By the hash of its present or previous secret, so nothing secret is compared. */
     async byHash(hash: string): Promise<KnownKey | null> {
       const row = await db
-        .prepare("SELECT keys.*, accounts.operator FROM keys JOIN accounts ON accounts.id = account_id WHERE hash = ?")
+        .prepare(
+          `SELECT keys.*, accounts.operator, accounts.limits AS account_limits FROM keys JOIN accounts ON accounts.id = account_id
+             WHERE hash = ?1 OR previous_hash = ?1`,
+        )
         .bind(hash)
-        .first<Columns & { operator: number }>();
-      return row && { ...parse(row), operator: row.operator === 1 };
+        .first<Columns & { operator: number; account_limits: string }>();
+      return row && { ...parse(row), operator: row.operator === 1, accountLimits: JSON.parse(row.account_limits) };
     },
 
-    async find(accountId: string, id: string): Promise<KeyRow | null> {
+    async find(accountId: string, id: string): Promise<StoredKey | null> {
       const row = await db
         .prepare("SELECT * FROM keys WHERE id = ? AND account_id = ?")
         .bind(id, accountId)
@@ -67,7 +83,7 @@ export function keyStore(db: D1Database) {
       return row && parse(row);
     },
 
-    async list(accountId: string, limit: number, before?: string): Promise<KeyRow[]> {
+    async list(accountId: string, limit: number, before?: string): Promise<StoredKey[]> {
       const { results } = await db
         .prepare("SELECT * FROM keys WHERE account_id = ?1 AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?2")
         .bind(accountId, limit, before ?? null)
@@ -75,13 +91,52 @@ export function keyStore(db: D1Database) {
       return results.map(parse);
     },
 
-    /** Revokes for good; the first revocation's time stays. False when there is no such key. */
-    async revoke(accountId: string, id: string, at: number): Promise<boolean> {
-      const { meta } = await db
-        .prepare("UPDATE keys SET revoked_at = COALESCE(revoked_at, ?3) WHERE id = ?1 AND account_id = ?2")
+    async update(accountId: string, id: string, change: KeyChange): Promise<StoredKey | null> {
+      const row = await db
+        .prepare(
+          `UPDATE keys SET name = ?3, scopes = ?4, limits = ?5, expires_at = ?6
+             WHERE id = ?1 AND account_id = ?2 RETURNING *`,
+        )
+        .bind(
+          id,
+          accountId,
+          change.name,
+          JSON.stringify(change.scopes),
+          JSON.stringify(change.limits),
+          change.expiresAt,
+        )
+        .first<Columns>();
+      return row && parse(row);
+    },
+
+    /** Gives an active key a new secret; the old one works until `until`, one before that no more. */
+    async rotate(
+      accountId: string,
+      id: string,
+      { hash, prefix, until, now }: { hash: string; prefix: string; until: number; now: number },
+    ): Promise<StoredKey | null> {
+      const row = await db
+        .prepare(
+          `UPDATE keys SET previous_hash = hash, previous_until = ?5, hash = ?3, prefix = ?4
+             WHERE id = ?1 AND account_id = ?2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?6)
+             RETURNING *`,
+        )
+        .bind(id, accountId, hash, prefix, until, now)
+        .first<Columns>();
+      return row && parse(row);
+    },
+
+    /** Revokes for good; the first revocation's time stays. Null when there is no such key. */
+    async revoke(accountId: string, id: string, at: number): Promise<StoredKey | null> {
+      const row = await db
+        .prepare("UPDATE keys SET revoked_at = COALESCE(revoked_at, ?3) WHERE id = ?1 AND account_id = ?2 RETURNING *")
         .bind(id, accountId, at)
-        .run();
-      return meta.changes > 0;
+        .first<Columns>();
+      return row && parse(row);
+    },
+
+    async used(id: string, at: number): Promise<void> {
+      await db.prepare("UPDATE keys SET last_used_at = ?2 WHERE id = ?1").bind(id, at).run();
     },
   };
 }
@@ -97,9 +152,12 @@ interface Columns {
   created_at: number;
   expires_at: number | null;
   revoked_at: number | null;
+  previous_hash: string | null;
+  previous_until: number | null;
+  last_used_at: number | null;
 }
 
-function parse(row: Columns): KeyRow {
+function parse(row: Columns): StoredKey {
   return {
     id: row.id,
     accountId: row.account_id,
@@ -111,5 +169,8 @@ function parse(row: Columns): KeyRow {
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+    previousHash: row.previous_hash,
+    previousUntil: row.previous_until,
+    lastUsedAt: row.last_used_at,
   };
 }

@@ -4,7 +4,7 @@ export type ObjectStore = ReturnType<typeof objectStore>;
 
 /**
  * Image bytes in R2, addressed by content inside their generation's folder: a repeated copy writes the same bytes to
- * the same key, and deleting a generation can never take another's picture.
+ * the same key, and what nobody refers to any more can be deleted without asking who might just be writing it.
  */
 export function objectStore(bucket: R2Bucket) {
   return {
@@ -21,9 +21,14 @@ export function objectStore(bucket: R2Bucket) {
       return object?.body ?? null;
     },
 
-    async removeAll(generationId: string): Promise<void> {
+    /** The keys in a generation's folder. */
+    async list(generationId: string): Promise<string[]> {
       const { objects } = await bucket.list({ prefix: `images/${generationId}/` });
-      if (objects.length > 0) await bucket.delete(objects.map(({ key }) => key));
+      return objects.map(({ key }) => key);
+    },
+
+    async remove(keys: string[]): Promise<void> {
+      if (keys.length > 0) await bucket.delete(keys);
     },
   };
 }

@@ -1,0 +1,38 @@
+import { z } from "./zod.ts";
+
+export const AccountLimits = z
+  .strictObject({
+    concurrent: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .openapi({ description: "Generations queued or running at once." }),
+    images_per_day: z.int().min(1).max(100_000_000).optional(),
+    concurrent_per_user: z.int().min(1).max(10_000).optional().openapi({ description: "For each value of `user`." }),
+    images_per_day_per_user: z.int().min(1).max(10_000_000).optional(),
+  })
+  .openapi("AccountLimits", { description: "A limit left out does not apply. Days are UTC's." });
+export type AccountLimits = z.infer<typeof AccountLimits>;
+
+/** What an account may set for itself; the others are its operator's. */
+export const OWN_LIMITS = ["concurrent_per_user", "images_per_day_per_user"] as const;
+
+export const Account = z
+  .object({
+    id: z.string(),
+    object: z.literal("account"),
+    operator: z.boolean(),
+    created_at: z.string(),
+    limits: AccountLimits,
+  })
+  .openapi("Account");
+export type Account = z.infer<typeof Account>;
+
+export const UpdateAccount = z
+  .strictObject({
+    account: z.string().min(1).max(64).optional().openapi({ description: "Operators only: another account." }),
+    limits: AccountLimits.optional().openapi({ description: "Replaced as a whole." }),
+  })
+  .openapi("UpdateAccount");
+export type UpdateAccount = z.infer<typeof UpdateAccount>;

@@ -1,0 +1,71 @@
+import type { Bindings } from "../env.ts";
+import { type Demand, isLimited, type QuotaLeft, rulesOf, type Verdict } from "./rules.ts";
+
+/** The limits of every account, wherever their objects run. */
+export interface Limits {
+  /** Takes what generation `id` needs; null when no limit holds for it. */
+  admit(accountId: string, id: string, demand: Demand, now: number): Promise<Verdict | null>;
+  /** Gives a generation's place back; with `refund` its pictures too. */
+  release(accountId: string, id: string, refund: boolean): Promise<void>;
+  quotas(accountId: string, demand: Omit<Demand, "images">, now: number): Promise<QuotaLeft[]>;
+}
+
+/** The binding counts per location and forgives some, but costs no hop. */
+const COARSE_PERIOD_MS = 10_000;
+const MEMORY_SUBJECTS = 5_000;
+
+/** Who is known to be refused until when: asking again would change nothing. */
+const blocked = new WeakMap<object, Map<string, { until: number; verdict: Verdict }>>();
+
+export function limitsOf(env: Pick<Bindings, "LIMITS" | "COARSE_LIMIT">): Limits {
+  // A stub that threw stays broken: every call makes its own.
+  const object = (accountId: string) => env.LIMITS.get(env.LIMITS.idFromName(accountId));
+  return {
+    async admit(accountId, id, demand, now) {
+      if (!isLimited(rulesOf(demand))) return null;
+      const memory = memoryOf(env);
+      // Limits are part of the name, so that raising one takes effect at once.
+      const name = JSON.stringify([accountId, demand]);
+      const known = memory.get(name);
+      if (known && now < known.until) return known.verdict;
+      const verdict = (await coarse(env, demand, now)) ?? (await object(accountId).admit(id, demand, now));
+      memory.delete(name);
+      if (!verdict.admitted && verdict.retryAt !== null) {
+        if (memory.size >= MEMORY_SUBJECTS) memory.delete(memory.keys().next().value ?? "");
+        memory.set(name, { until: verdict.retryAt, verdict });
+      }
+      return verdict;
+    },
+    async release(accountId, id, refund) {
+      await object(accountId).release(id, refund);
+    },
+    async quotas(accountId, demand, now) {
+      return isLimited(rulesOf(demand)) ? object(accountId).quotas(demand, now) : [];
+    },
+  };
+}
+
+async function coarse(
+  { COARSE_LIMIT }: Pick<Bindings, "COARSE_LIMIT">,
+  { keyId }: Demand,
+  now: number,
+): Promise<Verdict | null> {
+  const { success } = await COARSE_LIMIT.limit({ key: keyId });
+  if (success) return null;
+  const violated = {
+    policy: "burst",
+    limit: 0,
+    remaining: 0,
+    windowSeconds: COARSE_PERIOD_MS / 1000,
+    resetAt: now + COARSE_PERIOD_MS,
+  };
+  return { admitted: false, violated, retryAt: now + COARSE_PERIOD_MS, quotas: [] };
+}
+
+function memoryOf(env: object): Map<string, { until: number; verdict: Verdict }> {
+  const known = blocked.get(env);
+  if (known) return known;
+  const fresh = new Map<string, { until: number; verdict: Verdict }>();
+  blocked.set(env, fresh);
+  return fresh;
+}

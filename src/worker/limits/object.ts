@@ -1,0 +1,173 @@
+import { DurableObject } from "cloudflare:workers";
+import type { Bindings } from "../env.ts";
+import { generationStore } from "../storage/generations.ts";
+import { type Bucket, filledAt, refill } from "./bucket.ts";
+import { type Demand, type QuotaLeft, type Rule, rulesOf, type Verdict } from "./rules.ts";
+
+const DAY_MS = 86_400_000;
+/** A place is taken before its row is written: younger ones are not asked about. */
+const SETTLED_MS = 60_000;
+/** How often D1 may be asked what became of places that seem taken. */
+const RECONCILE_MS = 10_000;
+
+/**
+ * One account's counts, exact because one object owns them: places taken by unfinished generations, pictures of the
+ * day, and a token bucket per key. A place whose end was never told is found by asking D1 when places run out.
+ */
+export class LimitsObject extends DurableObject<Bindings> {
+  readonly #sql: SqlStorage;
+  #reconciledAt = 0;
+
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, env);
+    this.#sql = ctx.storage.sql;
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS places (id TEXT, subject TEXT, at INTEGER, PRIMARY KEY (subject, id)) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS places_by_id ON places (id);
+      CREATE TABLE IF NOT EXISTS spent (id TEXT, subject TEXT, day INTEGER, images INTEGER, PRIMARY KEY (id, subject)) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS counts (day INTEGER, subject TEXT, images INTEGER, PRIMARY KEY (day, subject)) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS buckets (key_id TEXT PRIMARY KEY, tokens REAL, at INTEGER) WITHOUT ROWID;
+    `);
+  }
+
+  /** Takes everything that generation `id` needs, or nothing. */
+  async admit(id: string, demand: Demand, now: number): Promise<Verdict> {
+    const verdict = this.#admit(id, demand, now);
+    const full = !verdict.admitted && verdict.violated.windowSeconds === null;
+    if (!full || now - this.#reconciledAt < RECONCILE_MS) return verdict;
+    this.#reconciledAt = now;
+    await this.#reconcile(now);
+    return this.#admit(id, demand, now);
+  }
+
+  /** Gives a generation's place back, and with `refund` its pictures; once, however often it is said. */
+  async release(id: string, refund: boolean): Promise<void> {
+    this.#release(id, refund);
+  }
+
+  async quotas(demand: Omit<Demand, "images">, now: number): Promise<QuotaLeft[]> {
+    return this.#quotas({ ...demand, images: 0 }, now);
+  }
+
+  #admit(id: string, demand: Demand, now: number): Verdict {
+    const { perMinute, concurrent, daily } = rulesOf(demand);
+    const before = this.#quotas(demand, now);
+    const day = Math.floor(now / DAY_MS);
+    for (const quota of before) {
+      const wanted = daily.some(({ policy }) => policy === quota.policy) ? demand.images : 1;
+      if (quota.remaining >= wanted) continue;
+      const bucket =
+        quota.policy === "requests" && perMinute !== null ? this.#bucket(demand.keyId, perMinute, now) : null;
+      const retryAt = bucket && perMinute !== null ? filledAt(bucket, perMinute, 1) : quota.resetAt;
+      return { admitted: false, violated: quota, retryAt, quotas: before };
+    }
+    this.ctx.storage.transactionSync(() => {
+      if (perMinute !== null) this.#takeToken(demand.keyId, perMinute, now);
+      for (const { subject } of concurrent)
+        this.#sql.exec("INSERT OR IGNORE INTO places (id, subject, at) VALUES (?, ?, ?)", id, subject, now);
+      for (const { subject } of daily) {
+        this.#sql.exec(
+          "INSERT INTO spent (id, subject, day, images) VALUES (?, ?, ?, ?)",
+          id,
+          subject,
+          day,
+          demand.images,
+        );
+        this.#count(day, subject, demand.images);
+      }
+    });
+    return { admitted: true, quotas: this.#quotas(demand, now) };
+  }
+
+  #release(id: string, refund: boolean): void {
+    this.ctx.storage.transactionSync(() => {
+      this.#sql.exec("DELETE FROM places WHERE id = ?", id);
+      const spent = this.#sql
+        .exec<{ subject: string; day: number; images: number }>("DELETE FROM spent WHERE id = ? RETURNING *", id)
+        .toArray();
+      if (refund) for (const { day, subject, images } of spent) this.#count(day, subject, -images);
+    });
+  }
+
+  async #reconcile(now: number): Promise<void> {
+    const ids = this.#sql
+      .exec<{ id: string }>("SELECT DISTINCT id FROM places WHERE at <= ? LIMIT 500", now - SETTLED_MS)
+      .toArray()
+      .map(({ id }) => id);
+    if (ids.length === 0) return;
+    const statuses = await generationStore(this.env.DB).statuses(ids);
+    for (const id of ids) {
+      const status = statuses.get(id);
+      if (status === "queued" || status === "running") continue;
+      this.#release(id, status !== "succeeded");
+    }
+  }
+
+  #quotas(demand: Demand, now: number): QuotaLeft[] {
+    const { perMinute, concurrent, daily } = rulesOf(demand);
+    const day = Math.floor(now / DAY_MS);
+    const quotas: QuotaLeft[] = [];
+    if (perMinute !== null) {
+      const bucket = this.#bucket(demand.keyId, perMinute, now);
+      quotas.push({
+        policy: "requests",
+        limit: perMinute,
+        remaining: Math.floor(bucket.tokens),
+        windowSeconds: 60,
+        resetAt: filledAt(bucket, perMinute, perMinute),
+      });
+    }
+    for (const rule of concurrent)
+      quotas.push({ ...left(rule, this.#taken(rule.subject)), windowSeconds: null, resetAt: null });
+    for (const rule of daily)
+      quotas.push({
+        ...left(rule, this.#spent(day, rule.subject)),
+        windowSeconds: DAY_MS / 1000,
+        resetAt: (day + 1) * DAY_MS,
+      });
+    return quotas;
+  }
+
+  #taken(subject: string): number {
+    return this.#sql.exec<{ taken: number }>("SELECT COUNT(*) AS taken FROM places WHERE subject = ?", subject).one()
+      .taken;
+  }
+
+  #spent(day: number, subject: string): number {
+    const [row] = this.#sql.exec<{ images: number }>(
+      "SELECT images FROM counts WHERE day = ? AND subject = ?",
+      day,
+      subject,
+    );
+    return row?.images ?? 0;
+  }
+
+  #count(day: number, subject: string, images: number): void {
+    // Yesterday stays for refunds of what is still being drawn.
+    this.#sql.exec("DELETE FROM counts WHERE day < ?", day - 1);
+    this.#sql.exec(
+      `INSERT INTO counts (day, subject, images) VALUES (?1, ?2, max(0, ?3))
+         ON CONFLICT (day, subject) DO UPDATE SET images = max(0, images + ?3)`,
+      day,
+      subject,
+      images,
+    );
+  }
+
+  #bucket(keyId: string, perMinute: number, now: number): Bucket {
+    const [row] = this.#sql.exec<{ tokens: number; at: number }>(
+      "SELECT tokens, at FROM buckets WHERE key_id = ?",
+      keyId,
+    );
+    return refill(row ?? null, perMinute, now);
+  }
+
+  #takeToken(keyId: string, perMinute: number, now: number): void {
+    const { tokens, at } = this.#bucket(keyId, perMinute, now);
+    this.#sql.exec("INSERT OR REPLACE INTO buckets (key_id, tokens, at) VALUES (?, ?, ?)", keyId, tokens - 1, at);
+  }
+}
+
+function left({ policy, limit }: Rule, used: number): Pick<QuotaLeft, "policy" | "limit" | "remaining"> {
+  return { policy, limit, remaining: Math.max(0, limit - used) };
+}

@@ -1,0 +1,87 @@
+import type { ProblemCode } from "../../contract/problem.ts";
+import type { Deps } from "../deps.ts";
+import { rateLimitHeaders, secondsUntil } from "../limits/headers.ts";
+import type { QuotaLeft, Verdict } from "../limits/rules.ts";
+import { Refusal } from "../refusal.ts";
+import type { KnownKey } from "../storage/keys.ts";
+
+/** A place that came free is the earliest that another request can be met; how soon that is, nobody knows. */
+const PLACE_RETRY_SECONDS = 2;
+
+export interface Admitted {
+  /** Whether there is a place to give back at the end. */
+  metered: boolean;
+  headers: Record<string, string>;
+}
+
+/**
+ * Counts a generation against every limit that holds for it, before it exists. Without the limits object, requests
+ * are let through uncounted: a customer's pictures are worth more than an exact count.
+ *
+ * @throws {Refusal} rate_limited, too_many_generations, quota_exceeded
+ */
+export async function admit(
+  deps: Deps,
+  key: KnownKey,
+  { id, user, images }: { id: string; user: string | null; images: number },
+): Promise<Admitted> {
+  const now = deps.now();
+  const demand = { keyId: key.id, user, images, key: key.limits, account: key.accountLimits };
+  const verdict = await deps.limits.admit(key.accountId, id, demand, now).catch((error) => {
+    console.error(JSON.stringify({ event: "limits_unavailable", account: key.accountId, error: String(error) }));
+    return null;
+  });
+  if (!verdict) return { metered: false, headers: {} };
+  if (!verdict.admitted) throw refusal(verdict, images, now);
+  return { metered: true, headers: rateLimitHeaders(verdict.quotas, now) };
+}
+
+/** Gives back what a generation took; what is lost on the way, the limits object finds out by itself. */
+export async function release(
+  deps: Deps,
+  { id, accountId, metered }: { id: string; accountId: string; metered: boolean },
+  { refund }: { refund: boolean },
+): Promise<void> {
+  if (!metered) return;
+  await deps.limits.release(accountId, id, refund).catch((error) => {
+    console.error(JSON.stringify({ event: "release_failed", generation: id, error: String(error) }));
+  });
+}
+
+function refusal(
+  { violated, retryAt, quotas }: Extract<Verdict, { admitted: false }>,
+  images: number,
+  now: number,
+): Refusal {
+  const seconds = retryAt === null ? PLACE_RETRY_SECONDS : Math.max(1, secondsUntil(retryAt, now));
+  const [code, detail] = sentence(violated, images, seconds);
+  return new Refusal(code, detail, {
+    headers: { ...rateLimitHeaders(quotas, now), "Retry-After": String(seconds) },
+    violated: [violated.policy],
+  });
+}
+
+function sentence(
+  { policy, limit, remaining, windowSeconds }: QuotaLeft,
+  images: number,
+  seconds: number,
+): [ProblemCode, string] {
+  if (policy === "burst") return ["rate_limited", `Far too many requests at once; try again in ${seconds} s.`];
+  if (policy === "requests")
+    return ["rate_limited", `This key may start ${limit} generations a minute; try again in ${seconds} s.`];
+  const whose = policy.startsWith("user-")
+    ? "This end user"
+    : policy.startsWith("account-")
+      ? "This account"
+      : "This key";
+  if (windowSeconds === null)
+    return [
+      "too_many_generations",
+      `${whose} may have ${limit} generations at once; wait for one to end or cancel one.`,
+    ];
+  const left = remaining === 0 ? "none is left today" : `${remaining} are left today and ${images} were asked for`;
+  return [
+    "quota_exceeded",
+    `${whose} may have ${limit} pictures a day (UTC); ${left}. The next day begins in ${seconds} s.`,
+  ];
+}

@@ -1,0 +1,218 @@
+import type { CreateGeneration, Generation, Progress } from "../../contract/generation.ts";
+import { newId } from "../../contract/ids.ts";
+import type { Deps } from "../deps.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
+import type { StoredImage } from "../storage/images.ts";
+import type { KnownKey } from "../storage/keys.ts";
+import type { Known } from "../storage/reuse.ts";
+import { admit, release } from "./admit.ts";
+import { fingerprintOf } from "./canonical.ts";
+import { CLAIM_MS, offer } from "./dispatch.ts";
+import { getGeneration } from "./generations.ts";
+import { isTaken, type Once, recordOf, replay } from "./idempotency.ts";
+import { currentModels, refreshModels } from "./models.ts";
+import { type Resolved, resolve } from "./resolve.ts";
+import { type CacheStatus, cacheKeyOf, copyOf, follow, isSame } from "./reuse.ts";
+import { toGeneration } from "./view.ts";
+
+const LIST_MAY_LAG_MS = 10_000;
+/** Whoever waits for longer than this goes first: a newcomer must not take the place that just became free. */
+const NEWCOMER_MS = 1_000;
+
+export interface CreateOptions {
+  /** The request's `Idempotency-Key`. */
+  idempotencyKey?: string | null;
+  /** `no-cache`: draw it anew; `no-store`: and let nobody share it. */
+  cache?: "default" | "no-cache" | "no-store";
+  /** Whether the answer is held back until the end: then it is not known yet what an idempotent repeat will get. */
+  holdsBack?: boolean;
+}
+
+export interface Accepted {
+  generation: Generation;
+  /** 200: pictures from the cache; 201, 202: what the first request with this idempotency key got. */
+  status: 200 | 201 | 202;
+  /** Settles when the runner was asked; null: `generation` and `status` are the answer, whatever the client prefers. */
+  offered: Promise<void> | null;
+  /** What the answer says about limits, cache and repetition. */
+  headers: Record<string, string>;
+  /** Keeps what a held-back answer said in the end for repeats of the request. */
+  answered: (status: number, generation: Generation) => void;
+}
+
+/** Accepts a request: once this answers, the generation will end in exactly one terminal state. */
+export async function createGeneration(
+  deps: Deps,
+  key: KnownKey,
+  request: CreateGeneration,
+  { idempotencyKey = null, cache = "default", holdsBack = false }: CreateOptions = {},
+): Promise<Accepted> {
+  const chosen = await resolveAgainstModels(deps, request);
+  const cacheKey = cache === "no-store" ? null : await cacheKeyOf(key.accountId, request, chosen);
+  const once = idempotencyKey === null ? null : { key: idempotencyKey, fingerprint: await fingerprintOf(request) };
+  const row = newRow(deps, key, request, chosen, cacheKey);
+
+  const wanted = cache === "default" ? cacheKey : null;
+  const known = wanted || once ? await deps.reuse.lookUp(row, wanted, idempotencyKey, row.createdAt) : null;
+  if (once && known?.record) return repeated(deps, key, known.record, once);
+  try {
+    const shared = known?.same ? await share(deps, row, known.same, once, holdsBack) : null;
+    if (shared) return shared;
+    return await draw(deps, key, row, once, { cacheStatus: statusOf(request, cache), holdsBack });
+  } catch (error) {
+    // Another request with the same key was accepted since we looked.
+    const record = once && isTaken(error) ? await deps.idempotency.find(key.accountId, once.key, row.createdAt) : null;
+    if (once && record) return repeated(deps, key, record, once);
+    throw error;
+  }
+}
+
+/** What a waiting generation has done so far. */
+export function waiting(row: GenerationRow, ahead: number | null): Progress {
+  return { fraction: 0, step: 0, steps: row.parameters.num_inference_steps, queue_position: ahead, eta_seconds: null };
+}
+
+/** Hands it to a runner. */
+async function draw(
+  deps: Deps,
+  key: KnownKey,
+  row: GenerationRow,
+  once: Once | null,
+  { cacheStatus, holdsBack }: { cacheStatus: CacheStatus; holdsBack: boolean },
+): Promise<Accepted> {
+  const { metered, headers } = await admit(deps, key, { ...row, images: row.parameters.num_images });
+  row.metered = metered;
+  const accepted = answer(deps, row, [], 202, { once, holdsBack, cacheStatus, headers });
+  let inLine: boolean;
+  try {
+    ({ inLine } = await deps.generations.insert(row, row.createdAt - NEWCOMER_MS, accepted.record));
+  } catch (error) {
+    deps.background(release(deps, row, { refund: true }));
+    throw error;
+  }
+  return { ...accepted, offered: inBackground(deps, offer(deps, row, { inLine })) };
+}
+
+/** Answers with pictures that are drawn or being drawn for the same pixels; null when they went away meanwhile. */
+async function share(
+  deps: Deps,
+  row: GenerationRow,
+  same: NonNullable<Known["same"]>,
+  once: Once | null,
+  holdsBack: boolean,
+): Promise<Accepted | null> {
+  const done = same.row.status === "succeeded";
+  if (isSame(row, same.row)) {
+    // The very same request: its generation is the answer, and nothing is written.
+    const cacheStatus = done ? "hit" : "fwd=uri-miss; collapsed";
+    const found = { ...same.row, cached: done || same.row.cached };
+    const accepted = answer(deps, found, same.images, done ? 200 : 202, { once, holdsBack, cacheStatus, headers: {} });
+    if (accepted.record) deps.background(deps.idempotency.insert(accepted.record));
+    return { ...accepted, offered: done ? null : Promise.resolve() };
+  }
+  if (done) {
+    const options = { once, holdsBack, cacheStatus: "hit", headers: {} } as const;
+    const copied = await copyOf(deps, row, same, (copy, images) => answer(deps, copy, images, 200, options).record);
+    return copied && { ...answer(deps, copied.row, copied.images, 200, options), offered: null };
+  }
+  const follower: GenerationRow = { ...row, leaderId: same.row.id, claimedUntil: null };
+  const options = { once, holdsBack, cacheStatus: "fwd=uri-miss; collapsed", headers: {} } as const;
+  const accepted = answer(deps, follower, [], 202, options);
+  await deps.generations.insert(follower, 0, accepted.record);
+  return { ...accepted, offered: inBackground(deps, follow(deps, follower, same.row.id)) };
+}
+
+function inBackground(deps: Deps, work: Promise<void>): Promise<void> {
+  deps.background(work);
+  return work;
+}
+
+function answer(
+  deps: Deps,
+  row: GenerationRow,
+  images: StoredImage[],
+  status: 200 | 202,
+  options: { once: Once | null; holdsBack: boolean; cacheStatus: CacheStatus; headers: Record<string, string> },
+) {
+  const { once, holdsBack, cacheStatus, headers } = options;
+  const { accountId } = row;
+  const progress = row.status === "queued" ? waiting(row, null) : null;
+  const generation = toGeneration(row, images, { publicUrl: deps.config.PUBLIC_URL, progress });
+  const known = holdsBack && status === 202 ? null : status;
+  return {
+    generation,
+    status,
+    headers: { ...headers, "Cache-Status": `vignette; ${cacheStatus}` },
+    record: once && recordOf(once, { accountId, generation, status: known, now: deps.now() }),
+    answered(final: number, ended: Generation) {
+      if (once && known === null)
+        deps.background(deps.idempotency.answer(accountId, once.key, final, JSON.stringify(ended)));
+    },
+  };
+}
+
+async function repeated(
+  deps: Deps,
+  { accountId }: KnownKey,
+  record: Parameters<typeof replay>[1],
+  once: Once,
+): Promise<Accepted> {
+  const { status, generation } = await replay(deps, record, once, (id) => getGeneration(deps, accountId, id));
+  return { generation, status, offered: null, headers: { "Idempotency-Replayed": "true" }, answered: () => {} };
+}
+
+function statusOf(request: CreateGeneration, cache: CreateOptions["cache"]): CacheStatus {
+  if (request.seed === undefined) return "fwd=bypass";
+  return cache === "default" ? "fwd=uri-miss; stored" : "fwd=request";
+}
+
+function newRow(
+  deps: Deps,
+  key: KnownKey,
+  request: CreateGeneration,
+  { model, adapter, negativePrompt, parameters }: Resolved,
+  cacheKey: string | null,
+): GenerationRow {
+  const now = deps.now();
+  return {
+    id: newId("gen", now),
+    accountId: key.accountId,
+    keyId: key.id,
+    status: "queued",
+    model,
+    adapter,
+    prompt: request.prompt,
+    negativePrompt,
+    parameters,
+    user: request.user ?? null,
+    metadata: request.metadata ?? {},
+    createdAt: now,
+    deadlineAt: now + deps.config.QUEUE_DEADLINE_SECONDS * 1000,
+    claimedUntil: now + CLAIM_MS,
+    dispatchedAt: null,
+    attempts: 0,
+    startedAt: null,
+    completedAt: null,
+    runMs: null,
+    reading: null,
+    notice: null,
+    error: null,
+    metered: false,
+    cached: false,
+    cacheKey,
+    leaderId: null,
+  };
+}
+
+async function resolveAgainstModels(deps: Deps, request: CreateGeneration): Promise<Resolved> {
+  const seed = Math.floor(deps.random() * 2 ** 31);
+  const known = await currentModels(deps);
+  try {
+    return resolve(request, known.models, seed);
+  } catch (refusal) {
+    // What is asked for may be newer than the list at hand: look again before saying no.
+    const fresh = deps.now() - known.fetchedAt > LIST_MAY_LAG_MS ? await refreshModels(deps) : null;
+    if (fresh) return resolve(request, fresh.models, seed);
+    throw refusal;
+  }
+}
