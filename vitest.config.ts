@@ -23,6 +23,7 @@ export default defineConfig({
   test: {
     projects: [
       { test: { ...patience, name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: { ...patience, name: "bots", include: ["test/bots/**/*.test.ts"] } },
       {
         plugins: [
           cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings, outboundService } }),

@@ -1,0 +1,65 @@
+import type { Client } from "../../client/index.ts";
+import type { Generation } from "../../contract/generation.ts";
+import { type Canvas, follow, MessageLost } from "./follow.ts";
+import type { Origin } from "./origin.ts";
+import type { Clock } from "./pace.ts";
+
+/** Who keeps the messages of jobs true: this process, or an object at the edge. */
+export interface Jobs {
+  /** Takes a job's message up, or on with a fresh right to edit it. Settles when nothing more will be shown. */
+  follow(generation: Generation, origin: Origin): Promise<void>;
+}
+
+export interface LocalJobsOptions {
+  api: Client;
+  clock: Clock;
+  interval: number;
+  grace: number;
+  canvas: (origin: Origin) => Canvas;
+  /** Told of what went wrong, without a word of the prompt. */
+  log: (event: Record<string, unknown>) => void;
+}
+
+/** Jobs that this process follows; it knows nothing that a new one would not find out. */
+export class LocalJobs implements Jobs {
+  readonly #options: LocalJobsOptions;
+  readonly #running = new Map<string, { stop: AbortController; ended: Promise<void> }>();
+  readonly #closed = new AbortController();
+
+  constructor(options: LocalJobsOptions) {
+    this.#options = options;
+  }
+
+  async follow(generation: Generation, origin: Origin): Promise<void> {
+    const before = this.#running.get(generation.id);
+    const stop = new AbortController();
+    const ended = this.#run(generation, origin, before, AbortSignal.any([stop.signal, this.#closed.signal]));
+    this.#running.set(generation.id, { stop, ended });
+    await ended;
+    if (this.#running.get(generation.id)?.stop === stop) this.#running.delete(generation.id);
+  }
+
+  /** Stops following; the jobs go on, and whoever starts next takes their messages up. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  async #run(
+    generation: Generation,
+    origin: Origin,
+    before: { stop: AbortController; ended: Promise<void> } | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { api, clock, interval, grace, canvas, log } = this.#options;
+    // Two followers of one message would edit it twice as often.
+    before?.stop.abort();
+    await before?.ended;
+    try {
+      await follow(generation, origin, canvas(origin), { api, clock, interval, grace, signal });
+    } catch (error) {
+      const kind = error instanceof MessageLost ? "message_lost" : "show_failed";
+      log({ event: kind, generation: generation.id, error: error instanceof Error ? error.name : "unknown" });
+    }
+  }
+}
