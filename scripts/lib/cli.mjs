@@ -7,7 +7,7 @@ import { ensureVenv, vignettePython } from "./python.mjs";
 import { start } from "./start.mjs";
 import { Stop } from "./stop.mjs";
 
-const PYTHON = ["adapter", "surd", "evaluate", "miniature", "judge", "inspect", "serve"];
+const PYTHON = ["adapter", "surd", "evaluate", "miniature", "judge", "reading", "inspect", "serve"];
 
 /**
  * The command line `vignette`: `start`, the runner's Python commands, and everything that speaks to the API.

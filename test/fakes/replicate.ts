@@ -186,6 +186,7 @@ export class FakeRunner {
       queue_time: 0.01,
       steps: prediction.input.num_inference_steps,
       reading: [{ tag: "purple cat", score: 0.9 }],
+      notice: "The runner has something to say.",
       flagged: files.map(() => false),
     };
     return this.callback(prediction, "completed");
