@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { command } from "./command.mjs";
 import { installFailure, requireDisk } from "./diagnose.mjs";
 import { RUNNER, VENV, VENV_PYTHON } from "./paths.mjs";
@@ -87,6 +87,17 @@ async function pip(what, args) {
   });
 }
 
+/**
+ * A requirements file's text followed by that of every file it names with `-r`.
+ * @param {string} file
+ * @returns {Promise<string>}
+ */
+export async function pinnedIn(file) {
+  const text = await readFile(file, "utf8");
+  const named = [...text.matchAll(/^-r (.+)$/gm)].map(([, name]) => pinnedIn(join(dirname(file), name.trim())));
+  return [text, ...(await Promise.all(named))].join("\0");
+}
+
 /** Does the work once: `stamp` holds the hash of what was installed and is written last, so that a cut is repaired. */
 async function once(stamp, hash, work) {
   if ((await readFile(stamp, "utf8").catch(() => "")) === hash) return;
@@ -101,7 +112,7 @@ async function once(stamp, hash, work) {
 export async function ensureVenv({ dev = false } = {}) {
   const requirements = join(RUNNER, "requirements.txt");
   const nvidia = await hasNvidia();
-  const pinned = await readFile(requirements, "utf8");
+  const pinned = await pinnedIn(requirements);
   await once(join(VENV, "vignette.stamp"), digest(TORCH, pinned, nvidia), async () => {
     if ((await command(VENV_PYTHON, ["-m", "pip", "--version"])).code !== 0) await createVenv(nvidia);
     await pip(`PyTorch${nvidia ? " with CUDA" : ""}`, [TORCH, "-c", requirements, ...(await torchIndex({ nvidia }))]);
@@ -109,7 +120,7 @@ export async function ensureVenv({ dev = false } = {}) {
   });
   if (!dev) return;
   const tools = join(RUNNER, "requirements-dev.txt");
-  await once(join(VENV, "vignette-dev.stamp"), digest(TORCH, pinned, await readFile(tools, "utf8")), () =>
+  await once(join(VENV, "vignette-dev.stamp"), digest(TORCH, await pinnedIn(tools)), () =>
     pip("the runner's development tools", ["-r", tools]),
   );
 }

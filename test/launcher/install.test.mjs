@@ -6,7 +6,21 @@ import { after, before, describe, it } from "node:test";
 import { installFailure, requireDisk } from "../../scripts/lib/diagnose.mjs";
 import { isModern, nodePackage } from "../../scripts/lib/node.mjs";
 import { satisfies } from "../../scripts/lib/packages.mjs";
-import { findPython, torchIndex } from "../../scripts/lib/python.mjs";
+import { findPython, pinnedIn, torchIndex } from "../../scripts/lib/python.mjs";
+
+describe("pinned requirements", () => {
+  it("are those of a file and of all it includes, so that a change in any is installed", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "vignette-"));
+    await writeFile(join(folder, "a.txt"), "# tools\n-r b.txt\none==1\n");
+    await writeFile(join(folder, "b.txt"), "-r c.txt\ntwo==2\n");
+    await writeFile(join(folder, "c.txt"), "three==3\n");
+    const before = await pinnedIn(join(folder, "a.txt"));
+    assert.match(before, /one==1[^]*two==2[^]*three==3/);
+    await writeFile(join(folder, "c.txt"), "three==4\n");
+    assert.notEqual(await pinnedIn(join(folder, "a.txt")), before);
+    await rm(folder, { recursive: true });
+  });
+});
 
 describe("Node", () => {
   it("is modern where wrangler runs and types are stripped", () => {
