@@ -15,7 +15,7 @@ describe("pinned requirements", () => {
     await writeFile(join(folder, "b.txt"), "-r c.txt\ntwo==2\n");
     await writeFile(join(folder, "c.txt"), "three==3\n");
     const before = await pinnedIn(join(folder, "a.txt"));
-    assert.match(before, /one==1[^]*two==2[^]*three==3/);
+    assert.match(before, /one==1.*two==2.*three==3/s);
     await writeFile(join(folder, "c.txt"), "three==4\n");
     assert.notEqual(await pinnedIn(join(folder, "a.txt")), before);
     await rm(folder, { recursive: true });
