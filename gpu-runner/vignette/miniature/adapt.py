@@ -19,7 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
 
-from .captions import narrative
+from .language import tell
 from .optim import Optimisers
 from .stage import Stage, autocast, pick_device
 from .text import LENGTH, WIDTH, hidden_states
@@ -48,9 +48,10 @@ def train(
     seed: int = 0,
     device: str = "auto",
     start: SURAdapter | None = None,
+    language: str = "second",
 ) -> SURAdapter:
     """Train on narrative / keyword / picture triples of the training world, from `start` if given; `embeddings` are the
-    keyword prompts' [N, 77, 256].
+    keyword prompts' [N, 77, 256], and narratives are told in `language`.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
@@ -61,7 +62,7 @@ def train(
     def narratives(step: int, size: int, salt: str) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
         pick = np.sort(np.random.default_rng((seed, step, len(salt))).integers(0, len(scenes), size))
         rng = random.Random(f"{salt}/{seed}/{step}")
-        texts = [narrative(scenes[i], rng) for i in pick]
+        texts = [tell(language, scenes[i], rng) for i in pick]
         # Keyword prompts pass through unharmed: a tenth of the batch is its own target.
         texts = [scenes[i].keywords if rng.random() < 0.1 else text for i, text in zip(pick, texts, strict=True)]
         with autocast(where):

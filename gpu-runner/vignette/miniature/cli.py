@@ -37,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     study.add_argument("--prompts", type=int, default=300, help="held-out scenes to draw")
     study.add_argument("--output", type=Path, help="write the figures as JSON")
     study.add_argument("--sheet", type=Path, help="write a contact sheet of the first pictures as PNG")
+    study.add_argument(
+        "--language", choices=("first", "second"), default="second", help="whose held-out sentences (default: second)"
+    )
     study.add_argument("--guidance", type=float, default=None, help="guidance scale (default: the model's)")
     args = parser.parse_args(argv)
 
@@ -65,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from .study import run
 
-    return run(args.weights, args.prompts, args.output, args.sheet, args.guidance)
+    return run(args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language)
 
 
 if __name__ == "__main__":

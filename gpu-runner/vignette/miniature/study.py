@@ -18,8 +18,8 @@ from PIL import Image
 from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
 from vignette.sur.adapter import SURAdapter
 
-from .captions import narrative
 from .judge_net import ATTRIBUTES, Judge, marks
+from .language import tell
 from .render import render
 from .sample import GUIDANCE, STEPS, sample
 from .text import hidden_states
@@ -29,11 +29,11 @@ from .world import Scene, sample_scene
 SEED = 20_261_123
 
 
-def held_out_set(count: int) -> list[tuple[Scene, str, int]]:
+def held_out_set(count: int, language: str = "first") -> list[tuple[Scene, str, int]]:
     """`count` scenes of combinations never trained on, each with a narrative of a shape never trained on and a seed."""
     rng = random.Random(SEED)
     scenes = [sample_scene(rng, held_out=True) for _ in range(count)]
-    return [(scene, narrative(scene, rng, held_out=True), 1000 + i) for i, scene in enumerate(scenes)]
+    return [(scene, tell(language, scene, rng, held_out=True), 1000 + i) for i, scene in enumerate(scenes)]
 
 
 def score(judge: Judge, images: np.ndarray, scenes: list[Scene]) -> np.ndarray:
@@ -53,7 +53,14 @@ def _sheet(rows: list[np.ndarray], path: Path, columns: int = 8) -> None:
     sheet.save(path)
 
 
-def run(weights: Path, prompts: int, output: Path | None, sheet: Path | None, guidance: float | None) -> int:
+def run(
+    weights: Path,
+    prompts: int,
+    output: Path | None,
+    sheet: Path | None,
+    guidance: float | None,
+    language: str = "second",
+) -> int:
     """Measure and print everything; `output` gets the figures as JSON, `sheet` a contact sheet (base, adapter, keyword rows)."""
     began = time.time()
     guidance = GUIDANCE if guidance is None else guidance
@@ -66,7 +73,7 @@ def run(weights: Path, prompts: int, output: Path | None, sheet: Path | None, gu
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
     }
-    figures |= {"prompts": prompts, "steps": STEPS, "guidance": guidance, "seed": SEED}
+    figures |= {"prompts": prompts, "steps": STEPS, "guidance": guidance, "seed": SEED, "language": language}
 
     rng = random.Random(SEED + 1)
     fresh = [sample_scene(rng, held_out=i % 4 == 0) for i in range(1000)]
@@ -84,7 +91,7 @@ def run(weights: Path, prompts: int, output: Path | None, sheet: Path | None, gu
         flush=True,
     )
 
-    cases = held_out_set(prompts)
+    cases = held_out_set(prompts, language)
     scenes, texts, seeds = [c[0] for c in cases], [c[1] for c in cases], [c[2] for c in cases]
     plain = hidden_states(pipe.text_encoder, pipe.tokenizer, texts)
     with torch.no_grad():

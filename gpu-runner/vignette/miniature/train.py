@@ -32,6 +32,7 @@ class Recipe:
     align_steps: int = 1500
     adapter_steps: int = 900
     seed: int = 1
+    language: str = "second"
 
     def scaled(self, factor: float) -> Recipe:
         """All step counts and the number of scenes times `factor`, at least 2 steps and 64 scenes."""
@@ -177,6 +178,7 @@ class Training:
                 self.latents, self.embeddings, self.dataset[1], self.encoder, self.tokenizer, self.unet, self.work,
                 self.recipe.align_steps, self.recipe.adapter_steps, seed=self.recipe.seed, device=self.device,
                 start=SURAdapter.load(self.start / "adapters" / "sur-day").float() if self.start else None,
+                language=self.recipe.language,
             )  # fmt: skip
             trained.save_pretrained(folder)
         return SURAdapter.load(folder)

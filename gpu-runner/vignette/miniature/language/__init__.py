@@ -1,0 +1,20 @@
+"""How people ask for pictures: the second edition's English, from words to phrases to sentences to small stories."""
+
+from __future__ import annotations
+
+import random
+
+from .. import captions
+from ..world import Scene
+from .grammar import caption, held_out_shapes, narrative, training_shapes
+
+__all__ = ["LANGUAGES", "caption", "held_out_shapes", "narrative", "tell", "training_shapes"]
+
+LANGUAGES = ("first", "second")
+
+
+def tell(language: str, scene: Scene, rng: random.Random, held_out: bool = False) -> str:
+    """A narrative of `scene` in one of `LANGUAGES`. Training in the second hears the first one too, a quarter of the time."""
+    if language == "first" or (not held_out and rng.random() < 0.25):
+        return captions.narrative(scene, rng, held_out)
+    return narrative(scene, rng, held_out)
