@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from vignette.engine.catalogue import Catalogue, ModelSpec
+from vignette.engine.prompt_weights import MAX_WEIGHT, heaviest
 from vignette.errors import InvalidInput
 
 MAX_SEED = 2**53 - 1  # JSON numbers are exact up to here
@@ -21,7 +22,7 @@ class GenerationInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    prompt: str = Field(description="What the picture shows, a sentence or keywords.")
+    prompt: str = Field(description="What the picture shows, a sentence or keywords; (word:1.3) weighs.")
     negative_prompt: str | None = Field(None, description="What the picture should not show.")
     model: str | None = Field(None, description="Id of a model of this runner.")
     adapter: str | None = Field(None, description="Id of a SUR-adapter; null draws without one.")
@@ -117,6 +118,10 @@ def _text(field: str, text: str, spec: ModelSpec) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise InvalidInput(field, f"{field} holds half of a surrogate pair; send valid Unicode.") from None
+    if heaviest(text) > MAX_WEIGHT:
+        raise InvalidInput(
+            field, f"A weight in {field} is above {MAX_WEIGHT:g}; write (word:1.3) with a smaller number."
+        )
     return text
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vignette.engine.prompt_weights import parse_weights
 from vignette.errors import DrawingFailed
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ COMMA_REACH = 20
 class EncodedText:
     """
     `states` is `[L, D]` on the device, `mask` `[L]`, L a multiple of the encoder's length; `unread` is what was too much.
+    `weights` is `[L]`, or None where every token weighs 1.
     """
 
     states: torch.Tensor
     mask: torch.Tensor
     unread: str
+    weights: torch.Tensor | None = None
 
 
 class TextCache:
@@ -65,17 +68,31 @@ def encode_texts(model: LoadedModel, texts: Sequence[str]) -> dict[str, EncodedT
 def adapt(model: LoadedModel, encoded: EncodedText, adapter_id: str | None, scale: float) -> torch.Tensor:
     """
     The prompt's states, `[L, D]`, through the adapter, chunk by chunk; `None` or a scale of 0 leave them as they are.
+
+    The adapter reads the whole sentence as it was written; the weights apply to what comes out of it. A token of weight w
+    moves to `empty + w * (state - empty)`, where `empty` is the same place of the empty prompt, as in ComfyUI
+    (`comfy/sd1_clip.py`): at 1 nothing changes, at 0 the token says nothing.
     """
+    states = _adapted(model, encoded, adapter_id, scale)
+    if encoded.weights is not None:
+        empty = _adapted(model, encode_texts(model, [""])[""], adapter_id, scale)
+        empty = empty.repeat(len(states) // len(empty), 1)
+        # In this form a weight of 1 leaves every bit as it was.
+        states = states + (encoded.weights[:, None] - 1).to(states.dtype) * (states - empty)
+    if not torch.isfinite(states).all():
+        raise DrawingFailed(
+            "invalid_embedding",
+            "This prompt's representation holds invalid numbers; a lower adapter_scale or smaller weights may help.",
+        )
+    return states
+
+
+def _adapted(model: LoadedModel, encoded: EncodedText, adapter_id: str | None, scale: float) -> torch.Tensor:
     if adapter_id is None or scale == 0:
         return encoded.states
     length = model.tokenizer.model_max_length
     chunks, masks = encoded.states.unflatten(0, (-1, length)), encoded.mask.unflatten(0, (-1, length))
-    states = model.adapters[adapter_id](chunks, masks, scale).flatten(0, 1)
-    if not torch.isfinite(states).all():
-        raise DrawingFailed(
-            "invalid_embedding", "The adapter turned this prompt into invalid numbers; a lower adapter_scale may help."
-        )
-    return states
+    return model.adapters[adapter_id](chunks, masks, scale).flatten(0, 1)
 
 
 def chunk_count(model: LoadedModel, text: str) -> int:
@@ -95,7 +112,11 @@ def run_encoder(model: LoadedModel, texts: list[str]) -> list[EncodedText]:
     tokenizer = model.tokenizer
     length = tokenizer.model_max_length
     cut = [_chunks(model, text) for text in texts]
-    framed = [[tokenizer.bos_token_id, *ids, tokenizer.eos_token_id] for chunks, _ in cut for ids in chunks]
+    framed = [
+        [tokenizer.bos_token_id, *(id for id, _ in chunk), tokenizer.eos_token_id]
+        for chunks, _ in cut
+        for chunk in chunks
+    ]
     tokens = torch.tensor([ids + [tokenizer.pad_token_id] * (length - len(ids)) for ids in framed])
     lengths = torch.tensor([len(ids) for ids in framed])
     mask = (torch.arange(length) < lengths[:, None]).long().to(model.device)
@@ -104,10 +125,24 @@ def run_encoder(model: LoadedModel, texts: list[str]) -> list[EncodedText]:
     states = model.text_encoder(tokens.to(model.device), attention_mask=hidden)[0]
     counts = [len(chunks) for chunks, _ in cut]
     parts = zip(states.split(counts), mask.split(counts), cut, strict=True)
-    return [EncodedText(s.flatten(0, 1), m.flatten(), unread) for s, m, (_, unread) in parts]
+    return [
+        EncodedText(s.flatten(0, 1), m.flatten(), unread, _weights(chunks, length, model.device))
+        for s, m, (chunks, unread) in parts
+    ]
 
 
-def _chunks(model: LoadedModel, text: str) -> tuple[list[list[int]], str]:
+# Tokens with their weights.
+Chunk = list[tuple[int, float]]
+
+
+def _weights(chunks: list[Chunk], length: int, device: torch.device) -> torch.Tensor | None:
+    if all(weight == 1 for chunk in chunks for _, weight in chunk):
+        return None
+    rows = [[1.0, *(weight for _, weight in chunk)] for chunk in chunks]
+    return torch.tensor([row + [1.0] * (length - len(row)) for row in rows], device=device).flatten()
+
+
+def _chunks(model: LoadedModel, text: str) -> tuple[list[Chunk], str]:
     """
     The text's tokens in chunks of what the encoder takes beside begin and end, at least one, and the text left over.
 
@@ -116,13 +151,18 @@ def _chunks(model: LoadedModel, text: str) -> tuple[list[list[int]], str]:
     """
     tokenizer = model.tokenizer
     room = tokenizer.model_max_length - 2
-    left = tokenizer(text, truncation=False, add_special_tokens=False).input_ids
+    left: Chunk = [
+        (id, weight)
+        for fragment, weight in parse_weights(text)
+        for id in tokenizer(fragment, truncation=False, add_special_tokens=False).input_ids
+    ]
     comma = tokenizer.convert_tokens_to_ids(",</w>")
-    chunks: list[list[int]] = []
+    chunks: list[Chunk] = []
     while left and len(chunks) < model.spec.limits.max_prompt_chunks:
         end = room
-        if len(left) > room and comma in left[room - COMMA_REACH : room]:
-            end -= left[room - COMMA_REACH : room][::-1].index(comma)
+        near = [id for id, _ in left[room - COMMA_REACH : room]]
+        if len(left) > room and comma in near:
+            end -= near[::-1].index(comma)
         chunks.append(left[:end])
         left = left[end:]
-    return chunks or [[]], tokenizer.decode(left).strip() if left else ""
+    return chunks or [[]], tokenizer.decode([id for id, _ in left]).strip() if left else ""
