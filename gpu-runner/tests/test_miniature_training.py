@@ -72,6 +72,27 @@ def test_training_continues_from_exported_weights(exported, tmp_path):
         old, new = tensors(exported, part), tensors(tmp_path / "again", part)
         shift = max((old[k].float() - new[k].float()).abs().max().item() for k in old)
         assert shift == 0 if part == "day/text_encoder" else 0 < shift < 0.2, (part, shift)
+    for key, old in tensors(exported, "day/vae").items():
+        if key.startswith(("encoder.", "quant_conv.")):
+            assert torch.equal(old, tensors(tmp_path / "again", "day/vae")[key]), key
+
+
+def test_the_guide_teaches_the_unet_what_the_judge_sees_and_leaves_it_as_it_was_built():
+    from vignette.miniature.unet import Guide, build
+
+    torch.manual_seed(0)
+    unet = build()
+    names = set(unet.state_dict())
+    guide = Guide(unet, 4)
+    unet(torch.randn(2, 8, 16, 16), torch.tensor([10, 900]), encoder_hidden_states=torch.randn(2, 77, 256))
+    loss = guide.loss(torch.randn(2, 4, 8, 8))
+    loss.backward()
+    assert 0 < loss.item() < 2
+    assert unet.mid_block.resnets[0].conv1.weight.grad.abs().sum() > 0
+    assert unet.conv_out.weight.grad is None
+    guide.remove()
+    assert set(unet.state_dict()) == names
+    assert not unet.up_blocks[0]._forward_hooks
 
 
 def test_weights_to_continue_from_must_be_there(tmp_path, capsys):

@@ -18,7 +18,9 @@ def main(argv: list[str] | None = None) -> int:
 
     train = commands.add_parser("train", help="train every stage, resuming where the last run stopped")
     train.add_argument(
-        "--stage", default="export", help="stop after this stage: data, vae, text, judge, unet, adapter, export"
+        "--stage",
+        default="export",
+        help="stop after this stage: data, vae, text, judge, unet, decoder, adapter, export",
     )
     train.add_argument("--work", type=Path, default=ROOT / "work", help="folder for data and checkpoints (several GB)")
     train.add_argument("--target", type=Path, default=ROOT / "weights", help="where the export goes")
@@ -29,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         "--continue-from",
         type=Path,
         metavar="FOLDER",
-        help="exported weights that every stage starts from; tokenizer and text encoder stay as they are",
+        help="exported weights that every stage starts from; tokenizer and both encoders stay as they are",
     )
 
     study = commands.add_parser("study", help="measure judge, model and adapter; write docs/study data")

@@ -17,7 +17,7 @@ from vignette.sur.adapter import SURAdapter
 from . import adapt, data, export, judge_net, text, tokenizer, unet, vae
 from .world import Scene
 
-STAGES = ("data", "vae", "text", "judge", "unet", "adapter", "export")
+STAGES = ("data", "vae", "text", "judge", "unet", "decoder", "adapter", "export")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Recipe:
 
     scenes: int = 40_000
     vae_steps: int = 2000
+    decoder_steps: int = 6000
     text_steps: int = 1200
     judge_steps: int = 1600
     unet_steps: int = 6000
@@ -47,8 +48,8 @@ class Recipe:
 class Training:
     """The stages' inputs and outputs in a work folder, each made when first asked for.
 
-    With `start`, a folder of exported weights, every stage continues from those instead of from nothing; tokenizer and
-    text encoder are then taken as they are, since UNet and adapter have learnt to read them.
+    With `start`, a folder of exported weights, every stage continues from those instead of from nothing; tokenizer, text
+    encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them.
     """
 
     def __init__(self, work: Path, recipe: Recipe, device: str = "auto", start: Path | None = None):
@@ -68,16 +69,28 @@ class Training:
 
     @cached_property
     def vae(self) -> AutoencoderKL:
-        """The trained autoencoder."""
+        """The trained autoencoder, whose encoder makes the latents."""
         if not (self.work / "vae" / "config.json").exists():
+            started = self._started(AutoencoderKL, "day", "vae")
+            model = started or vae.train(self.dataset[0], self.work, self.recipe.vae_steps, device=self.device)
+            model.save_pretrained(self.work / "vae")
+        return AutoencoderKL.from_pretrained(self.work / "vae").requires_grad_(False)
+
+    @cached_property
+    def decoder(self) -> AutoencoderKL:
+        """The autoencoder with its decoder trained further, which is half the work a step and changes no latents."""
+        folder = self.work / "decoder"
+        if not (folder / "config.json").exists():
             vae.train(
                 self.dataset[0],
-                self.work,
-                self.recipe.vae_steps,
+                folder,
+                self.recipe.decoder_steps,
+                seed=self.recipe.seed + 1,
                 device=self.device,
-                start=self._started(AutoencoderKL, "day", "vae"),
-            ).save_pretrained(self.work / "vae")
-        return AutoencoderKL.from_pretrained(self.work / "vae").requires_grad_(False)
+                start=AutoencoderKL.from_pretrained(self.work / "vae"),
+                decoder_only=True,
+            ).save_pretrained(folder)
+        return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
 
     @cached_property
     def latents(self) -> np.ndarray:
@@ -185,7 +198,7 @@ class Training:
 
     def export(self, target: Path) -> None:
         """Write everything that is bundled into `target`."""
-        export.export_model(target / "day", self.vae, self.encoder, self.tokenizer, self.unet)
+        export.export_model(target / "day", self.decoder, self.encoder, self.tokenizer, self.unet)
         export.export_adapter(target / "adapters" / "sur-day", self.adapter)
         self.judge.save(target / "judge")
         print(f"exported to {target}: {export.size_mib(target):.1f} MiB", flush=True)
@@ -198,6 +211,7 @@ class Training:
             "text": lambda: self.embeddings,
             "judge": lambda: self.judge,
             "unet": lambda: self.unet,
+            "decoder": lambda: self.decoder,
             "adapter": lambda: self.adapter,
             "export": lambda: self.export(target),
         }
