@@ -1,0 +1,169 @@
+"""The second edition's English: many shapes, held-out ones apart, grammar that agrees, and the whole scene in every sentence."""
+
+import random
+import re
+
+import pytest
+
+from vignette.miniature import tokenizer
+from vignette.miniature.language import (
+    LANGUAGES,
+    caption,
+    held_out_shapes,
+    narrative,
+    nouns,
+    tell,
+    training_shapes,
+    words,
+)
+from vignette.miniature.language.teller import article
+from vignette.miniature.language.verbs import UNSEEN, VERBS
+from vignette.miniature.world import FIRST, SECOND, Group, Scene, sample_scene
+
+
+def told(count, held_out=False, world=SECOND):
+    rng = random.Random(11)
+    scenes = [sample_scene(rng, held_out=held_out, world=world) for _ in range(count)]
+    return [(scene, narrative(scene, rng, held_out)) for scene in scenes]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return told(3000)
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    return told(1500, held_out=True)
+
+
+def names(thing, many=None):
+    pairs = (*nouns.NOUNS[thing], *nouns.UNSEEN.get(thing, ()))
+    return [n for one, plural in pairs for n in ((one, plural) if many is None else (plural,) if many else (one,))]
+
+
+def test_there_are_hundreds_of_shapes_and_no_held_out_one_is_trained():
+    training, kept = set(training_shapes()), set(held_out_shapes())
+    assert len(training) >= 400
+    assert len(kept) >= 80
+    assert not training & kept
+
+
+def test_every_thing_has_names_and_every_colour_place_and_action_words():
+    assert set(nouns.NOUNS) == set(SECOND.things)
+    assert set(words.COLOURS) == set(words.SIMILES) == set(SECOND.colours)
+    assert set(words.PLACES) == set(SECOND.places)
+    assert set(SECOND.actions) < set(VERBS)
+    assert set(UNSEEN) == set(VERBS)
+
+
+def test_no_name_means_two_things():
+    seen = {}
+    for thing in nouns.NOUNS:
+        for name in names(thing):
+            assert seen.setdefault(name, thing) == thing, name
+
+
+def test_sentences_are_whole(trained, held_out):
+    for _, text in trained + held_out:
+        assert not re.search(r"[{}]|  | [,.?!]|\.\.|,,|, ?[.?!]", text), text
+        assert text == text.strip()
+
+
+def test_articles_and_verbs_agree(trained, held_out):
+    for _, text in trained + held_out:
+        assert not re.search(r"\b[Aa] [aeio]", text), text
+        assert not re.search(r"\b[Aa]n [^aeiou]", text), text
+        assert not re.search(r"\b(they|both|all) (is|was|has)\b", text), text
+        assert not re.search(r"\bit (are|were|have)\b", text), text
+    assert article("a", "orange cat") == "an orange cat"
+    assert article("two", "owls") == "two owls"
+
+
+def test_every_part_of_the_scene_is_said(trained, held_out):
+    colour_words = {c: (*words.COLOURS[c], *words.UNSEEN_COLOURS[c]) for c in SECOND.colours}
+    for scene, text in trained + held_out:
+        low = text.lower()
+        places = (*words.PLACES[scene.place], *words.UNSEEN_PLACES[scene.place])
+        assert any(p.lower() in low for p in places), (scene, text)
+        for group in scene.groups:
+            assert any(name in low for name in names(group.thing)), (scene, text)
+            if group.colour:
+                assert any(word in low for word in colour_words[group.colour]), (scene, text)
+            if group.action:
+                verbs = (*VERBS[group.action], *UNSEEN[group.action])
+                forms = {f for v in verbs for f in (v.base, v.third, v.past, v.participle, v.ing) if f}
+                assert group.action in low or any(f in low for f in forms), (scene, text)
+
+
+def test_a_count_is_said_as_a_number_or_shown_one_by_one(trained):
+    said = {
+        n: [
+            w.lower()
+            for w in (
+                *words.NUMBERS[n],
+                *words.UNSEEN_NUMBERS[n],
+                words.CARDINALS[n],
+                "both",
+                "second",
+                "third",
+                "fourth",
+            )
+        ]
+        for n in words.NUMBERS
+    }
+    for scene, text in trained:
+        for group in scene.groups:
+            if group.count > 1:
+                assert any(re.search(rf"\b{re.escape(w)}\b", text.lower()) for w in said[group.count]), (scene, text)
+
+
+def test_unseen_words_are_kept_from_training(trained, held_out):
+    kept = [name for thing in nouns.UNSEEN for one in nouns.UNSEEN[thing] for name in one]
+    kept += [c for colours in words.UNSEEN_COLOURS.values() for c in colours]
+    known = " ".join(names for pairs in nouns.NOUNS.values() for one in pairs for names in one)
+    kept = [w for w in kept if w not in known]
+    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, kept)) + r")\b", re.IGNORECASE)
+    assert not [text for _, text in trained if pattern.search(text)]
+    assert sum(bool(pattern.search(text)) for _, text in held_out) > 100
+
+
+def test_what_is_not_in_the_picture_is_a_thing_of_its_own(trained):
+    mentioned = [
+        (s, m.group(1)) for s, t in trained for m in re.finditer(r"(?:forget the|don't want|[Nn]o) (\w+)[;,]", t)
+    ]
+    assert len(mentioned) > 20
+    for scene, name in mentioned:
+        assert not any(name in names(g.thing) for g in scene.groups)
+
+
+def test_the_same_seed_tells_the_same():
+    assert told(50) == told(50)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_both_languages_tell_the_first_world(language):
+    rng = random.Random(3)
+    texts = [tell(language, sample_scene(rng, world=FIRST), rng, i % 2 == 0) for i in range(200)]
+    assert len(set(texts)) > 190
+
+
+def test_narratives_fit_the_text_encoder(exported_tokenizer, held_out):
+    too_long = [t for _, t in told(1000, world=FIRST) if len(exported_tokenizer(t).input_ids) > 77]
+    assert len(too_long) <= 2
+
+
+@pytest.fixture(scope="module")
+def exported_tokenizer():
+    from vignette.miniature.cli import ROOT
+
+    return tokenizer.load(ROOT / "weights" / "day" / "tokenizer")
+
+
+def test_captions_are_plain():
+    rng = random.Random(2)
+    scene = Scene((Group("owl", 1, "orange", "flying"),), "night")
+    for _ in range(50):
+        text = caption(scene, rng)
+        assert len(text.split()) < 25
+        assert any(name in text.lower() for name in names("owl"))
