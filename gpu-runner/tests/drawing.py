@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 
 from vignette.engine.core import EngineCore
 from vignette.engine.events import Event, Finished
@@ -65,13 +65,13 @@ def draw(model: LoadedModel, *requests: GenerationRequest) -> Drawing:
 
 
 def with_diffusers(folder: Path, r: GenerationRequest) -> list[np.ndarray]:
-    pipe = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = getattr(__import__("diffusers"), r.scheduler).from_config(pipe.scheduler.config)
     drawn = [
         pipe(
             r.prompt,
-            negative_prompt=r.negative_prompt,
+            negative_prompt=r.negative_prompt or None,
             width=r.width,
             height=r.height,
             num_inference_steps=r.num_inference_steps,

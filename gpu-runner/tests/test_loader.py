@@ -46,14 +46,16 @@ def test_a_single_checkpoint_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.ckpt").write_bytes(b"x")
     assert "pickle" in refusal(tmp_path / "model.ckpt")
     (tmp_path / "model.safetensors").write_bytes(b"x")
-    assert "folder" in refusal(tmp_path / "model.safetensors")
+    assert "cut off or damaged" in refusal(tmp_path / "model.safetensors")
+    save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert "as config" in refusal(tmp_path / "model.safetensors")
 
 
 def test_other_pipelines_and_folders_are_named(folder: Path, tmp_path: Path) -> None:
     assert "model_index.json is missing" in refusal(tmp_path / "nothing")
     index = folder / "model_index.json"
-    index.write_text(json.dumps(json.loads(index.read_text()) | {"_class_name": "StableDiffusionXLPipeline"}))
-    assert "StableDiffusionXLPipeline" in refusal(folder)
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"_class_name": "FluxPipeline"}))
+    assert "FluxPipeline" in refusal(folder)
     index.write_text("{")
     assert "cannot be read" in refusal(folder)
 
@@ -66,6 +68,14 @@ def test_missing_weights_are_named(folder: Path) -> None:
     assert dropped in refusal(folder)
     file.write_bytes(b"\xff" * 100)
     assert "vae" in refusal(folder)
+
+
+def test_a_cut_off_download_is_named(folder: Path) -> None:
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    message = refusal(folder)
+    assert str(file) in message
+    assert "download it again" in message
 
 
 def test_an_adapter_for_another_model_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -57,6 +57,21 @@ class AdapterSpec(_Strict):
     description: str = ""
 
 
+class LoraSpec(_Strict):
+    """A LoRA's safetensors file, for requests to name by id."""
+
+    id: str = Identifier
+    path: Path
+    description: str = ""
+
+
+class EmbeddingSpec(_Strict):
+    """A textual inversion's safetensors file; a prompt that writes `token` uses it."""
+
+    token: str = Field(pattern=r"^\S{1,64}$")
+    path: Path
+
+
 class NoticeSpec(_Strict):
     """`text` is told when the reading's best phrases of each of `groups`, multiplied, score less than `below`."""
 
@@ -66,10 +81,15 @@ class NoticeSpec(_Strict):
 
 
 class ModelSpec(_Strict):
-    """A diffusers folder (`StableDiffusionPipeline` of SD 1.x or 2.x) and how to serve it."""
+    """
+    A diffusers folder (`StableDiffusionPipeline` or `StableDiffusionXLPipeline`) or a single safetensors file, and how to
+    serve it. A single file holds neither tokenizers nor configurations: `config` is a diffusers folder that does (its
+    weights are not read).
+    """
 
     id: str = Identifier
     path: Path
+    config: Path | None = None
     description: str = ""
     default: bool = False
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
@@ -78,6 +98,8 @@ class ModelSpec(_Strict):
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     adapters: tuple[AdapterSpec, ...] = ()
+    loras: tuple[LoraSpec, ...] = ()
+    embeddings: tuple[EmbeddingSpec, ...] = ()
     lexicon: Path | None = Field(None, description="TOML file of the phrases that `reading` ranks")
     notice: NoticeSpec | None = None
 
@@ -94,6 +116,10 @@ class ModelSpec(_Strict):
             raise ValueError(f"defaults.num_inference_steps must lie between 1 and {limits.max_steps}")
         if len({a.id for a in self.adapters}) < len(self.adapters):
             raise ValueError("two adapters have the same id")
+        if len({lora.id for lora in self.loras}) < len(self.loras):
+            raise ValueError("two LoRAs have the same id")
+        if len({e.token for e in self.embeddings}) < len(self.embeddings):
+            raise ValueError("two embeddings have the same token")
         if sum(a.default for a in self.adapters) > 1:
             raise ValueError("more than one adapter is the default")
         if self.notice is not None and self.lexicon is None:
@@ -112,6 +138,13 @@ class ModelSpec(_Strict):
         raise InvalidInput(
             "adapter", f"The model {self.id} has no adapter {asked!r}; it has: {known}. null draws without one."
         )
+
+    def lora_id(self, asked: str) -> str:
+        """Checks a LoRA's id."""
+        if any(lora.id == asked for lora in self.loras):
+            return asked
+        known = ", ".join(lora.id for lora in self.loras) or "none"
+        raise InvalidInput("loras", f"The model {self.id} has no LoRA {asked!r}; it has: {known}.")
 
 
 class Catalogue(_Strict):
@@ -170,7 +203,7 @@ def _with_absolute_paths(node: Any, folder: Path) -> Any:
     if isinstance(node, dict):
         return {
             key: folder / Path(value).expanduser()
-            if key in ("path", "lexicon") and isinstance(value, str)
+            if key in ("path", "lexicon", "config") and isinstance(value, str)
             else _with_absolute_paths(value, folder)
             for key, value in node.items()
         }

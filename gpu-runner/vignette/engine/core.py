@@ -15,6 +15,7 @@ from vignette.engine import stages
 from vignette.engine.events import Event, Failed, Finished, Progress, Started
 from vignette.engine.faults import is_fatal, is_out_of_memory
 from vignette.engine.loader import LoadedModel
+from vignette.engine.lora import Loras
 from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
 from vignette.engine.stages import Conditioning, Row
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 DECODE_CHUNK = 8
 # Only rows that agree in all of these can share a UNet call.
-BatchKey = tuple[str, int, int, bool, int]
+BatchKey = tuple[str, int, int, bool, int, Loras]
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class Work:
     @property
     def key(self) -> BatchKey:
         request = self.request
-        return (request.model, request.height, request.width, request.uses_cfg, self.prompt_chunks)
+        return (request.model, request.height, request.width, request.uses_cfg, self.prompt_chunks, request.loras)
 
     def progress(self) -> Progress:
         steps = self.request.num_inference_steps

@@ -36,6 +36,7 @@ def recipe(request: GenerationRequest, index: int, model_version: str) -> dict[s
         "model_version": model_version,
         "adapter": request.adapter,
         "adapter_scale": request.adapter_scale if request.adapter else None,
+        "loras": [{"id": id, "scale": scale} for id, scale in request.loras],
         "prompt_sha256": hashlib.sha256(request.prompt.encode()).hexdigest(),
         "negative_prompt_sha256": hashlib.sha256(request.negative_prompt.encode()).hexdigest(),
         "width": request.width,

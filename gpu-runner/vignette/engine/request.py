@@ -14,7 +14,17 @@ from vignette.engine.prompt_weights import MAX_WEIGHT, heaviest
 from vignette.errors import InvalidInput
 
 MAX_SEED = 2**53 - 1  # JSON numbers are exact up to here
+MAX_LORAS = 4
 OutputFormat = Literal["png", "jpeg", "webp"]
+
+
+class LoraChoice(BaseModel):
+    """One of the model's LoRAs, `scale` times as strong as it was trained."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str
+    scale: Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)] = 1.0
 
 
 class GenerationInput(BaseModel):
@@ -35,6 +45,7 @@ class GenerationInput(BaseModel):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(None, description="Image k uses seed + k.")
     num_images: Annotated[int, Field(ge=1)] = 1
     output_format: OutputFormat = "png"
+    loras: Annotated[list[LoraChoice], Field(max_length=MAX_LORAS)] = Field([], description="The model's LoRAs to use.")
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ class GenerationRequest:
     seed: int
     num_images: int
     output_format: OutputFormat
+    loras: tuple[tuple[str, float], ...] = ()
 
     @property
     def uses_cfg(self) -> bool:
@@ -98,9 +110,17 @@ def resolve(
         seed=_or(given.seed, random_seed()),
         num_images=given.num_images,
         output_format=given.output_format,
+        loras=_loras(given.loras, spec),
     )
     _check_limits(request, spec, schedulers(spec.id))
     return request
+
+
+def _loras(given: list[LoraChoice], spec: ModelSpec) -> tuple[tuple[str, float], ...]:
+    chosen = [(spec.lora_id(lora.id), lora.scale) for lora in given]
+    if len({id for id, _ in chosen}) < len(chosen):
+        raise InvalidInput("loras", "A LoRA is named twice; name it once, with the scale that you want.")
+    return tuple(sorted((id, scale) for id, scale in chosen if scale != 0))
 
 
 def _or(value: Any, default: Any) -> Any:

@@ -27,8 +27,8 @@ class Row:
     """
     One picture between noise and pixels.
 
-    `latents` is `[1, C, H/f, W/f]` in float32, `cond` and `uncond` are `[L, D]` in the model's dtype; `position`
-    counts the timesteps done.
+    `latents` is `[1, C, H/f, W/f]` in float32, `cond` and `uncond` are `[L, D]` in the model's dtype, `pooled` and
+    `uncond_pooled` are SDXL's `[P]`; `position` counts the timesteps done.
     """
 
     request: GenerationRequest
@@ -39,6 +39,8 @@ class Row:
     timesteps: list[torch.Tensor]
     latents: torch.Tensor
     step_arguments: dict[str, Any]
+    pooled: torch.Tensor | None = None
+    uncond_pooled: torch.Tensor | None = None
     position: int = 0
 
     @property
@@ -54,13 +56,29 @@ class Conditioning:
     states: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     guidance: torch.Tensor = field(default_factory=lambda: torch.empty(0))
 
+    added: dict[str, torch.Tensor] | None = None
+
     @classmethod
     def of(cls, rows: tuple[Row, ...]) -> Conditioning:
-        states = [row.cond for row in rows]
-        if rows[0].uncond is not None:
-            states = [row.uncond for row in rows if row.uncond is not None] + states
+        guided = rows[0].uncond is not None
+        states = [row.uncond for row in rows if row.uncond is not None] + [row.cond for row in rows]
+        pooled = [row.uncond_pooled for row in rows if guided] + [row.pooled for row in rows]
         scales = torch.tensor([row.request.guidance_scale for row in rows], dtype=torch.float32)
-        return cls(rows, torch.stack(states), scales.to(rows[0].latents.device).view(-1, 1, 1, 1))
+        return cls(
+            rows,
+            torch.stack(states),
+            scales.to(rows[0].latents.device).view(-1, 1, 1, 1),
+            _added([vector for vector in pooled if vector is not None], rows[0].request),
+        )
+
+
+def _added(pooled: list[torch.Tensor], request: GenerationRequest) -> dict[str, torch.Tensor] | None:
+    """SDXL's micro-conditioning (https://arxiv.org/abs/2307.01952): original size, crop offset, target size."""
+    if not pooled:
+        return None
+    sizes = [request.height, request.width, 0, 0, request.height, request.width]
+    ids = torch.tensor(sizes, dtype=pooled[0].dtype).to(pooled[0].device)
+    return {"text_embeds": torch.stack(pooled), "time_ids": ids.expand(len(pooled), -1)}
 
 
 def prepare(model: LoadedModel, request: GenerationRequest) -> tuple[list[Row], EncodedText]:
@@ -70,15 +88,19 @@ def prepare(model: LoadedModel, request: GenerationRequest) -> tuple[list[Row], 
     The noise comes from a CPU generator in float32 whatever the device and dtype are, so a seed means the same picture
     everywhere, up to rounding.
     """
-    texts = encode_texts(model, [request.prompt, request.negative_prompt])
+    texts = encode_texts(model, [request.prompt, request.negative_prompt], request.loras)
     prompt, negative = texts[request.prompt], texts[request.negative_prompt]
     cond = adapt(model, prompt, request.adapter, request.adapter_scale)
-    uncond = None
+    uncond, uncond_pooled = None, None
     if request.uses_cfg:
-        adapts_negative = request.adapter is not None and model.adapters[request.adapter].config["adapt_negative"]
-        uncond = adapt(model, negative, request.adapter if adapts_negative else None, request.adapter_scale)
         chunks = prompt_chunks(model, request)
-        cond, uncond = padded(model, cond, chunks), padded(model, uncond, chunks)
+        cond = padded(model, cond, chunks, request.loras)
+        if model.zeros_for_empty and not request.negative_prompt and prompt.pooled is not None:
+            uncond, uncond_pooled = torch.zeros_like(cond), torch.zeros_like(prompt.pooled)
+        else:
+            adapts_negative = request.adapter is not None and model.adapters[request.adapter].config["adapt_negative"]
+            uncond = adapt(model, negative, request.adapter if adapts_negative else None, request.adapter_scale)
+            uncond, uncond_pooled = padded(model, uncond, chunks, request.loras), negative.pooled
     rows = []
     for index in range(request.num_images):
         generator = torch.Generator("cpu").manual_seed(request.seed + index)
@@ -96,6 +118,8 @@ def prepare(model: LoadedModel, request: GenerationRequest) -> tuple[list[Row], 
                 timesteps,
                 noise * scheduler.init_noise_sigma,
                 schedulers.step_arguments(scheduler, generator),
+                prompt.pooled,
+                uncond_pooled,
             )
         )
     return rows, prompt
@@ -116,7 +140,10 @@ def denoise(model: LoadedModel, conditioning: Conditioning) -> torch.Tensor:
     cfg = rows[0].uncond is not None
     if cfg:
         inputs, times = torch.cat([inputs, inputs]), torch.cat([times, times])
-    predicted = model.unet(inputs.to(model.dtype), times, conditioning.states, return_dict=False)[0].float()
+    model.loras.use(rows[0].request.loras)
+    predicted = model.unet(
+        inputs.to(model.dtype), times, conditioning.states, added_cond_kwargs=conditioning.added, return_dict=False
+    )[0].float()
     if not cfg:
         return predicted
     uncond, cond = predicted.chunk(2)
@@ -133,7 +160,7 @@ def step(row: Row, predicted: torch.Tensor) -> None:
 def decode(model: LoadedModel, rows: list[Row]) -> list[np.ndarray | DrawingFailed]:
     """Finished latents to pictures, each `[H, W, 3]` uint8, or the reason why there is none."""
     latents = torch.cat([row.latents for row in rows])
-    images = model.vae.decode((latents / model.vae.config.scaling_factor).to(model.dtype), return_dict=False)[0]
+    images = model.vae.decode((latents / model.vae.config.scaling_factor).to(model.vae.dtype), return_dict=False)[0]
     valid = torch.isfinite(images).flatten(1).all(dim=1).tolist()
     pixels = (images.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
     return [_to_bytes(picture) if fine else _invalid() for picture, fine in zip(pixels, valid, strict=True)]

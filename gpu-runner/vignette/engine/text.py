@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vignette.engine.lora import Loras
 from vignette.engine.prompt_weights import parse_weights
 from vignette.errors import DrawingFailed
 
@@ -26,13 +27,15 @@ COMMA_REACH = 20
 class EncodedText:
     """
     `states` is `[L, D]` on the device, `mask` `[L]`, L a multiple of the encoder's length; `unread` is what was too much.
-    `weights` is `[L]`, or None where every token weighs 1.
+    `weights` is `[L]`, or None where every token weighs 1; `pooled` is SDXL's `[P]`, of the first chunk.
     """
 
     states: torch.Tensor
     mask: torch.Tensor
     unread: str
     weights: torch.Tensor | None = None
+    pooled: torch.Tensor | None = None
+    loras: Loras = ()
 
 
 class TextCache:
@@ -40,26 +43,27 @@ class TextCache:
 
     def __init__(self, size: int = 128) -> None:
         self._size = size
-        self._entries: OrderedDict[str, EncodedText] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, Loras], EncodedText] = OrderedDict()
 
-    def get(self, text: str) -> EncodedText | None:
-        if text in self._entries:
-            self._entries.move_to_end(text)
-        return self._entries.get(text)
+    def get(self, text: str, loras: Loras = ()) -> EncodedText | None:
+        key = (text, loras)
+        if key in self._entries:
+            self._entries.move_to_end(key)
+        return self._entries.get(key)
 
     def put(self, text: str, entry: EncodedText) -> None:
-        self._entries[text] = entry
+        self._entries[text, entry.loras] = entry
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
 
-def encode_texts(model: LoadedModel, texts: Sequence[str]) -> dict[str, EncodedText]:
+def encode_texts(model: LoadedModel, texts: Sequence[str], loras: Loras = ()) -> dict[str, EncodedText]:
     """Encodes each different text once, in chunks, through the model's cache."""
-    found = {text: model.text_cache.get(text) for text in texts}
+    found = {text: model.text_cache.get(text, loras) for text in texts}
     missing = [text for text, entry in found.items() if entry is None]
     for start in range(0, len(missing), CHUNK):
         chunk = missing[start : start + CHUNK]
-        for text, entry in zip(chunk, run_encoder(model, chunk), strict=True):
+        for text, entry in zip(chunk, run_encoder(model, chunk, loras), strict=True):
             model.text_cache.put(text, entry)
             found[text] = entry
     return {text: entry for text, entry in found.items() if entry is not None}
@@ -75,7 +79,7 @@ def adapt(model: LoadedModel, encoded: EncodedText, adapter_id: str | None, scal
     """
     states = _adapted(model, encoded, adapter_id, scale)
     if encoded.weights is not None:
-        empty = _adapted(model, encode_texts(model, [""])[""], adapter_id, scale)
+        empty = _adapted(model, encode_texts(model, [""], encoded.loras)[""], adapter_id, scale)
         empty = empty.repeat(len(states) // len(empty), 1)
         # In this form a weight of 1 leaves every bit as it was.
         states = states + (encoded.weights[:, None] - 1).to(states.dtype) * (states - empty)
@@ -100,15 +104,19 @@ def chunk_count(model: LoadedModel, text: str) -> int:
     return len(_chunks(model, text)[0])
 
 
-def padded(model: LoadedModel, states: torch.Tensor, chunks: int) -> torch.Tensor:
+def padded(model: LoadedModel, states: torch.Tensor, chunks: int, loras: Loras = ()) -> torch.Tensor:
     """`states` followed by the empty prompt's, up to `chunks`: what a UNet call compares has to be of one length."""
     missing = chunks - len(states) // model.tokenizer.model_max_length
-    empty = encode_texts(model, [""])[""].states
+    empty = encode_texts(model, [""], loras)[""].states
     return torch.cat([states, *[empty] * missing]) if missing > 0 else states
 
 
-def run_encoder(model: LoadedModel, texts: list[str]) -> list[EncodedText]:
-    """Encodes `texts` at once, past the cache; a long one in chunks, each with its own begin and end."""
+def run_encoder(model: LoadedModel, texts: list[str], loras: Loras = ()) -> list[EncodedText]:
+    """
+    Encodes `texts` at once, past the cache; a long one in chunks, each with its own begin and end. SDXL's states are
+    the last but one of both encoders, side by side, as in diffusers' `StableDiffusionXLPipeline.encode_prompt`.
+    """
+    model.loras.use(loras)
     tokenizer = model.tokenizer
     length = tokenizer.model_max_length
     cut = [_chunks(model, text) for text in texts]
@@ -117,17 +125,32 @@ def run_encoder(model: LoadedModel, texts: list[str]) -> list[EncodedText]:
         for chunks, _ in cut
         for chunk in chunks
     ]
-    tokens = torch.tensor([ids + [tokenizer.pad_token_id] * (length - len(ids)) for ids in framed])
     lengths = torch.tensor([len(ids) for ids in framed])
     mask = (torch.arange(length) < lengths[:, None]).long().to(model.device)
-    # SD 1.x and 2.x were trained with padding visible; a model that was not says so in its configuration.
-    hidden = mask if getattr(model.text_encoder.config, "use_attention_mask", False) else None
-    states = model.text_encoder(tokens.to(model.device), attention_mask=hidden)[0]
+    states, pooled = [], None
+    for tokens_of, encoder in model.encoders:
+        tokens = torch.tensor([ids + [tokens_of.pad_token_id] * (length - len(ids)) for ids in framed]).to(model.device)
+        # SD 1.x, 2.x and XL were trained with padding visible; a model that was not says so in its configuration.
+        hidden = mask if getattr(encoder.config, "use_attention_mask", False) else None
+        output = encoder(tokens, attention_mask=hidden, output_hidden_states=model.is_xl)
+        states.append(output.hidden_states[-2] if model.is_xl else output[0])
+        if encoder is model.text_encoder_2:
+            # At the end token's own place: the encoder itself takes the highest id, which can be a textual inversion's.
+            ends = output.last_hidden_state[torch.arange(len(framed)), lengths - 1]
+            pooled = encoder.text_projection(ends)
     counts = [len(chunks) for chunks, _ in cut]
-    parts = zip(states.split(counts), mask.split(counts), cut, strict=True)
+    firsts = [sum(counts[:k]) for k in range(len(counts))]
+    parts = zip(torch.cat(states, dim=-1).split(counts), mask.split(counts), cut, firsts, strict=True)
     return [
-        EncodedText(s.flatten(0, 1), m.flatten(), unread, _weights(chunks, length, model.device))
-        for s, m, (chunks, unread) in parts
+        EncodedText(
+            s.flatten(0, 1),
+            m.flatten(),
+            unread,
+            _weights(chunks, length, model.device),
+            None if pooled is None else pooled[first],
+            loras,
+        )
+        for s, m, (chunks, unread), first in parts
     ]
 
 
@@ -154,7 +177,8 @@ def _chunks(model: LoadedModel, text: str) -> tuple[list[Chunk], str]:
     left: Chunk = [
         (id, weight)
         for fragment, weight in parse_weights(text)
-        for id in tokenizer(fragment, truncation=False, add_special_tokens=False).input_ids
+        for word in tokenizer(fragment, truncation=False, add_special_tokens=False).input_ids
+        for id in model.inversions.get(word, [word])
     ]
     comma = tokenizer.convert_tokens_to_ids(",</w>")
     chunks: list[Chunk] = []

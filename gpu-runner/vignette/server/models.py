@@ -8,6 +8,7 @@ import diffusers
 
 from vignette import __version__
 from vignette.engine import schedulers
+from vignette.engine.components import files_of
 from vignette.engine.loader import LoadedModel
 from vignette.server.prediction import rfc3339
 from vignette.server.schema import version_schema
@@ -34,6 +35,8 @@ def model_to_dict(model: LoadedModel, default: bool, base_url: str) -> dict[str,
             "default": default,
             "version": model.version,
             "adapters": [{"id": a.id, "default": a.default, "description": a.description} for a in spec.adapters],
+            "loras": [{"id": lora.id, "description": lora.description} for lora in spec.loras],
+            "embeddings": [embedding.token for embedding in spec.embeddings],
             "defaults": spec.defaults.model_dump(),
             "limits": spec.limits.model_dump(),
             "schedulers": list(schedulers.supported(model.scheduler_config)),
@@ -44,7 +47,7 @@ def model_to_dict(model: LoadedModel, default: bool, base_url: str) -> dict[str,
 
 
 def version_to_dict(model: LoadedModel) -> dict[str, Any]:
-    newest = max(file.stat().st_mtime for file in model.spec.path.rglob("*") if file.is_file())
+    newest = max(file.stat().st_mtime for file in files_of(model.spec))
     return {
         "id": model.version,
         "created_at": rfc3339(newest),

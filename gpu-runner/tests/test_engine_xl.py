@@ -1,0 +1,70 @@
+"""Stable Diffusion XL: both encoders, the pooled vector and the sizes, as diffusers gives them to the UNet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.drawing import assert_same, draw, request, with_diffusers
+from tests.tiny import write_adapter
+from tests.tiny_training import write_xl
+from vignette.engine.catalogue import AdapterSpec, ModelSpec
+from vignette.engine.loader import LoadedModel, load_model
+from vignette.sur import SURAdapter
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_xl(tmp_path_factory.mktemp("xl"))
+
+
+@pytest.fixture(scope="module")
+def xl(folder: Path) -> LoadedModel:
+    return load_model(ModelSpec(id="tiny", path=folder), CPU)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},  # the empty negative prompt is zeros, as SDXL was trained
+        {"negative_prompt": "rain"},
+        {"guidance_scale": 1.0},
+        {"width": 48, "height": 24, "scheduler": "EulerDiscreteScheduler"},
+        {"scheduler": "DPMSolverMultistepScheduler", "num_images": 2},
+    ],
+)
+def test_draws_what_diffusers_draws(xl: LoadedModel, folder: Path, changes: dict) -> None:
+    r = request(**changes)
+    assert_same(draw(xl, r).pictures(), with_diffusers(folder, r))
+
+
+def test_company_changes_nothing(xl: LoadedModel) -> None:
+    asked = [request("a"), request("b", negative_prompt="rain", seed=9), request("c", prompt="a tent", seed=4)]
+    together = draw(xl, *asked)
+    assert max(together.calls) == 3
+    for r in asked:
+        assert_same(together.pictures(r.id), draw(xl, r).pictures(r.id))
+
+
+def test_long_prompts_go_on_in_both_encoders(xl: LoadedModel) -> None:
+    one, two = (draw(xl, request(prompt="cat " * n)).pictures()[0] for n in (75, 100))
+    assert (one != two).any()
+
+
+def test_an_adapter_is_as_wide_as_both_encoders(folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    adapter = SURAdapter(56, num_heads=4)
+    torch.nn.init.normal_(adapter.encoder.proj_out.weight, std=0.5)  # type: ignore[union-attr, arg-type]
+    adapter.save_pretrained(tmp_path / "wide")
+    write_adapter(tmp_path / "narrow")
+    model = load_model(
+        ModelSpec(id="tiny", path=folder, adapters=(AdapterSpec(id="sur", path=tmp_path / "wide"),)), CPU
+    )
+    plain, adapted = (draw(model, request(adapter=id)).pictures()[0] for id in (None, "sur"))
+    assert (plain != adapted).any()
+    with pytest.raises(Exception, match="another model"):
+        load_model(ModelSpec(id="tiny", path=folder, adapters=(AdapterSpec(id="sur", path=tmp_path / "narrow"),)), CPU)

@@ -1,0 +1,188 @@
+"""A model's parts from a diffusers folder or a single safetensors file. Safetensors and local files only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from vignette.engine.catalogue import ModelSpec
+from vignette.errors import ConfigError
+
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+KINDS = {"StableDiffusionPipeline": False, "StableDiffusionXLPipeline": True}
+
+
+@dataclass
+class Components:
+    """diffusers' and transformers' objects by their folder names, still on the CPU, and what the pipeline says of them."""
+
+    parts: dict[str, Any]
+    tokenizers: list[Any]
+    scheduler_config: dict[str, Any]
+    zeros_for_empty: bool
+    is_xl: bool
+    # Text encoders in the order in which their states stand side by side.
+    encoders: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.encoders = ("text_encoder", "text_encoder_2") if self.is_xl else ("text_encoder",)
+
+
+def load_components(spec: ModelSpec, dtype: torch.dtype) -> Components:
+    """
+    Loads one model's parts.
+
+    Raises:
+        ConfigError: A missing, damaged or unsupported folder or file, or pickled weights.
+    """
+    # Imported here because these two take seconds, and a busy port should be reported before.
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+    folder, is_xl = _check(spec)
+    index = read_json(folder / "model_index.json")
+    kinds = {"text_encoder": CLIPTextModel, "unet": UNet2DConditionModel, "vae": AutoencoderKL}
+    if is_xl:
+        kinds["text_encoder_2"] = CLIPTextModelWithProjection
+    if spec.path.is_file():
+        parts = _from_single_file(spec, is_xl, dtype, tuple(kinds))
+    else:
+        parts = {name: _from_folder(kind, folder / name, dtype, spec.variant) for name, kind in kinds.items()}
+    if is_xl and dtype is torch.float16 and parts["vae"].config.force_upcast:
+        parts["vae"] = parts["vae"].to(torch.float32)  # SDXL's own VAE overflows in half precision
+    _check_unet(spec, parts["unet"], parts["vae"], is_xl)
+    names = ["tokenizer", "tokenizer_2"] if is_xl else ["tokenizer"]
+    tokenizers = [CLIPTokenizer.from_pretrained(str(folder / name), local_files_only=True) for name in names]
+    if any(t.get_vocab() != tokenizers[0].get_vocab() for t in tokenizers):
+        raise ConfigError(f"The model {spec.id}: its two tokenizers have different words, which is not supported.")
+    return Components(
+        parts,
+        tokenizers,
+        read_json(folder / "scheduler" / "scheduler_config.json"),
+        bool(index.get("force_zeros_for_empty_prompt", False)),
+        is_xl,
+    )
+
+
+def files_of(spec: ModelSpec) -> list[Path]:
+    """Every configuration and weight file that decides what the model draws, in a fixed order."""
+    roots = [
+        spec.path,
+        *([spec.config] if spec.config else []),
+        *(a.path for a in spec.adapters),
+        *(lora.path for lora in spec.loras),
+        *(e.path for e in spec.embeddings),
+    ]
+    found: list[Path] = []
+    for root in roots:
+        if root.is_file():
+            found.append(root)
+        else:
+            found += sorted(p for p in root.rglob("*") if p.suffix in (".json", ".txt", ".safetensors"))
+    return found
+
+
+def check_safetensors(file: Path) -> None:
+    """Raises ConfigError when the file's header does not fit its length, as after an interrupted download."""
+    try:
+        with safe_open(file, "pt") as weights:
+            weights.keys()
+    except Exception as error:
+        raise ConfigError(f"{file} is cut off or damaged ({error}); copy or download it again.") from None
+
+
+def _check(spec: ModelSpec) -> tuple[Path, bool]:
+    """The diffusers folder that holds the configurations, and whether it describes SDXL."""
+    folder = spec.path
+    if folder.is_file():
+        if folder.suffix in PICKLES:
+            raise ConfigError(refuse_pickle(folder))
+        if folder.suffix != ".safetensors":
+            raise ConfigError(f"The model {spec.id}: {folder} is neither a diffusers folder nor a .safetensors file.")
+        check_safetensors(folder)
+        if spec.config is None:
+            raise ConfigError(
+                f"The model {spec.id}: {folder} is a single file without tokenizers; name a diffusers folder of the same"
+                " family, whose weights are not needed, as config."
+            )
+        folder = spec.config
+    if not (folder / "model_index.json").is_file():
+        raise ConfigError(f"The model {spec.id}: {folder} is no diffusers folder (model_index.json is missing).")
+    kind = read_json(folder / "model_index.json").get("_class_name")
+    if kind not in KINDS:
+        raise ConfigError(f"The model {spec.id}: {folder} holds a {kind}; supported are {' and '.join(KINDS)}.")
+    if not spec.path.is_file():
+        for part in ("text_encoder", "unet", "vae", *(["text_encoder_2"] if KINDS[kind] else [])):
+            files = sorted((folder / part).glob("*.safetensors"))
+            if not files:
+                pickle = next((f for f in (folder / part).glob("*") if f.suffix in PICKLES), None)
+                raise ConfigError(refuse_pickle(pickle) if pickle else f"{folder / part} holds no safetensors.")
+            for file in files:
+                check_safetensors(file)
+    return folder, KINDS[kind]
+
+
+def _check_unet(spec: ModelSpec, unet: Any, vae: Any, is_xl: bool) -> None:
+    wanted = "text_time" if is_xl else None
+    if unet.config.time_cond_proj_dim is not None or unet.config.addition_embed_type != wanted:
+        raise ConfigError(
+            f"{spec.path}: this UNet wants other conditioning than its pipeline gives; it is not supported."
+        )
+    if unet.config.in_channels != vae.config.latent_channels:
+        raise ConfigError(
+            f"{spec.path}: this UNet takes {unet.config.in_channels} channels, the VAE gives {vae.config.latent_channels}: an"
+            " inpainting or depth model needs more than text and is not supported."
+        )
+
+
+def refuse_pickle(file: Path) -> str:
+    """The sentence that names the converter."""
+    return (
+        f"{file} is a pickle, which can run any code when it is loaded; only safetensors are accepted. Rewrite a model"
+        " with diffusers' save_pretrained(..., safe_serialization=True), a SUR-adapter with `vignette adapter convert`."
+    )
+
+
+def _from_folder(kind: Any, folder: Path, dtype: torch.dtype, variant: str | None) -> Any:
+    try:
+        part, info = kind.from_pretrained(
+            str(folder),
+            use_safetensors=True,
+            local_files_only=True,
+            dtype=dtype,
+            variant=variant,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{folder} cannot be loaded: {error}") from error
+    if info["missing_keys"]:
+        raise ConfigError(f"{folder}: the weights lack {sorted(info['missing_keys'])[:3]} and perhaps more.")
+    return part
+
+
+def _from_single_file(spec: ModelSpec, is_xl: bool, dtype: torch.dtype, names: tuple[str, ...]) -> dict[str, Any]:
+    import diffusers
+
+    kind = diffusers.StableDiffusionXLPipeline if is_xl else diffusers.StableDiffusionPipeline
+    try:
+        pipeline = kind.from_single_file(str(spec.path), config=str(spec.config), local_files_only=True, dtype=dtype)
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"{spec.path} cannot be loaded as {kind.__name__} with {spec.config}: {error}") from error
+    parts = {name: getattr(pipeline, name) for name in names}
+    for name, part in parts.items():
+        if any(parameter.is_meta for parameter in part.parameters()):
+            raise ConfigError(f"{spec.path}: it lacks weights of the {name}.")
+    return parts
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Raises ConfigError for a file that is missing or no JSON."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}.") from None
