@@ -26,6 +26,8 @@ export const PROBLEMS = {
   too_many_generations: [429, "Too many generations at once"],
   quota_exceeded: [429, "The day's pictures are used up"],
   signature_invalid: [401, "The signature is not valid"],
+  generation_failed: [500, "The picture could not be drawn"],
+  still_drawing: [504, "The picture is not done yet"],
   internal: [500, "Internal error"],
   misconfigured: [500, "The service is not configured"],
   models_unknown: [503, "The models are not known yet"],

@@ -10,6 +10,7 @@ import { registerImages } from "./routes/images.ts";
 import { registerKeys } from "./routes/keys.ts";
 import { registerMeta } from "./routes/meta.ts";
 import { registerModels } from "./routes/models.ts";
+import { registerOpenAIImages } from "./routes/openai-images.ts";
 import { registerRunner } from "./routes/runner.ts";
 
 /** The HTTP API: middleware and routes in reading order. */
@@ -22,6 +23,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerMeta(app);
   registerModels(app);
   registerGenerations(app);
+  registerOpenAIImages(app);
   registerEvents(app);
   registerImages(app);
   registerKeys(app);

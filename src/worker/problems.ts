@@ -3,10 +3,13 @@ import { HTTPException } from "hono/http-exception";
 import { type FieldError, PROBLEMS, type Problem, pointer } from "../contract/problem.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 import { Misconfigured } from "./env.ts";
+import { OPENAI_PREFIX, openAIError } from "./openai-errors.ts";
 import { invalid, Refusal } from "./refusal.ts";
 
 /** RFC 9457 answers: the one place that turns what was thrown into HTTP. */
 export function problemResponse(c: AppContext, refusal: Refusal): Response {
+  c.set("code", refusal.code);
+  if (new URL(c.req.url).pathname.startsWith(OPENAI_PREFIX)) return openAIError(refusal);
   const [status, title] = PROBLEMS[refusal.code];
   const problem: Problem = {
     type: `urn:vignette:problem:${refusal.code}`,
@@ -19,7 +22,6 @@ export function problemResponse(c: AppContext, refusal: Refusal): Response {
     ...(refusal.errors ? { errors: refusal.errors } : {}),
     ...(refusal.violated ? { "violated-policies": refusal.violated } : {}),
   };
-  c.set("code", refusal.code);
   return new Response(JSON.stringify(problem), {
     status,
     headers: { ...refusal.headers, "Content-Type": "application/problem+json", "Cache-Control": "no-store" },

@@ -75,6 +75,7 @@ describe("the description", () => {
       "PATCH /v1/keys/{id}",
       "POST /v1/generations",
       "POST /v1/generations/{id}/cancel",
+      "POST /v1/images/generations",
       "POST /v1/keys",
       "POST /v1/keys/{id}/rotate",
     ]);

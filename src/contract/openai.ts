@@ -1,0 +1,74 @@
+import { BOUNDS, CreateGeneration, OutputFormat } from "./generation.ts";
+import { z } from "./zod.ts";
+
+const { prompt, user, metadata, seed, negative_prompt, adapter, adapter_scale, ...rest } = CreateGeneration.shape;
+
+/**
+ * OpenAI's `POST /v1/images/generations` (https://platform.openai.com/docs/api-reference/images/create). Behind OpenAI's
+ * own fields stand ours, which an SDK sends as extra body fields.
+ */
+export const CreateImages = z
+  .strictObject({
+    prompt,
+    model: rest.model,
+    n: z.int().min(1).max(BOUNDS.images).nullish().openapi({ description: "How many pictures." }),
+    size: z
+      .string()
+      .regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/, 'A size is "auto" or WIDTHxHEIGHT, such as "512x512"')
+      .nullish()
+      .openapi({ example: "auto", description: "`auto` is the model's own." }),
+    quality: z
+      .enum(["auto", "standard", "low", "medium", "high", "hd"])
+      .nullish()
+      .openapi({ description: "`low` takes half as many denoising steps, `high` and `hd` half as many again." }),
+    response_format: z
+      .enum(["url", "b64_json"])
+      .nullish()
+      .openapi({ description: "Absent: `url`; a stream carries `b64_json`." }),
+    output_format: OutputFormat.nullish(),
+    user,
+    stream: z.boolean().nullish(),
+    partial_images: z
+      .int()
+      .min(0)
+      .max(3)
+      .nullish()
+      .openapi({ description: "At most so many; a picture that is done sooner has fewer." }),
+    background: z.enum(["auto", "opaque"]).nullish().openapi({ description: "Pictures are opaque." }),
+    moderation: z.enum(["auto", "low"]).nullish().openapi({ description: "Accepted; the account's policy holds." }),
+    negative_prompt,
+    adapter,
+    adapter_scale,
+    seed,
+    num_inference_steps: rest.num_inference_steps,
+    guidance_scale: rest.guidance_scale,
+    scheduler: rest.scheduler,
+    metadata,
+  })
+  .openapi("CreateImages");
+export type CreateImages = z.infer<typeof CreateImages>;
+
+const Drawn = z.object({
+  created: z.int().openapi({ description: "Seconds since 1970." }),
+  background: z.literal("opaque"),
+  output_format: OutputFormat,
+  quality: z.string(),
+  size: z.string(),
+});
+
+export const Images = Drawn.extend({
+  data: z.array(z.object({ url: z.string().optional(), b64_json: z.string().optional() })),
+}).openapi("Images");
+export type Images = z.infer<typeof Images>;
+
+export const OpenAIError = z
+  .object({
+    error: z.object({
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable(),
+      code: z.string().nullable(),
+    }),
+  })
+  .openapi("OpenAIError", { description: "An error in OpenAI's shape." });
+export type OpenAIError = z.infer<typeof OpenAIError>;
