@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,10 +13,11 @@ import numpy as np
 import torch
 
 from vignette.engine import stages
-from vignette.engine.events import Event, Failed, Finished, Progress, Started
+from vignette.engine.events import Event, Failed, Finished, Preview, Progress, Started
 from vignette.engine.faults import is_fatal, is_out_of_memory
 from vignette.engine.loader import LoadedModel
 from vignette.engine.lora import Loras
+from vignette.engine.memory import MemoryProfile
 from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
 from vignette.engine.stages import Conditioning, Row
@@ -24,8 +26,10 @@ from vignette.errors import DrawingFailed
 log = logging.getLogger(__name__)
 
 DECODE_CHUNK = 8
+# While others wait for their next step: at 512 pixels a picture's decoding takes as long as 1.6 guided steps.
+DECODE_CHUNK_IN_COMPANY = 2
 # Only rows that agree in all of these can share a UNet call.
-BatchKey = tuple[str, int, int, bool, int, Loras]
+BatchKey = tuple[str, int, int, bool, int, Loras, bool]
 
 
 @dataclass(eq=False)
@@ -43,7 +47,15 @@ class Work:
     @property
     def key(self) -> BatchKey:
         request = self.request
-        return (request.model, request.height, request.width, request.uses_cfg, self.prompt_chunks, request.loras)
+        return (
+            request.model,
+            request.height,
+            request.width,
+            request.uses_cfg,
+            self.prompt_chunks,
+            request.loras,
+            request.deterministic,
+        )
 
     def progress(self) -> Progress:
         steps = self.request.num_inference_steps
@@ -59,13 +71,20 @@ class EngineCore:
         models: Loaded models by id.
         emit: Receives `(request id, event)`; the last event of every submitted and not canceled request is
             `Finished` or `Failed`.
+        memory: What earlier calls took; by default nothing is known and every model's `max_batch` is the cap.
     """
 
-    def __init__(self, models: dict[str, LoadedModel], emit: Callable[[str, Event], None]) -> None:
+    def __init__(
+        self,
+        models: dict[str, LoadedModel],
+        emit: Callable[[str, Event], None],
+        memory: MemoryProfile | None = None,
+    ) -> None:
         self._models = models
         self._emit = emit
         self._works: dict[str, Work] = {}
-        self._planner: Planner[BatchKey, Work, Row] = Planner(lambda key: models[key[0]].spec.max_batch)
+        self._planner: Planner[BatchKey, Work, Row] = Planner(self._cap)
+        self._memory = memory or MemoryProfile(None)
         self._conditioning = Conditioning()
         self._undecoded: list[tuple[Work, Row]] = []
         self.on_call: Callable[[int], None] = lambda rows: None
@@ -97,6 +116,13 @@ class EngineCore:
         if self._undecoded:
             self._decode()
 
+    def _cap(self, key: BatchKey) -> int:
+        """A deterministic picture is drawn alone, so that no other decides which kernels compute it."""
+        return 1 if key[-1] else self._memory.cap(self._shape(key), self._models[key[0]].spec.max_batch)
+
+    def _shape(self, key: BatchKey) -> tuple[str, int, int, bool, int]:
+        return (self._models[key[0]].version, *key[1:5])
+
     def _count_chunks(self, work: Work) -> None:
         work.prompt_chunks = stages.prompt_chunks(self._models[work.request.model], work.request)
 
@@ -116,6 +142,7 @@ class EngineCore:
                 continue
             work.calls += 1
             work.rows_in_calls += len(predicted)
+            self._guarded(work, partial(self._preview, work, row, prediction))
             if self._guarded(work, partial(stages.step, row, prediction)):
                 touched[row.request.id] = work
                 if row.done:
@@ -126,6 +153,12 @@ class EngineCore:
             if id in self._works and progress.step != work.last_step:
                 work.last_step = progress.step
                 self._emit(id, progress)
+
+    def _preview(self, work: Work, row: Row, prediction: torch.Tensor) -> None:
+        every, step = work.request.preview_every, row.position + 1
+        if every is not None and step % every == 0 and step < len(row.timesteps):
+            picture = stages.preview(self._models[work.request.model], row, prediction)
+            self._emit(work.request.id, Preview(row.index, step, picture))
 
     def _predict(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
         """The rows that could be predicted, each with its `[1, C, h, w]`; the others' requests have failed."""
@@ -146,6 +179,7 @@ class EngineCore:
 
     def _predict_fewer(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
         cap = self._planner.halve(key, len(rows))
+        self._memory.fail(self._shape(key), len(rows))
         log.warning("Out of memory with %d pictures of %s; at most %d from now on.", len(rows), key, cap)
         self._free_memory()
         try:
@@ -164,13 +198,19 @@ class EngineCore:
     def _call_unet(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
         if self._conditioning.rows != tuple(rows):
             self._conditioning = Conditioning.of(tuple(rows))
-        predicted = stages.denoise(self._models[key[0]], self._conditioning)
+        model = self._models[key[0]]
+        if model.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(model.device)
+        with _reproducibly(model.device, key[-1]):
+            predicted = stages.denoise(model, self._conditioning)
+        if model.device.type == "cuda":
+            self._memory.record(self._shape(key), len(rows), torch.cuda.max_memory_allocated(model.device))
         self.on_call(len(rows))
         return list(zip(rows, predicted.split(1), strict=True))
 
     def _decode(self) -> None:
         key = self._undecoded[0][0].key
-        chunk = [pair for pair in self._undecoded if pair[0].key == key][:DECODE_CHUNK]
+        chunk = [pair for pair in self._undecoded if pair[0].key == key][: self._decode_chunk(key)]
         self._undecoded = [pair for pair in self._undecoded if pair not in chunk]
         for (work, row), picture in zip(chunk, self._decoded(key, [row for _, row in chunk]), strict=True):
             if work.request.id not in self._works:
@@ -184,9 +224,16 @@ class EngineCore:
                 pictures = [work.pictures[index] for index in range(work.request.num_images)]
                 self._emit(work.request.id, Finished(pictures, work.rows_in_calls / max(1, work.calls)))
 
+    def _decode_chunk(self, key: BatchKey) -> int:
+        if key[-1]:
+            return 1
+        return DECODE_CHUNK if self._planner.idle else DECODE_CHUNK_IN_COMPANY
+
     def _decoded(self, key: BatchKey, rows: list[Row]) -> list[np.ndarray | DrawingFailed]:
         try:
-            return stages.decode(self._models[key[0]], rows)
+            model = self._models[key[0]]
+            with _reproducibly(model.device, key[-1]):
+                return stages.decode(model, rows)
         except Exception as error:
             if is_fatal(error):
                 raise
@@ -229,3 +276,17 @@ class EngineCore:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def _reproducibly(device: torch.device, wanted: bool) -> Iterator[None]:
+    """On CUDA the fastest kernels are not all reproducible; those that are have to be asked for."""
+    if not wanted or device.type != "cuda":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

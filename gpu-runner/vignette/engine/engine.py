@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from enum import Enum
+from pathlib import Path
 
 import torch
 
@@ -16,6 +18,7 @@ from vignette.engine.catalogue import Catalogue
 from vignette.engine.core import EngineCore
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel, load_model
+from vignette.engine.memory import MemoryProfile
 from vignette.engine.request import GenerationInput, GenerationRequest, resolve
 from vignette.errors import ConfigError, Unavailable
 
@@ -76,9 +79,17 @@ class Engine:
         catalogue: The models to load.
         device: Where they run.
         max_queue: Most requests accepted and not finished.
+        memory_profile: File that keeps what each shape takes of a GPU's memory from one start to the next.
     """
 
-    def __init__(self, catalogue: Catalogue, device: torch.device, max_queue: int = 128) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        device: torch.device,
+        max_queue: int = 128,
+        memory_profile: Path | None = None,
+    ) -> None:
+        self._memory_profile = memory_profile
         self.catalogue = catalogue
         self.device = device
         self.max_queue = max_queue
@@ -200,7 +211,8 @@ class Engine:
             log.exception("Loading the models failed.")
             self._report(State.SETUP_FAILED, f"The models could not be loaded: {type(error).__name__}: {error}")
             return
-        core = EngineCore(self.models, self._emit)
+        capacity = torch.cuda.get_device_properties(self.device).total_memory if self.device.type == "cuda" else None
+        core = EngineCore(self.models, self._emit, MemoryProfile(capacity, self._memory_profile))
         core.on_call = self.on_call
         self._report(State.READY, None)
         try:
@@ -225,6 +237,9 @@ class Engine:
             core.tick()
 
     def _set_up(self) -> None:
+        if self.device.type == "cuda":
+            # Read when CUDA starts; `deterministic: true` needs it.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         for spec in self.catalogue.models:
             began = time.perf_counter()
             model = load_model(spec, self.device)

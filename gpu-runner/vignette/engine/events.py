@@ -29,6 +29,15 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What picture `index` was on its way to after `step` steps, `[H/f, W/f, 3]` uint8, one pixel for each latent."""
+
+    index: int
+    step: int
+    picture: np.ndarray
+
+
+@dataclass(frozen=True)
 class Finished:
     """Pictures in order, each `[H, W, 3]` uint8; `batch_mean` is the mean number of pictures per UNet call."""
 
@@ -44,4 +53,4 @@ class Failed:
     message: str
 
 
-Event = Started | Progress | Finished | Failed
+Event = Started | Progress | Preview | Finished | Failed

@@ -44,6 +44,7 @@ def recipe(request: GenerationRequest, index: int, model_version: str) -> dict[s
         "num_inference_steps": request.num_inference_steps,
         "guidance_scale": request.guidance_scale,
         "scheduler": request.scheduler,
+        "deterministic": request.deterministic,
         "seed": request.seed + index,
     }
 

@@ -14,6 +14,7 @@ from vignette.engine.catalogue import ModelSpec
 from vignette.engine.components import files_of, load_components
 from vignette.engine.inversion import add_inversion
 from vignette.engine.lora import LoraSwitch, read_lora
+from vignette.engine.preview import LinearDecoder
 from vignette.engine.text import TextCache
 from vignette.errors import ConfigError
 from vignette.reading.reader import Reader, load_reader
@@ -45,6 +46,7 @@ class LoadedModel:
     text_encoder_2: Any = None
     zeros_for_empty: bool = False
     reader: Reader | None = None
+    previewer: LinearDecoder | None = None
     text_cache: TextCache = field(default_factory=TextCache)
 
     @property

@@ -46,6 +46,10 @@ class GenerationInput(BaseModel):
     num_images: Annotated[int, Field(ge=1)] = 1
     output_format: OutputFormat = "png"
     loras: Annotated[list[LoraChoice], Field(max_length=MAX_LORAS)] = Field([], description="The model's LoRAs to use.")
+    preview_every: Annotated[int, Field(ge=1)] | None = Field(None, description="Steps between two previews.")
+    deterministic: bool = Field(
+        False, description="Drawn in calls of its own: the same bytes again on the same machine, but slower."
+    )
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class GenerationRequest:
     num_images: int
     output_format: OutputFormat
     loras: tuple[tuple[str, float], ...] = ()
+    preview_every: int | None = None
+    deterministic: bool = False
 
     @property
     def uses_cfg(self) -> bool:
@@ -111,6 +117,8 @@ def resolve(
         num_images=given.num_images,
         output_format=given.output_format,
         loras=_loras(given.loras, spec),
+        preview_every=given.preview_every,
+        deterministic=given.deterministic,
     )
     _check_limits(request, spec, schedulers(spec.id))
     return request

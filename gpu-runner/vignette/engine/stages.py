@@ -17,6 +17,7 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from vignette.engine import schedulers
 from vignette.engine.loader import LoadedModel
+from vignette.engine.preview import LinearDecoder, predicted_clean
 from vignette.engine.request import GenerationRequest
 from vignette.engine.text import EncodedText, adapt, chunk_count, encode_texts, padded
 from vignette.errors import DrawingFailed
@@ -88,6 +89,11 @@ def prepare(model: LoadedModel, request: GenerationRequest) -> tuple[list[Row], 
     The noise comes from a CPU generator in float32 whatever the device and dtype are, so a seed means the same picture
     everywhere, up to rounding.
     """
+    if request.deterministic:
+        # Rounding depends on what is encoded beside it, so neither company nor the cache may have a say.
+        model.text_cache.clear()
+        for text in (request.prompt, request.negative_prompt, ""):
+            encode_texts(model, [text], request.loras)
     texts = encode_texts(model, [request.prompt, request.negative_prompt], request.loras)
     prompt, negative = texts[request.prompt], texts[request.negative_prompt]
     cond = adapt(model, prompt, request.adapter, request.adapter_scale)
@@ -155,6 +161,14 @@ def step(row: Row, predicted: torch.Tensor) -> None:
     timestep = row.timesteps[row.position]
     row.latents = row.scheduler.step(predicted, timestep, row.latents, **row.step_arguments, return_dict=False)[0]
     row.position += 1
+
+
+def preview(model: LoadedModel, row: Row, predicted: torch.Tensor) -> np.ndarray:
+    """What `row` is on its way to, before it takes the step that `predicted` leads to; `[h, w, 3]` uint8."""
+    clean = predicted_clean(row.scheduler, row.timesteps[row.position], row.latents, predicted)
+    if model.previewer is None:
+        model.previewer = LinearDecoder(model.vae, model.pixels_per_latent)
+    return model.previewer(clean[0])
 
 
 def decode(model: LoadedModel, rows: list[Row]) -> list[np.ndarray | DrawingFailed]:

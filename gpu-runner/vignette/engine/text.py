@@ -56,6 +56,9 @@ class TextCache:
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
+    def clear(self) -> None:
+        self._entries.clear()
+
 
 def encode_texts(model: LoadedModel, texts: Sequence[str], loras: Loras = ()) -> dict[str, EncodedText]:
     """Encodes each different text once, in chunks, through the model's cache."""
