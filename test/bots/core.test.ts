@@ -267,9 +267,18 @@ describe("trouble", () => {
     expect(sentenceFor(new TypeError("fetch failed"), when).key).toBe("api_down");
     expect(sentenceFor(new ClientError(401, problem(401, "key_revoked"), null), when).key).toBe("api_key");
     expect(sentenceFor(new ClientError(503, null, 5), when)).toEqual({ key: "api_busy", params: { when: "5s" } });
-    expect(sentenceFor(new ClientError(429, problem(429, "rate_limited"), 9), when).params.detail).toBe(
-      "Too many. (9s)",
-    );
+    expect(sentenceFor(new ClientError(429, problem(429, "rate_limited"), 9), when)).toEqual({
+      key: "api_busy",
+      params: { when: "9s" },
+    });
+    expect(sentenceFor(new ClientError(429, problem(429, "quota_exceeded"), 60), when)).toEqual({
+      key: "quota_day",
+      params: { when: "60s" },
+    });
+    expect(sentenceFor(new ClientError(422, problem(422, "invalid_request"), null), when)).toEqual({
+      key: "api_refused",
+      params: { detail: "Too many." },
+    });
     expect(sentenceFor(new ClientError(502, null, null), when).key).toBe("api_down");
     expect(sentenceFor(new ClientError(404, problem(404, "not_found"), null), when).key).toBe("not_found");
   });

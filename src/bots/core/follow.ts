@@ -33,8 +33,10 @@ const MARGIN_MS = 60_000;
 const ATTEMPTS = 4;
 
 /**
- * Keeps a job's message true until the job ends, or its message is lost, or nothing may edit it any more, or the bot
- * stops: then the job goes on and its message can be taken up again at any time.
+ * Keeps a job's message true until the job ends, or nothing may edit it any more, or the bot stops: then the job goes
+ * on and its message can be taken up again at any time.
+ *
+ * @throws {@link MessageLost} when the message is gone; the job goes on
  */
 export async function follow(
   generation: Generation,
@@ -51,10 +53,10 @@ export async function follow(
   let known = generation;
   let progress: Progress | null = generation.progress;
   const view = () => viewOf(known, origin, clock.now(), progress);
-  const draw = async (): Promise<View | null> => {
+  const draw = async (): Promise<View> => {
     pace.offer(view());
     for await (const event of api.generations.events(known.id, { signal: stop.signal })) {
-      if (lost(pace)) return null;
+      throwIfLost(pace);
       if (event.type === "completed") return viewOf(event.data, origin, clock.now());
       if (event.type === "status") known = { ...known, status: event.data.status };
       else progress = event.data;
@@ -66,12 +68,14 @@ export async function follow(
     return view();
   };
   try {
-    const last = await draw();
-    if (last) await insist(pace, last, clock, interval);
-    else await pace.stop();
+    await insist(pace, await draw(), clock, interval);
   } catch (error) {
     if (wall.reached()) return await pace.finish(pausedView(view(), origin.locale));
-    if (signal?.aborted || error instanceof MessageLost) return await pace.stop();
+    if (signal?.aborted) return await pace.stop();
+    if (error instanceof MessageLost) {
+      await pace.stop();
+      throw error;
+    }
     if (error instanceof ClientError && error.status === 404)
       return await pace.finish(noticeView(sentence("removed"), origin.locale, known.prompt));
     if (isShowFailure(error, pace)) throw error;
@@ -96,8 +100,9 @@ async function insist(pace: Pace<View>, last: View, clock: Clock, interval: numb
 }
 
 /** Progress that could not be shown is let go, unless the message is lost for good. */
-function lost(pace: Pace<View>): boolean {
-  return pace.takeFailure()?.error instanceof MessageLost;
+function throwIfLost(pace: Pace<View>): void {
+  const error = pace.takeFailure()?.error;
+  if (error instanceof MessageLost) throw error;
 }
 
 /** Whether it was the last state that failed: then the platform is at fault, not the API. */

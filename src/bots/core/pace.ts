@@ -98,8 +98,8 @@ export class Pace<State> {
       } catch (error) {
         this.#failure = { error };
       }
-      // Counted from the answer, too: a slow platform is not hurried.
-      this.#notBefore = Math.max(this.#notBefore, this.#clock.now());
+      // Counted from the answer: what the platform saw last may be younger than what was sent.
+      this.#notBefore = this.#clock.now() + this.#interval;
     }
     this.#running = null;
   }

@@ -1,0 +1,156 @@
+import type { Generation } from "../../contract/generation.ts";
+import { readCustomId } from "../core/custom-id.ts";
+import { detailsOf } from "../core/details.ts";
+import { parseRequest, type RawRequest } from "../core/request.ts";
+import { say, sentence, stringsFor } from "../core/strings.ts";
+import { requireOwner } from "../core/studio.ts";
+import { Told } from "../core/trouble.ts";
+import { viewOf } from "../core/view.ts";
+import { DiscordCanvas } from "./canvas.ts";
+import { MESSAGE_COMMANDS } from "./commands.ts";
+import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
+import { EPHEMERAL, MANAGE_MESSAGES } from "./limits.ts";
+import { apiUser, CALLBACK, type Interaction, option } from "./payload.ts";
+import { answerOf, missingPermissions, originOf } from "./place.ts";
+import { renderDetails, renderSaid } from "./render.ts";
+
+/** A slash or message command. */
+export function command(deps: DiscordDeps, interaction: Interaction): Answer {
+  const { name, target_id, resolved } = interaction.data ?? {};
+  const target = target_id ? resolved?.messages?.[target_id] : undefined;
+  switch (name) {
+    case "imagine":
+      return imagine(deps, interaction, {
+        prompt: option(interaction, "prompt"),
+        ratio: option(interaction, "ratio"),
+        style: option(interaction, "style"),
+        seed: option(interaction, "seed"),
+        count: option(interaction, "count"),
+        avoid: option(interaction, "avoid"),
+        private: option(interaction, "private"),
+      });
+    case MESSAGE_COMMANDS.imagine:
+      return imagine(deps, interaction, { prompt: target?.content ?? "" });
+    case MESSAGE_COMMANDS.details: {
+      const ids = (target?.components ?? []).flatMap((row) => row.components ?? []);
+      const id = ids.map(({ custom_id }) => readCustomId(custom_id ?? "")?.id).find(Boolean);
+      return id ? details(deps, interaction, id) : { callback: whisper([sentence("not_found")], interaction) };
+    }
+    case "gallery":
+      return { callback: later(true), work: () => gallery(deps, interaction, null) };
+    case "show":
+      return { callback: later(false), work: () => show(deps, interaction) };
+    case "quota":
+      return { callback: later(true), work: () => quota(deps, interaction) };
+    case "privacy": {
+      const strings = stringsFor(interaction.locale);
+      const forget = {
+        action: "forget",
+        id: null,
+        index: null,
+        label: say(strings, "forget"),
+        tone: "danger",
+      } as const;
+      return {
+        callback: {
+          type: CALLBACK.message,
+          data: renderSaid([sentence("privacy")], interaction.locale, [[forget]]),
+        },
+      };
+    }
+    default:
+      return { callback: whisper([sentence("unknown_button")], interaction) };
+  }
+}
+
+export const later = (hidden: boolean) => ({
+  type: CALLBACK.deferred,
+  ...(hidden ? { data: { flags: EPHEMERAL } } : {}),
+});
+
+export function imagine(deps: DiscordDeps, interaction: Interaction, raw: RawRequest): Answer {
+  const parsed = parseRequest(raw);
+  if (!parsed.ok) return { callback: whisper(parsed.complaints, interaction) };
+  const { request } = parsed;
+  return start(deps, interaction, request.private, (origin) =>
+    deps.studio.imagine(request, origin, apiUser(interaction)),
+  );
+}
+
+/** Answers with a message of its own and follows in it what `make` asks for. */
+export function start(
+  deps: DiscordDeps,
+  interaction: Interaction,
+  hidden: boolean,
+  make: (origin: ReturnType<typeof originOf>) => Promise<Generation>,
+): Answer {
+  const missing = hidden ? [] : missingPermissions(interaction);
+  if (missing.length > 0)
+    return { callback: whisper([sentence("no_permission", { permissions: missing.join(", ") })], interaction) };
+  const arrived = deps.clock.now();
+  return {
+    callback: later(hidden),
+    async work() {
+      const message = await answerOf(deps.wire, interaction, deps.clock);
+      const origin = originOf(interaction, arrived, { private: hidden, message });
+      await deps.jobs.follow(await make(origin), origin);
+    },
+  };
+}
+
+export function details(deps: DiscordDeps, interaction: Interaction, id: string): Answer {
+  return {
+    callback: later(true),
+    async work() {
+      const generation = await deps.studio.get(id);
+      const right = { application: interaction.application_id, token: interaction.token };
+      await deps.wire.editOriginal(right, renderDetails(detailsOf(generation, interaction.locale ?? "en")), []);
+    },
+  };
+}
+
+/** The person's newest picture, or the next older one, in the message that is theirs alone. */
+export async function gallery(deps: DiscordDeps, interaction: Interaction, before: string | null): Promise<void> {
+  const page = await deps.studio.gallery(apiUser(interaction), before);
+  if (!page) throw new Told(sentence("gallery_empty"));
+  const strings = stringsFor(interaction.locale);
+  const origin = originOf(interaction, deps.clock.now(), { private: true });
+  const view = viewOf(page.generation, origin, deps.clock.now());
+  const next = {
+    action: "gallery",
+    id: page.generation.id,
+    index: null,
+    label: strings.next,
+    tone: "primary",
+  } as const;
+  const canvas = canvasFor(deps, interaction, origin);
+  await canvas.show({
+    ...view,
+    headline: strings.gallery,
+    buttons: [...view.buttons, ...(page.more ? [[next]] : [])],
+  });
+}
+
+async function show(deps: DiscordDeps, interaction: Interaction): Promise<void> {
+  const id = String(option(interaction, "id") ?? "").trim();
+  const generation = await deps.studio.get(id);
+  requireOwner(generation, apiUser(interaction), moderated(interaction));
+  const origin = originOf(interaction, deps.clock.now(), { private: false });
+  await canvasFor(deps, interaction, origin).show(viewOf(generation, origin, deps.clock.now()));
+}
+
+async function quota(deps: DiscordDeps, interaction: Interaction): Promise<void> {
+  const said = await deps.studio.quotas(apiUser(interaction));
+  const right = { application: interaction.application_id, token: interaction.token };
+  await deps.wire.editOriginal(right, { ...renderSaid(said, interaction.locale), flags: undefined }, []);
+}
+
+/** The guild in which this person may manage messages, if it is here. */
+export function moderated({ guild_id, member }: Interaction): string | null {
+  return guild_id && (BigInt(member?.permissions ?? "0") & MANAGE_MESSAGES) !== 0n ? guild_id : null;
+}
+
+export function canvasFor(deps: DiscordDeps, interaction: Interaction, origin: ReturnType<typeof originOf>) {
+  const { wire, clock, studio } = deps;
+  return new DiscordCanvas({ wire, clock, api: studio.api, application: interaction.application_id, origin });
+}

@@ -1,0 +1,101 @@
+import { vi } from "vitest";
+import { botClient } from "../../src/bots/core/api.ts";
+import { LocalJobs } from "../../src/bots/core/jobs.ts";
+import { Studio } from "../../src/bots/core/studio.ts";
+import { DiscordCanvas } from "../../src/bots/discord/canvas.ts";
+import type { DiscordDeps } from "../../src/bots/discord/deps.ts";
+import { Gateway, restOf, wireOf } from "../../src/bots/discord/gateway.ts";
+import { APP_ID, BOT_TOKEN } from "../fakes/discord.ts";
+import { FakeVignette } from "../fakes/vignette.ts";
+import { TestClock } from "./clock.ts";
+import { DiscordServer } from "./discord-server.ts";
+
+/** Discord, the API and time, all fake, and the real client between them. */
+export class DiscordWorld {
+  readonly clock: TestClock;
+  readonly api: FakeVignette;
+  readonly server: DiscordServer;
+  readonly logged: Record<string, unknown>[] = [];
+  #gateways: Gateway[] = [];
+
+  private constructor(clock: TestClock, api: FakeVignette, server: DiscordServer) {
+    this.clock = clock;
+    this.api = api;
+    this.server = server;
+  }
+
+  static async start(): Promise<DiscordWorld> {
+    const clock = new TestClock();
+    return new DiscordWorld(clock, new FakeVignette({ now: clock.now }), await DiscordServer.start(clock.now));
+  }
+
+  get discord() {
+    return this.server.discord;
+  }
+
+  deps(): DiscordDeps & { jobs: LocalJobs } {
+    const { clock } = this;
+    const log = (event: Record<string, unknown>) => void this.logged.push(event);
+    const api = botClient({ url: this.api.url, apiKey: this.api.key, fetch: this.api.fetch as typeof fetch });
+    const studio = new Studio({ api, clock, random: () => 0.25 });
+    const wire = wireOf(restOf({ token: BOT_TOKEN, apiUrl: this.server.apiUrl }, { retries: 0 }));
+    const canvas = (origin: ConstructorParameters<typeof DiscordCanvas>[0]["origin"]) =>
+      new DiscordCanvas({ wire, api, clock, application: APP_ID, origin });
+    const jobs = new LocalJobs({ api, clock, interval: 2_000, grace: 1_000, canvas, log });
+    return { studio, wire, jobs, clock, log };
+  }
+
+  /** A new bot process, as it were. */
+  async bot(): Promise<{ gateway: Gateway; deps: DiscordDeps & { jobs: LocalJobs } }> {
+    const deps = this.deps();
+    const gateway = new Gateway({ token: BOT_TOKEN, apiUrl: this.server.apiUrl }, deps);
+    await gateway.start();
+    this.#gateways.push(gateway);
+    return { gateway, deps };
+  }
+
+  /** Sends an interaction and waits until it is answered. */
+  async send(fields: Record<string, unknown>, options?: { userInstalled?: boolean; dm?: boolean }) {
+    const payload = this.discord.interaction(fields, options);
+    this.server.dispatch(payload);
+    await until(() => this.discord.of(payload).ackedAt !== null);
+    return payload;
+  }
+
+  /** `/imagine`, up to the moment that the API has taken it. */
+  async imagine(options: Record<string, unknown>, more: Record<string, unknown> = {}) {
+    const before = this.api.created;
+    const payload = await this.send(this.discord.command("imagine", options, more));
+    await until(() => this.api.created > before);
+    return { payload, id: this.api.last().id, message: this.discord.messageOf(payload) };
+  }
+
+  /** `/imagine` to the picture. */
+  async draw(options: Record<string, unknown>, more: Record<string, unknown> = {}) {
+    const job = await this.imagine(options, more);
+    this.api.succeed(job.id);
+    await this.shown(job.message, /Drawn in/);
+    return job;
+  }
+
+  /** Lets time pass until a message says this. */
+  async shown(message: { content: string }, text: RegExp): Promise<void> {
+    await until(() => {
+      if (text.test(message.content)) return true;
+      this.clock.advance(250);
+      return false;
+    });
+  }
+
+  async stop(): Promise<void> {
+    // What waits for a moment of the test's clock must see it come.
+    const ticking = setInterval(() => this.clock.advance(5_000), 5);
+    this.api.release();
+    await Promise.all(this.#gateways.map((gateway) => gateway.stop()));
+    clearInterval(ticking);
+    await this.server.stop();
+  }
+}
+
+export const until = (condition: () => boolean): Promise<unknown> =>
+  vi.waitUntil(condition, { timeout: 20_000, interval: 5 });
