@@ -9,6 +9,7 @@ const COMMANDS = {
   imagine: (args) => import("./lib/cli.mjs").then(({ cli }) => cli(["imagine", ...args])),
   test: (args) => import("./lib/check.mjs").then(({ check }) => check(args)),
   check: () => import("./lib/check.mjs").then(({ check }) => check(["format", "lint", "types"])),
+  bots: (args) => import("./lib/bots.mjs").then(({ bots }) => bots(args)),
   bench: (args) => import("./lib/bench.mjs").then(({ bench }) => bench(args)),
   deploy: (args) => import("./lib/deploy.mjs").then(({ deploy }) => deploy(args)),
 };

@@ -1,3 +1,4 @@
+import { bots, hasTokens } from "./bots.mjs";
 import { startInstance } from "./instance.mjs";
 import { interrupted, interruption } from "./interruption.mjs";
 import { ensurePackages } from "./packages.mjs";
@@ -12,6 +13,8 @@ export async function start() {
   const instance = await startInstance(settings, { signal: interruption });
   try {
     console.log(greeting(instance));
+    // A bot that cannot run says so and leaves the rest alone.
+    if (hasTokens(process.env)) void bots([], instance).catch(({ message }) => console.error(`No bot: ${message}`));
     await Promise.race([interrupted(), instance.failed]);
   } finally {
     await instance.stop();

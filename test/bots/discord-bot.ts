@@ -1,10 +1,8 @@
 import { vi } from "vitest";
-import { botClient } from "../../src/bots/core/api.ts";
-import { LocalJobs } from "../../src/bots/core/jobs.ts";
-import { Studio } from "../../src/bots/core/studio.ts";
-import { DiscordCanvas } from "../../src/bots/discord/canvas.ts";
+import type { LocalJobs } from "../../src/bots/core/jobs.ts";
 import type { DiscordDeps } from "../../src/bots/discord/deps.ts";
-import { Gateway, restOf, wireOf } from "../../src/bots/discord/gateway.ts";
+import { Gateway } from "../../src/bots/discord/gateway.ts";
+import { discordDeps } from "../../src/bots/discord/process.ts";
 import { APP_ID, BOT_TOKEN } from "../fakes/discord.ts";
 import { FakeVignette } from "../fakes/vignette.ts";
 import { TestClock } from "./clock.ts";
@@ -34,15 +32,14 @@ export class DiscordWorld {
   }
 
   deps(): DiscordDeps & { jobs: LocalJobs } {
-    const { clock } = this;
-    const log = (event: Record<string, unknown>) => void this.logged.push(event);
-    const api = botClient({ url: this.api.url, apiKey: this.api.key, fetch: this.api.fetch as typeof fetch });
-    const studio = new Studio({ api, clock, random: () => 0.25 });
-    const wire = wireOf(restOf({ token: BOT_TOKEN, apiUrl: this.server.apiUrl }, { retries: 0 }));
-    const canvas = (origin: ConstructorParameters<typeof DiscordCanvas>[0]["origin"]) =>
-      new DiscordCanvas({ wire, api, clock, application: APP_ID, origin });
-    const jobs = new LocalJobs({ api, clock, interval: 2_000, grace: 1_000, canvas, log });
-    return { studio, wire, jobs, clock, log };
+    return discordDeps({
+      settings: { token: BOT_TOKEN, application: APP_ID, apiUrl: this.server.apiUrl },
+      api: { url: this.api.url, apiKey: this.api.key, fetch: this.api.fetch as typeof fetch },
+      log: (event) => void this.logged.push(event),
+      clock: this.clock,
+      random: () => 0.25,
+      rest: { retries: 0 },
+    });
   }
 
   /** A new bot process, as it were. */

@@ -332,16 +332,16 @@ describe("buttons", () => {
 describe("the other commands", () => {
   it("page through one's own pictures, show one, and forget them all", async ({ expect }) => {
     await world.bot();
-    const first = await world.draw({ prompt: "first" });
-    await world.draw({ prompt: "second" });
+    const first = await world.draw({ prompt: "an alpha fox" });
+    await world.draw({ prompt: "an omega fox" });
     const gallery = await world.send(world.discord.command("gallery"));
     const page = world.discord.messageOf(gallery);
-    await world.shown(page, /second/);
+    await world.shown(page, /omega/);
     await world.send(world.discord.press(page, "Next"));
-    await world.shown(page, /first/);
+    await world.shown(page, /alpha/);
     expect(labels(page)).not.toContain("Next");
     const shown = await world.send(world.discord.command("show", { id: first.id }));
-    await world.shown(world.discord.messageOf(shown), /first/);
+    await world.shown(world.discord.messageOf(shown), /alpha/);
     const privacy = await world.send(world.discord.command("privacy"));
     const pressed = await world.send(world.discord.press(world.discord.messageOf(privacy), "Delete everything"));
     await until(() => world.discord.of(pressed).followUps.length === 1);
