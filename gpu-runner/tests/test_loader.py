@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.tiny import write_adapter
+from vignette.cli import main
 from vignette.engine.catalogue import AdapterSpec, Defaults, ModelSpec
 from vignette.engine.loader import fingerprint, load_model, pick_device
 from vignette.errors import ConfigError
@@ -118,3 +119,32 @@ def test_devices() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="no such device"):
             pick_device("cuda")
+
+
+def test_other_files_than_expected_are_named(folder: Path) -> None:
+    version = fingerprint(spec(folder))
+    assert load_model(spec(folder, sha256=version), CPU).version == version
+    assert version in refusal(folder, sha256="0" * 64)
+
+
+def test_the_check_draws_with_every_model_and_names_what_fails(
+    folder: Path,
+    model_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIGNETTE_DEVICE", "cpu")
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({k: v * torch.nan for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
+    size = "[models.defaults]\nwidth = 64\nheight = 64"
+    toml = tmp_path / "models.toml"
+    toml.write_text(
+        f'[[models]]\nid = "bad"\npath = "{folder}"\n{size}\n'
+        f'[[models]]\nid = "good"\npath = "{model_folder}"\ndefault = true\n{size}\n'
+    )
+    assert main(["models", "check", "--models", str(toml)]) == 2
+    said = capsys.readouterr()
+    assert "bad cannot draw" in said.err
+    assert "NaN" in said.err
+    assert said.out.startswith("good: loads and draws on cpu")

@@ -9,8 +9,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vignette.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vignette.engine.catalogue import Catalogue
 
 MODELS_TOML = Path(__file__).resolve().parent.parent / "models.toml"
 # Commands with a parser of their own, by the module that has it.
@@ -114,17 +118,29 @@ def _models(arguments: argparse.Namespace) -> int:
 
     catalogue = read_catalogue(arguments.models)
     if arguments.action == "check":
-        from vignette.engine.loader import load_model, pick_device
-
-        device = pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto")
-        for spec in catalogue.models:
-            model = load_model(spec, device)
-            print(f"{spec.id}: loads on {device} as {model.dtype}, version {model.version[:12]}")
-        return 0
+        return _check_models(catalogue)
     for spec in catalogue.models:
         adapters = ", ".join(a.id + ("*" if a.default else "") for a in spec.adapters) or "no adapter"
         print(f"{spec.id}{'*' if spec is catalogue.default else ''}  {spec.path}  [{adapters}]  {spec.description}")
     return 0
+
+
+def _check_models(catalogue: Catalogue) -> int:
+    from vignette.engine.engine import draw_two_steps
+    from vignette.engine.loader import load_model, pick_device
+
+    device = pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto")
+    failed = 0
+    for spec in catalogue.models:
+        try:
+            model = load_model(spec, device)
+            draw_two_steps(model)
+        except ConfigError as error:
+            failed += 1
+            print(f"{spec.id}: {error}", file=sys.stderr)
+        else:
+            print(f'{spec.id}: loads and draws on {device} as {model.dtype}, sha256 = "{model.version}"')
+    return 2 if failed else 0
 
 
 def _convert(arguments: argparse.Namespace) -> int:

@@ -80,6 +80,24 @@ class NoticeSpec(_Strict):
     below: float = Field(ge=0, le=1)
 
 
+class SpeedSpec(_Strict):
+    """
+    What to spend start-up time on for faster steps, all off by default. `compile` is a mode of `torch.compile`, of which
+    the last two use CUDA graphs; calls are then padded to `buckets`, so that there are only so many graphs.
+    """
+
+    channels_last: bool = False
+    fuse_qkv: bool = False
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    buckets: tuple[int, ...] = Field((), description="sizes of UNet calls; empty: 1, 2, 4, 8, … where compiled")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> SpeedSpec:
+        if any(size < 1 for size in self.buckets) or sorted(set(self.buckets)) != list(self.buckets):
+            raise ValueError("buckets must be ascending numbers of at least 1")
+        return self
+
+
 class ModelSpec(_Strict):
     """
     A diffusers folder (`StableDiffusionPipeline` or `StableDiffusionXLPipeline`) or a single safetensors file, and how to
@@ -94,6 +112,8 @@ class ModelSpec(_Strict):
     default: bool = False
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     variant: str | None = None
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="the version that `models check` prints")
+    speed: SpeedSpec = SpeedSpec()
     max_batch: int = Field(16, ge=1, description="most pictures in one UNet call")
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
@@ -129,6 +149,13 @@ class ModelSpec(_Strict):
     @property
     def default_adapter(self) -> str | None:
         return next((a.id for a in self.adapters if a.default), None)
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """Sizes that a UNet call is padded to, ascending, the largest `max_batch`; empty where any size will do."""
+        speed = self.speed
+        given = speed.buckets or (tuple(2**k for k in range(16)) if speed.compile != "none" else ())
+        return (*(size for size in given if size < self.max_batch), self.max_batch) if given else ()
 
     def adapter_id(self, asked: str | None) -> str | None:
         """Checks an adapter's id; `None` stays `None`, which means no adapter."""

@@ -20,6 +20,7 @@ from vignette.engine.lora import Loras
 from vignette.engine.memory import MemoryProfile
 from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
+from vignette.engine.speed import bucket_of
 from vignette.engine.stages import Conditioning, Row
 from vignette.errors import DrawingFailed
 
@@ -196,15 +197,18 @@ class EngineCore:
         return []
 
     def _call_unet(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
-        if self._conditioning.rows != tuple(rows):
-            self._conditioning = Conditioning.of(tuple(rows))
         model = self._models[key[0]]
+        if self._conditioning.rows != tuple(rows):
+            size = len(rows) if key[-1] else bucket_of(len(rows), model.spec.buckets)
+            self._conditioning = Conditioning.of(tuple(rows), size)
         if model.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(model.device)
         with _reproducibly(model.device, key[-1]):
             predicted = stages.denoise(model, self._conditioning)
         if model.device.type == "cuda":
-            self._memory.record(self._shape(key), len(rows), torch.cuda.max_memory_allocated(model.device))
+            self._memory.record(
+                self._shape(key), len(rows) + self._conditioning.padding, torch.cuda.max_memory_allocated(model.device)
+            )
         self.on_call(len(rows))
         return list(zip(rows, predicted.split(1), strict=True))
 

@@ -248,16 +248,9 @@ class Engine:
             log.info("Model %s is ready on %s after %.1f s.", spec.id, self.device, time.perf_counter() - began)
 
     def _warm_up(self, model: LoadedModel) -> None:
-        """Draws two steps at the default size, so that nobody's first picture pays for kernels and allocations."""
-        outcome: list[Event] = []
-        core = EngineCore({model.spec.id: model}, lambda id, event: outcome.append(event))
-        given = GenerationInput(prompt="a picture", num_inference_steps=min(2, model.spec.limits.max_steps), seed=0)
-        only_this = Catalogue(models=(model.spec,))
-        core.submit(resolve(given, id="warm-up", catalogue=only_this, schedulers=self.schedulers))
-        while not core.idle:
-            core.tick()
-        if isinstance(outcome[-1], Failed):
-            raise ConfigError(f"The model {model.spec.id} cannot draw: {outcome[-1].message}")
+        """Nobody's first picture pays for kernels, allocations, or the compilation of a batch's size."""
+        for size in model.spec.buckets or (1,):
+            draw_two_steps(model, size)
 
     def _emit(self, id: str, event: Event) -> None:
         self._loop.call_soon_threadsafe(self._deliver, id, event)
@@ -274,3 +267,21 @@ class Engine:
             self._changed.set()
 
         self._loop.call_soon_threadsafe(report)
+
+
+def draw_two_steps(model: LoadedModel, pictures: int = 1) -> None:
+    """
+    Draws `pictures` at the model's default size together. Raises ConfigError if that fails, as with weights that are NaN.
+    """
+    outcome: dict[str, Event] = {}
+    core = EngineCore({model.spec.id: model}, lambda id, event: outcome.update({id: event}))
+    given = GenerationInput(prompt="a picture", num_inference_steps=min(2, model.spec.limits.max_steps), seed=0)
+    only_this = Catalogue(models=(model.spec,))
+    names = schedulers.supported(model.scheduler_config)
+    for k in range(pictures):
+        core.submit(resolve(given, id=f"warm-up {k}", catalogue=only_this, schedulers=lambda _: names))
+    while not core.idle:
+        core.tick()
+    for event in outcome.values():
+        if isinstance(event, Failed):
+            raise ConfigError(f"The model {model.spec.id} cannot draw: {event.message}")

@@ -15,6 +15,7 @@ from vignette.engine.components import files_of, load_components
 from vignette.engine.inversion import add_inversion
 from vignette.engine.lora import LoraSwitch, read_lora
 from vignette.engine.preview import LinearDecoder
+from vignette.engine.speed import speed_up
 from vignette.engine.text import TextCache
 from vignette.errors import ConfigError
 from vignette.reading.reader import Reader, load_reader
@@ -91,7 +92,15 @@ def load_model(spec: ModelSpec, device: torch.device) -> LoadedModel:
     parts = {name: part.to(device).eval().requires_grad_(False) for name, part in components.parts.items()}
     encoders = [(t, parts[name]) for t, name in zip(components.tokenizers, components.encoders, strict=True)]
     inversions = dict(add_inversion(e.token, e.path, encoders) for e in spec.embeddings)
+    # LoRAs go into the weights themselves, which compiled code reads too.
     changeable = {name: parts[name] for name in ("unet", *components.encoders)}
+    version = fingerprint(spec)
+    if spec.sha256 not in (None, version):
+        raise ConfigError(
+            f"The model {spec.id}: its files have the SHA-256 {version}, models.toml expects {spec.sha256}; restore the files,"
+            " or correct sha256 if the change was meant."
+        )
+    speed_up(parts, spec)
     model = LoadedModel(
         spec=spec,
         tokenizer=components.tokenizers[0],
@@ -101,7 +110,7 @@ def load_model(spec: ModelSpec, device: torch.device) -> LoadedModel:
         adapters={},
         device=device,
         dtype=dtype,
-        version=fingerprint(spec),
+        version=version,
         loras=LoraSwitch(changeable, {lora.id: read_lora(lora.path, changeable, device) for lora in spec.loras}),
         inversions=inversions,
         zeros_for_empty=components.zeros_for_empty,
@@ -149,4 +158,6 @@ def _load_adapter(folder: Path, model: LoadedModel) -> SURAdapter:
 def _dtype(spec: ModelSpec, device: torch.device) -> torch.dtype:
     if spec.dtype != "auto":
         return getattr(torch, spec.dtype)
-    return torch.float16 if device.type == "cuda" else torch.float32
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

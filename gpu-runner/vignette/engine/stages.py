@@ -19,6 +19,7 @@ from vignette.engine import schedulers
 from vignette.engine.loader import LoadedModel
 from vignette.engine.preview import LinearDecoder, predicted_clean
 from vignette.engine.request import GenerationRequest
+from vignette.engine.speed import call_unet
 from vignette.engine.text import EncodedText, adapt, chunk_count, encode_texts, padded
 from vignette.errors import DrawingFailed
 
@@ -58,18 +59,23 @@ class Conditioning:
     guidance: torch.Tensor = field(default_factory=lambda: torch.empty(0))
 
     added: dict[str, torch.Tensor] | None = None
+    padding: int = 0
 
     @classmethod
-    def of(cls, rows: tuple[Row, ...]) -> Conditioning:
+    def of(cls, rows: tuple[Row, ...], size: int) -> Conditioning:
+        """For a call of `size`: the last row is repeated until it is full, and what comes out for that is dropped."""
+        padding = size - len(rows)
+        drawn, rows = rows, rows + rows[-1:] * padding
         guided = rows[0].uncond is not None
         states = [row.uncond for row in rows if row.uncond is not None] + [row.cond for row in rows]
         pooled = [row.uncond_pooled for row in rows if guided] + [row.pooled for row in rows]
-        scales = torch.tensor([row.request.guidance_scale for row in rows], dtype=torch.float32)
+        scales = torch.tensor([row.request.guidance_scale for row in drawn], dtype=torch.float32)
         return cls(
-            rows,
+            drawn,
             torch.stack(states),
             scales.to(rows[0].latents.device).view(-1, 1, 1, 1),
             _added([vector for vector in pooled if vector is not None], rows[0].request),
+            padding,
         )
 
 
@@ -142,17 +148,21 @@ def denoise(model: LoadedModel, conditioning: Conditioning) -> torch.Tensor:
     rows = conditioning.rows
     timesteps = [row.timesteps[row.position] for row in rows]
     inputs = torch.cat([r.scheduler.scale_model_input(r.latents, t) for r, t in zip(rows, timesteps, strict=True)])
-    times = torch.tensor([float(t) for t in timesteps], dtype=torch.float32).to(model.device)
+    times = torch.tensor([float(t) for t in timesteps], dtype=torch.float32)
+    if model.device.type == "cuda":
+        times = times.pin_memory()  # or the copy would wait for the device
+    times = times.to(model.device, non_blocking=True)
+    if conditioning.padding:
+        inputs = torch.cat([inputs, inputs[-1:].expand(conditioning.padding, -1, -1, -1)])
+        times = torch.cat([times, times[-1:].expand(conditioning.padding)])
     cfg = rows[0].uncond is not None
     if cfg:
         inputs, times = torch.cat([inputs, inputs]), torch.cat([times, times])
     model.loras.use(rows[0].request.loras)
-    predicted = model.unet(
-        inputs.to(model.dtype), times, conditioning.states, added_cond_kwargs=conditioning.added, return_dict=False
-    )[0].float()
+    predicted = call_unet(model, inputs, times, conditioning.states, conditioning.added)
     if not cfg:
-        return predicted
-    uncond, cond = predicted.chunk(2)
+        return predicted[: len(rows)]
+    uncond, cond = (half[: len(rows)] for half in predicted.chunk(2))
     return uncond + conditioning.guidance * (cond - uncond)
 
 
