@@ -1,0 +1,63 @@
+"""Pictures per second: the engine with 1 to 16 concurrent requests against diffusers, eager and compiled.
+
+    PYTHONPATH=gpu-runner gpu-runner/.venv/bin/python bench/runner-throughput.py [--model sd15] [--compiled]
+
+The systems take turns, `--rounds` times over, and the best round of each counts: other work on the machine slows both.
+"""
+
+from __future__ import annotations
+
+import torch
+from runner_common import Drawer, Pipeline, arguments, chosen_model, plot, request, save
+
+CONCURRENT = (1, 2, 4, 8, 16)
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compiled", action="store_true", help="also diffusers with torch.compile over the UNet")
+    options = parser.parse_args()
+    model = chosen_model(options)
+    engine = Drawer(model)
+    sequential = {"diffusers": Pipeline(model)}
+    if options.compiled:
+        sequential["diffusers compiled"] = Pipeline(model, compiled=True)
+
+    def requests(count: int) -> list:
+        return [request(model, k, options.steps) for k in range(count)]
+
+    for system in sequential.values():
+        system.draw(requests(1))
+    best: dict[tuple[str, int], float] = {}
+
+    def note(name: str, concurrent: int, seconds: float) -> None:
+        best[name, concurrent] = min(seconds, best.get((name, concurrent), seconds))
+
+    for n in CONCURRENT:
+        engine.draw(requests(n))
+    for _ in range(options.rounds):
+        for name, system in sequential.items():
+            note(name, 1, system.draw(requests(4)) / 4)
+        for n in CONCURRENT:
+            note("engine", n, engine.draw(requests(n)) / n)
+    baseline = best["diffusers", 1]
+    # Sequential systems draw as many pictures a second whatever waits for them.
+    for name in sequential:
+        for n in CONCURRENT[1:]:
+            best[name, n] = best[name, 1]
+    rows = [
+        {
+            "system": name,
+            "concurrent": n,
+            "images_per_second": round(1 / seconds, 3),
+            "times_diffusers": round(baseline / seconds, 2),
+        }
+        for (name, n), seconds in sorted(best.items())
+    ]
+    plot(save("throughput", rows, model), "concurrent", "images_per_second", rows, "system")
+
+
+if __name__ == "__main__":
+    main()

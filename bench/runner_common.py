@@ -1,0 +1,153 @@
+"""What the runner's benches share: arguments, requests, both ways to draw, and results as CSV and SVG."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from runner_models import CHOICES, bench_model, diffusers_pipeline
+
+from vignette.engine.core import EngineCore
+from vignette.engine.events import Event, Failed, Finished
+from vignette.engine.loader import LoadedModel, pick_device
+from vignette.engine.request import GenerationRequest
+
+RESULTS = Path(__file__).resolve().parent / "results"
+PROMPTS = (
+    "two purple cats fell asleep on the beach",
+    "a green frog in the snow",
+    "three red birds fly over the meadow",
+    "the night my dog jumped",
+)
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model", choices=CHOICES, default="miniature")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default=None, help="full sizes only")
+    parser.add_argument("--steps", type=int, default=None)
+    return parser
+
+
+def chosen_model(options: argparse.Namespace) -> LoadedModel:
+    device = pick_device(options.device)
+    dtype = options.dtype or ("bfloat16" if device.type == "cuda" else "float32")
+    return bench_model(options.model, device, getattr(torch, dtype))
+
+
+def request(model: LoadedModel, number: int, steps: int | None = None, **changes: Any) -> GenerationRequest:
+    """The model's defaults with one of PROMPTS; no adapter unless asked for."""
+    defaults = model.spec.defaults
+    fields: dict[str, Any] = {
+        "id": str(number),
+        "model": model.spec.id,
+        "prompt": PROMPTS[number % len(PROMPTS)],
+        "negative_prompt": "",
+        "adapter": None,
+        "adapter_scale": 1.0,
+        "width": defaults.width,
+        "height": defaults.height,
+        "num_inference_steps": steps or defaults.num_inference_steps,
+        "guidance_scale": defaults.guidance_scale,
+        "scheduler": defaults.scheduler,
+        "seed": number,
+        "num_images": 1,
+        "output_format": "png",
+    }
+    return GenerationRequest(**(fields | changes))
+
+
+class Drawer:
+    """The engine's core without a thread; `ended` holds when each request was done, on `time.perf_counter`'s clock."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+        self.ended: dict[str, float] = {}
+        self.core = EngineCore({model.spec.id: model}, self._event)
+
+    def _event(self, id: str, event: Event) -> None:
+        if isinstance(event, Failed):
+            raise RuntimeError(event.message)
+        if isinstance(event, Finished):
+            self.ended[id] = time.perf_counter()
+
+    def draw(self, requests: Sequence[GenerationRequest]) -> float:
+        """Seconds for all of them, submitted at once."""
+        began = time.perf_counter()
+        for r in requests:
+            self.core.submit(r)
+        while not self.core.idle:
+            self.core.tick()
+        synchronize(self.model.device)
+        return time.perf_counter() - began
+
+
+class Pipeline:
+    """diffusers' pipeline, one picture after the other, as behind a lock."""
+
+    def __init__(self, model: LoadedModel, compiled: bool = False) -> None:
+        self.model = model
+        self.pipeline = diffusers_pipeline(model)
+        if compiled:
+            self.pipeline.unet = torch.compile(model.unet)
+
+    def draw(self, requests: Sequence[GenerationRequest]) -> float:
+        began = time.perf_counter()
+        for r in requests:
+            self.pipeline(
+                r.prompt,
+                width=r.width,
+                height=r.height,
+                num_inference_steps=r.num_inference_steps,
+                guidance_scale=r.guidance_scale,
+                generator=torch.Generator("cpu").manual_seed(r.seed),
+                output_type="np",
+            )
+        synchronize(self.model.device)
+        return time.perf_counter() - began
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def save(name: str, rows: Sequence[dict[str, Any]], model: LoadedModel) -> Path:
+    """Writes `results/runner-<name>-<model>-<device>.csv`, prints it, and returns the path."""
+    file = RESULTS / f"runner-{name}-{model.spec.id}-{model.device.type}.csv"
+    stamp = {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "torch": torch.__version__,
+        "dtype": str(model.dtype)[6:],
+    }
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [*rows[0], *stamp], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | stamp for row in rows)
+    print(file.read_text(encoding="utf-8"), end="")
+    return file
+
+
+def plot(file: Path, x: str, y: str, rows: Sequence[dict[str, Any]], series: str) -> None:
+    """A line of `y` over `x` for each value of `series`, as SVG beside the CSV."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "vignette"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 3.6))
+    for value in dict.fromkeys(row[series] for row in rows):
+        points = [(row[x], row[y]) for row in rows if row[series] == value]
+        axes.plot(*zip(*points, strict=True), marker="o", label=str(value))
+    axes.set(xlabel=x.replace("_", " "), ylabel=y.replace("_", " "), title=file.stem)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(file.with_suffix(".svg"), metadata={"Date": None})
