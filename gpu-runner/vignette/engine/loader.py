@@ -145,8 +145,8 @@ def _load_adapter(folder: Path, model: LoadedModel) -> SURAdapter:
     length = model.tokenizer.model_max_length
     if adapter.config["hidden_size"] != width:
         raise ConfigError(
-            f"The adapter in {folder} is {adapter.config['hidden_size']} wide, what {model.spec.id}'s text encoders give"
-            f" {width}: it was trained for another model."
+            f"The adapter in {folder} is {adapter.config['hidden_size']} wide, the text encoder of"
+            f" {model.spec.id} {width}: it was trained for another model."
         )
     if adapter.config["layout"] == "sequence" and adapter.config["max_length"] < length:
         raise ConfigError(f"The adapter in {folder} takes fewer tokens than {model.spec.id}'s tokenizer gives.")
