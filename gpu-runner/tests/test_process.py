@@ -220,7 +220,7 @@ def test_models_are_listed_and_checked(models_toml: Path) -> None:
     assert run("models", "--models", str(models_toml))[1].startswith("tiny*")
     code, said = run("models", "check", "--models", str(models_toml))
     assert code == 0, said
-    assert "tiny: loads on cpu" in said
+    assert "tiny: loads and draws on cpu" in said
     code, said = run("models", "--models", str(models_toml.parent / "none.toml"))
     assert code == 2
     assert "--models" in said

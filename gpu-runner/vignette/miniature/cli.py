@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument(
         "--stage",
         default="export",
-        help="stop after this stage: data, vae, text, judge, unet, decoder, adapter, export",
+        help="stop after this stage: data, vae, text, judge, unet, decoder, reader, adapter, export",
     )
     train.add_argument("--work", type=Path, default=ROOT / "work", help="folder for data and checkpoints (several GB)")
     train.add_argument("--target", type=Path, default=ROOT / "weights", help="where the export goes")

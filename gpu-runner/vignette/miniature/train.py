@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,8 @@ from vignette.sur.adapter import SURAdapter
 from . import adapt, data, export, judge_net, text, tokenizer, unet, vae
 from .world import Scene
 
-STAGES = ("data", "vae", "text", "judge", "unet", "decoder", "adapter", "export")
+STAGES = ("data", "vae", "text", "judge", "unet", "decoder", "reader", "adapter", "export")
+READER_PICTURES = 3000
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Recipe:
     decoder_steps: int = 6000
     text_steps: int = 1200
     judge_steps: int = 1600
+    reader_steps: int = 800
     unet_steps: int = 6000
     align_steps: int = 1500
     adapter_steps: int = 900
@@ -157,6 +160,26 @@ class Training:
         return judge_net.Judge.load(self.work / "judge")
 
     @cached_property
+    def reader(self) -> judge_net.Judge:
+        """The judge, used to the decoder's softness too: half of its lessons are what the decoder makes of latents."""
+        folder = self.work / "reader"
+        if not (folder / "config.json").exists():
+            images, scenes = self.dataset
+            count = min(READER_PICTURES, len(images))
+            pick = np.linspace(0, len(images) - 1, count).astype(int)
+            drawn = vae.decode_all(self.decoder, self.latents[pick], seed=self.recipe.seed, device=self.device)
+            judge_net.train(
+                np.concatenate([drawn, images[:count]]),
+                [*(scenes[i] for i in pick), *scenes[:count]],
+                folder,
+                self.recipe.reader_steps,
+                seed=self.recipe.seed + 1,
+                device=self.device,
+                start=copy.deepcopy(self.judge.net),
+            ).save(folder)
+        return judge_net.Judge.load(folder)
+
+    @cached_property
     def features(self) -> np.ndarray:
         """The judge's features of all pictures, fp16 [N, 128, 8, 8], memory-mapped."""
         path = self.work / "features.npy"
@@ -200,7 +223,7 @@ class Training:
         """Write everything that is bundled into `target`."""
         export.export_model(target / "day", self.decoder, self.encoder, self.tokenizer, self.unet)
         export.export_adapter(target / "adapters" / "sur-day", self.adapter)
-        self.judge.save(target / "judge")
+        self.reader.save(target / "judge")
         print(f"exported to {target}: {export.size_mib(target):.1f} MiB", flush=True)
 
     def run(self, stage: str, target: Path) -> None:
@@ -212,6 +235,7 @@ class Training:
             "judge": lambda: self.judge,
             "unet": lambda: self.unet,
             "decoder": lambda: self.decoder,
+            "reader": lambda: self.reader,
             "adapter": lambda: self.adapter,
             "export": lambda: self.export(target),
         }

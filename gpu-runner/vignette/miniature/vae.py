@@ -113,3 +113,23 @@ def encode_all(
     np.save(partial, out)
     partial.rename(path)
     return out
+
+
+@torch.no_grad()
+def decode_all(
+    model: AutoencoderKL, latents: np.ndarray, seed: int = 0, noise: float = 0.15, batch: int = 50, device: str = "auto"
+) -> np.ndarray:
+    """What the decoder makes of scaled latents [N, 8, 16, 16], uint8 [N, 128, 128, 3], with up to `noise` of their deviation
+    added, as a denoiser leaves some.
+    """
+    where = pick_device(device)
+    model = model.to(where)
+    rng = torch.Generator().manual_seed(seed)
+    out = []
+    for start in range(0, len(latents), batch):
+        z = torch.from_numpy(latents[start : start + batch]).float()
+        z = z + noise * torch.rand(len(z), 1, 1, 1, generator=rng) * z.std() * torch.randn(z.shape, generator=rng)
+        with autocast(where):
+            pictures = model.decode((z / model.config.scaling_factor).to(where)).sample.float()
+        out.append(((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+    return np.concatenate(out)
