@@ -77,14 +77,17 @@ def test_training_continues_from_exported_weights(exported, tmp_path):
             assert torch.equal(old, tensors(tmp_path / "again", "day/vae")[key]), key
 
 
-def test_the_guide_teaches_the_unet_what_the_judge_sees_and_leaves_it_as_it_was_built():
+@pytest.mark.parametrize("half", [False, True])
+def test_the_guide_teaches_the_unet_what_the_judge_sees_and_leaves_it_as_it_was_built(half):
+    """Under bfloat16 autocast too, where the UNet's inner features are bfloat16 and the guide is outside of it."""
     from vignette.miniature.unet import Guide, build
 
     torch.manual_seed(0)
     unet = build()
     names = set(unet.state_dict())
     guide = Guide(unet, 4)
-    unet(torch.randn(2, 8, 16, 16), torch.tensor([10, 900]), encoder_hidden_states=torch.randn(2, 77, 256))
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        unet(torch.randn(2, 8, 16, 16), torch.tensor([10, 900]), encoder_hidden_states=torch.randn(2, 77, 256))
     loss = guide.loss(torch.randn(2, 4, 8, 8))
     loss.backward()
     assert 0 < loss.item() < 2

@@ -117,7 +117,7 @@ class Guide(nn.Module):
 
     def loss(self, wanted: torch.Tensor) -> torch.Tensor:
         """1 - cosine similarity at each place, mean; `wanted` [B, C, 8, 8] belongs to the UNet's last forward call."""
-        return 1 - F.cosine_similarity(self.project(self._inner).float(), wanted, dim=1).mean()
+        return 1 - F.cosine_similarity(self.project(self._inner.float()), wanted, dim=1).mean()
 
     def remove(self) -> None:
         """Take the hook off the UNet."""
