@@ -1,6 +1,7 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { Response } from "miniflare";
 import { defineConfig } from "vitest/config";
+import { CHAT_API_KEY, DISCORD_PUBLIC_KEY } from "./test/fakes/chat-keys.ts";
 
 const migrations = await readD1Migrations("migrations");
 
@@ -10,6 +11,9 @@ const bindings = {
   RUNNER_TOKEN: "a-token-for-tests-only",
   RUNNER_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString("base64")}`,
   PUBLIC_URL: "https://vignette.test",
+  DISCORD_PUBLIC_KEY,
+  DISCORD_API_URL: "http://discord.test/api",
+  CHAT_API_KEY,
   TEST_MIGRATIONS: migrations,
 };
 

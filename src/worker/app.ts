@@ -4,6 +4,7 @@ import type { AppContext, AppEnv } from "./context.ts";
 import { request } from "./middleware/request.ts";
 import { onError, onInvalid, onMethodNotAllowed, onNotFound } from "./problems.ts";
 import { registerAccount } from "./routes/account.ts";
+import { registerDiscord } from "./routes/discord.ts";
 import { registerEvents } from "./routes/events.ts";
 import { registerGenerations } from "./routes/generations.ts";
 import { registerImages } from "./routes/images.ts";
@@ -29,5 +30,6 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerKeys(app);
   registerAccount(app);
   registerRunner(app);
+  registerDiscord(app);
   return app;
 }

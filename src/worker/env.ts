@@ -8,6 +8,8 @@ export interface Bindings {
   GENERATION: DurableObjectNamespace<import("./generation/object.ts").GenerationObject>;
   LIMITS: DurableObjectNamespace<import("./limits/object.ts").LimitsObject>;
   COARSE_LIMIT: RateLimit;
+  CHAT: DurableObjectNamespace<import("./chat/object.ts").ChatTaskObject>;
+  PUBLIC_URL: string;
 }
 
 /** A queue message is an id only: the row in D1 is the truth. */

@@ -5,6 +5,7 @@ import { sweep } from "./services/check.ts";
 import { consume, revive } from "./services/consume.ts";
 import { refreshModels } from "./services/models.ts";
 
+export { ChatTaskObject } from "./chat/object.ts";
 export { GenerationObject } from "./generation/object.ts";
 export { LimitsObject } from "./limits/object.ts";
 

@@ -4,6 +4,8 @@ declare namespace Cloudflare {
     RUNNER_TOKEN: string;
     RUNNER_WEBHOOK_SECRET: string;
     PUBLIC_URL: string;
+    DISCORD_API_URL: string;
+    CHAT_API_KEY: string;
     TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
   }
 }

@@ -6,7 +6,7 @@ import type { Clock } from "./pace.ts";
 
 /** Who keeps the messages of jobs true: this process, or an object at the edge. */
 export interface Jobs {
-  /** Takes a job's message up, or on with a fresh right to edit it. Settles when nothing more will be shown. */
+  /** Takes a job's message up, or on with a fresh right to edit it. Settles when nothing more will be shown, or another keeps it. */
   follow(generation: Generation, origin: Origin): Promise<void>;
 }
 

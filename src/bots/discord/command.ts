@@ -87,7 +87,7 @@ export function start(
   const missing = hidden ? [] : missingPermissions(interaction);
   if (missing.length > 0)
     return { callback: whisper([sentence("no_permission", { permissions: missing.join(", ") })], interaction) };
-  const arrived = deps.clock.now();
+  const arrived = interaction.arrived ?? deps.clock.now();
   return {
     callback: later(hidden),
     async work() {

@@ -14,6 +14,9 @@ export const DISCORD = {
   token: 15 * 60 * 1000,
 } as const;
 
+/** Discord lets a message be edited five times in 5 s; a person reads no more than one of these. In milliseconds. */
+export const PACE = { interval: 2_000, grace: 1_000 } as const;
+
 export const EPHEMERAL = 1 << 6;
 /** What the bot needs where it posts pictures: View Channel, Attach Files. */
 export const NEEDED_PERMISSIONS = { "View Channel": 1n << 10n, "Attach Files": 1n << 15n } as const;

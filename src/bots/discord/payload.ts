@@ -18,6 +18,8 @@ export interface Interaction {
   authorizing_integration_owners?: Record<string, string>;
   /** 0 guild, 1 direct message with the bot, 2 other private channel. */
   context?: number | null;
+  /** Milliseconds since 1970 when it came, where it is worked on later; not Discord's. */
+  arrived?: number;
 }
 
 export interface InteractionData {

@@ -7,12 +7,9 @@ import { BotsError, type DiscordSettings } from "../settings.ts";
 import { DiscordCanvas } from "./canvas.ts";
 import type { DiscordDeps } from "./deps.ts";
 import { commandStore, Gateway, restOf, wireOf } from "./gateway.ts";
+import { PACE } from "./limits.ts";
 import { recover } from "./recover.ts";
 import { type Registration, register } from "./register.ts";
-
-/** Discord lets a message be edited five times in 5 s; a person reads no more than one of these. */
-const EDIT_INTERVAL_MS = 2_000;
-const GRACE_MS = 1_000;
 
 export interface DiscordOptions {
   settings: DiscordSettings;
@@ -31,7 +28,7 @@ export function discordDeps(options: DiscordOptions): DiscordDeps & { jobs: Loca
   const wire = wireOf(restOf(settings, options.rest));
   const canvas = (origin: ConstructorParameters<typeof DiscordCanvas>[0]["origin"]) =>
     new DiscordCanvas({ wire, api, clock, application: settings.application, origin });
-  const jobs = new LocalJobs({ api, clock, interval: EDIT_INTERVAL_MS, grace: GRACE_MS, canvas, log });
+  const jobs = new LocalJobs({ api, clock, ...PACE, canvas, log });
   return { studio, wire, jobs, clock, log };
 }
 
