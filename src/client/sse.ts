@@ -35,7 +35,8 @@ export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGener
 }
 
 function take(block: ServerSentEvent, line: string): void {
-  const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line) ?? [];
+  // U+2028 and U+2029 end no line here: a dot must match them.
+  const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? [];
   if (field === "id") block.id = value;
   else if (field === "event") block.event = value;
   else if (field === "data") block.data += `${value}\n`;

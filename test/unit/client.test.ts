@@ -146,4 +146,9 @@ describe("the event parser", () => {
       ]);
     }
   });
+
+  it("reads data with Unicode's own line separators, which end no line of a stream", async ({ expect }) => {
+    const body = new Response('id: 1\nevent: a\ndata: "x\u2028y\u2029z"\n\n').body as ReadableStream<Uint8Array>;
+    expect(await Array.fromAsync(parseEvents(body))).toEqual([{ id: "1", event: "a", data: '"x\u2028y\u2029z"' }]);
+  });
 });
