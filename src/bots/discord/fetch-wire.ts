@@ -4,6 +4,8 @@ import { DiscordRefusal, type Upload, type Wire } from "./wire.ts";
 export interface FetchWireOptions {
   /** Discord's API, such as `https://discord.com/api`. */
   apiUrl: string;
+  /** Where this bot lives: Discord asks clients to name it (discord-api-docs: reference#user-agent). */
+  home: string;
   /** The bot's token, where it has one; interactions bring their own. */
   token: string | null;
   clock: Clock;
@@ -14,17 +16,14 @@ const TRIES = 4;
 const LONGEST_WAIT_MS = 30_000;
 const PAUSE_MS = 500;
 const PATIENCE_MS = 15_000;
-/** Discord refuses clients that do not name themselves so (discord-api-docs: reference#user-agent). */
-const USER_AGENT = "DiscordBot (https://www.npmjs.com/package/vignette, 1)";
-
 /** Discord's API by fetch alone, for places where discord.js does not run. It waits as long as Discord tells it to. */
-export function fetchWire({ apiUrl, token, clock, fetch: send }: FetchWireOptions): Wire {
+export function fetchWire({ apiUrl, home, token, clock, fetch: send }: FetchWireOptions): Wire {
   async function call(method: string, path: string, body?: object, files: Upload[] = [], auth = false) {
     for (let attempt = 1; ; attempt++) {
       const response = await send(`${apiUrl}/v10${path}`, {
         method,
         headers: {
-          "User-Agent": USER_AGENT,
+          "User-Agent": `DiscordBot (${home}, 1)`,
           ...(auth ? { Authorization: `Bot ${token}` } : {}),
           ...(body && files.length === 0 ? { "Content-Type": "application/json" } : {}),
         },

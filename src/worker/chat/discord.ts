@@ -31,6 +31,7 @@ export function discordDeps(
   const clock = systemClock;
   const wire = fetchWire({
     apiUrl: discord.apiUrl,
+    home: env.PUBLIC_URL,
     token: discord.token,
     clock,
     fetch: (input, init) => globalThis.fetch(input, init),
