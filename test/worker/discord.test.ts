@@ -52,7 +52,7 @@ async function send(fields: Record<string, unknown>) {
 }
 
 const post = (body: string, headers: Record<string, string>) =>
-  edge(new Request(new URL("/chat/discord", env.PUBLIC_URL), { method: "POST", headers, body }));
+  edge(new Request(new URL("/discord/interactions", env.PUBLIC_URL), { method: "POST", headers, body }));
 
 async function draw(prompt: string) {
   const { payload, callback } = await send(discord.command("imagine", { prompt }));

@@ -13,7 +13,7 @@ const MAX_INTERACTION_BYTES = 1024 * 1024;
 
 /** Discord's interactions over HTTP, where the application's public key is set; no part of the public description. */
 export function registerDiscord(app: OpenAPIHono<AppEnv>): void {
-  app.post("/chat/discord", async (c) => {
+  app.post("/discord/interactions", async (c) => {
     const settings = readChatSettings(c.env);
     if (!settings) return onNotFound(c);
     const body = await readBody(c.req.raw, MAX_INTERACTION_BYTES);
