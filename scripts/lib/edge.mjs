@@ -32,6 +32,7 @@ export async function startEdge({ port, state, runner, apiKey }) {
     RUNNER_TOKEN: runner.runner_token,
     RUNNER_WEBHOOK_SECRET: runner.runner_webhook_secret,
     PUBLIC_URL: url,
+    ALLOW_LOCAL_WEBHOOKS: "1",
     ...Object.fromEntries(CHAT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
   };
   child.process.send({ port, state, bindings, apiKey });

@@ -4,6 +4,16 @@ import type { CreateGenerationInput, Generation, GenerationList, Image, ListInpu
 import type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
 import type { ModelList } from "../contract/models.ts";
 import type { Usage, UsageInput } from "../contract/usage.ts";
+import type {
+  CreatedWebhookEndpoint,
+  CreateWebhookEndpointInput,
+  UpdateWebhookEndpoint,
+  WebhookDelivery,
+  WebhookDeliveryList,
+  WebhookEndpoint,
+  WebhookEndpointList,
+  WebhookSecret,
+} from "../contract/webhooks.ts";
 import { ClientError } from "./errors.ts";
 import { parseEvents } from "./sse.ts";
 
@@ -106,6 +116,30 @@ export class Client {
     revoke: (id: string): Promise<void> => this.#empty("DELETE", `/v1/keys/${encodeURIComponent(id)}`),
   };
 
+  readonly webhookEndpoints = {
+    create: (request: CreateWebhookEndpointInput): Promise<CreatedWebhookEndpoint> =>
+      this.#json("POST", "/v1/webhook-endpoints", { body: request }),
+    list: (query: { limit?: number; cursor?: string } = {}): Promise<WebhookEndpointList> =>
+      this.#json("GET", `/v1/webhook-endpoints${search(query)}`),
+    get: (id: string): Promise<WebhookEndpoint> => this.#json("GET", endpoint(id)),
+    update: (id: string, change: UpdateWebhookEndpoint): Promise<WebhookEndpoint> =>
+      this.#json("PATCH", endpoint(id), { body: change }),
+    delete: (id: string): Promise<void> => this.#empty("DELETE", endpoint(id)),
+    /** @param options.overlapSeconds how long messages are signed with the old secret too; a day when left out */
+    rotateSecret: (id: string, { overlapSeconds }: { overlapSeconds?: number } = {}): Promise<CreatedWebhookEndpoint> =>
+      this.#json("POST", `${endpoint(id)}/rotate-secret`, {
+        body: overlapSeconds === undefined ? {} : { overlap_seconds: overlapSeconds },
+      }),
+    test: (id: string): Promise<WebhookDelivery> => this.#json("POST", `${endpoint(id)}/test`),
+    /** @param id an endpoint's, or `requests` for what went to requests' own `webhook_url` */
+    deliveries: (id: string, query: { limit?: number; cursor?: string } = {}): Promise<WebhookDeliveryList> =>
+      this.#json("GET", `${endpoint(id)}/deliveries${search(query)}`),
+    redeliver: (id: string, delivery: string): Promise<WebhookDelivery> =>
+      this.#json("POST", `${endpoint(id)}/deliveries/${encodeURIComponent(delivery)}/redeliver`),
+    /** What signs messages to a request's own `webhook_url`. */
+    defaultSecret: (): Promise<WebhookSecret> => this.#json("GET", "/v1/webhook-endpoints/default-secret"),
+  };
+
   readonly account = {
     get: (query: { account?: string } = {}): Promise<Account> => this.#json("GET", `/v1/account${search(query)}`),
     update: (change: UpdateAccount): Promise<Account> => this.#json("PATCH", "/v1/account", { body: change }),
@@ -186,6 +220,10 @@ interface RequestOptions {
 
 function generation(id: string): string {
   return `/v1/generations/${encodeURIComponent(id)}`;
+}
+
+function endpoint(id: string): string {
+  return `/v1/webhook-endpoints/${encodeURIComponent(id)}`;
 }
 
 function search(query: Record<string, unknown>): string {

@@ -1,4 +1,5 @@
 import { wellFormed } from "./text.ts";
+import { RequestEvents, WebhookUrl } from "./webhooks.ts";
 import { z } from "./zod.ts";
 
 /** What any model may be asked for; a model's own, narrower limits stand in `/v1/models`. */
@@ -69,10 +70,18 @@ export const CreateGeneration = z
     num_images: z.int().min(1).max(BOUNDS.images).default(1),
     output_format: OutputFormat.default("png"),
     user: wellFormed(200).min(1).optional().openapi({ description: "The id of your end user." }),
+    webhook_url: WebhookUrl.optional().openapi({
+      description: "Told of this generation's end, beside your endpoints; signed with the account's default secret.",
+    }),
+    webhook_events: RequestEvents.optional().openapi({ description: "Which ends; absent: all." }),
     metadata: z
       .record(z.string().min(1).max(64), wellFormed(512))
       .refine((value) => Object.keys(value).length <= 16, "At most 16 entries.")
       .optional(),
+  })
+  .refine((request) => request.webhook_events === undefined || request.webhook_url !== undefined, {
+    path: ["webhook_events"],
+    error: "Say where to with webhook_url, or leave this out.",
   })
   .openapi("CreateGeneration");
 export type CreateGeneration = z.infer<typeof CreateGeneration>;

@@ -3,7 +3,7 @@ const TIME_CHARS = 10;
 const RANDOM_CHARS = 16;
 
 /** Prefixes of the ids that cross the wire. */
-export type IdPrefix = "gen" | "key" | "req";
+export type IdPrefix = "gen" | "key" | "req" | "whe";
 
 /**
  * A prefixed id whose text order is its order of creation: `gen_` + 26 lower-case Crockford base32 characters,

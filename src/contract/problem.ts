@@ -17,6 +17,8 @@ export const PROBLEMS = {
   idempotency_in_flight: [409, "The first request with this key is under way"],
   generation_deleted: [410, "The generation was deleted"],
   idempotency_key_reused: [422, "The idempotency key belongs to another request"],
+  too_many_endpoints: [409, "Too many webhook endpoints"],
+  delivery_pending: [409, "The delivery is under way"],
   key_inactive: [409, "The API key is no longer active"],
   body_too_large: [413, "The body is too large"],
   unsupported_media_type: [415, "Unsupported content type"],

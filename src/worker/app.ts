@@ -13,6 +13,7 @@ import { registerMeta } from "./routes/meta.ts";
 import { registerModels } from "./routes/models.ts";
 import { registerOpenAIImages } from "./routes/openai-images.ts";
 import { registerRunner } from "./routes/runner.ts";
+import { registerWebhookEndpoints } from "./routes/webhook-endpoints.ts";
 
 /** The HTTP API: middleware and routes in reading order. */
 export function createApp(): OpenAPIHono<AppEnv> {
@@ -29,6 +30,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerImages(app);
   registerKeys(app);
   registerAccount(app);
+  registerWebhookEndpoints(app);
   registerRunner(app);
   registerDiscord(app);
   return app;

@@ -11,6 +11,10 @@ import { type KeyStore, keyStore } from "./storage/keys.ts";
 import { type ObjectStore, objectStore } from "./storage/objects.ts";
 import { type ReuseStore, reuseStore } from "./storage/reuse.ts";
 import { type UsageStore, usageStore } from "./storage/usage.ts";
+import { type DeliveryStore, deliveryStore } from "./storage/webhook-deliveries.ts";
+import { type EndpointStore, endpointStore } from "./storage/webhook-endpoints.ts";
+import { dnsOverHttps } from "./webhooks/resolve.ts";
+import type { SendOptions } from "./webhooks/send.ts";
 
 /** Everything a service may touch: it takes this and its input, and knows neither HTTP nor bindings. */
 export interface Deps {
@@ -29,10 +33,16 @@ export interface Deps {
   idempotency: IdempotencyStore;
   catalogue: CatalogueStore;
   objects: ObjectStore;
+  endpoints: EndpointStore;
+  deliveries: DeliveryStore;
+  /** How webhooks leave. */
+  webhooks: SendOptions;
   runner: Runner;
   live: (id: string) => Live;
   /** Puts a generation in line for a runner. */
   enqueue: (id: string, delaySeconds?: number) => Promise<void>;
+  /** Puts a webhook's delivery in line. */
+  deliver: (id: string) => Promise<void>;
   /** Work that may end after the answer. */
   background: (work: Promise<unknown>) => void;
 }
@@ -41,6 +51,8 @@ export interface Deps {
 export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>): void }): Deps {
   const config = readConfig(env);
   const now = () => Date.now();
+  // Looked up at each call: a bound global would be an illegal invocation in workerd.
+  const fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init);
   return {
     config,
     now,
@@ -55,11 +67,20 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
     idempotency: idempotencyStore(env.DB),
     catalogue: catalogueStore(env.DB),
     objects: objectStore(env.IMAGES),
-    // Looked up at each call: a bound global would be an illegal invocation in workerd.
-    runner: runnerClient(config, (input, init) => globalThis.fetch(input, init)),
+    endpoints: endpointStore(env.DB),
+    deliveries: deliveryStore(env.DB),
+    webhooks: {
+      allowLocal: config.ALLOW_LOCAL_WEBHOOKS,
+      resolve: dnsOverHttps(config.WEBHOOK_RESOLVER, fetcher),
+      fetch: fetcher,
+    },
+    runner: runnerClient(config, fetcher),
     live: liveOf(env.GENERATION, now),
     async enqueue(id, delaySeconds = 0) {
       await env.GENERATIONS.send({ id }, { delaySeconds });
+    },
+    async deliver(id) {
+      await env.WEBHOOKS.send({ delivery: id });
     },
     background: (work) => ctx.waitUntil(work),
   };

@@ -5,6 +5,7 @@ export interface Bindings {
   DB: D1Database;
   IMAGES: R2Bucket;
   GENERATIONS: Queue<GenerationMessage>;
+  WEBHOOKS: Queue<DeliveryMessage>;
   GENERATION: DurableObjectNamespace<import("./generation/object.ts").GenerationObject>;
   LIMITS: DurableObjectNamespace<import("./limits/object.ts").LimitsObject>;
   COARSE_LIMIT: RateLimit;
@@ -15,6 +16,10 @@ export interface Bindings {
 /** A queue message is an id only: the row in D1 is the truth. */
 export interface GenerationMessage {
   id: string;
+}
+
+export interface DeliveryMessage {
+  delivery: string;
 }
 
 declare global {
@@ -38,6 +43,15 @@ const Variables = z.object({
   PUBLIC_URL: origin.describe("where the runner and the clients reach this edge"),
   QUEUE_DEADLINE_SECONDS: seconds.describe("how long a generation may wait for a runner"),
   RUN_DEADLINE_SECONDS: seconds.describe("how long a runner may draw"),
+  ALLOW_LOCAL_WEBHOOKS: z
+    .enum(["", "0", "1"], "must be 1 or absent")
+    .optional()
+    .transform((text) => text === "1")
+    .describe("whether webhooks may go to loopback: development alone"),
+  WEBHOOK_RESOLVER: z
+    .url({ protocol: /^https?$/, error: "must be an http(s) URL" })
+    .default("https://cloudflare-dns.com/dns-query")
+    .describe("a DNS-over-HTTPS resolver with JSON answers, which says where a webhook would go"),
 });
 
 /** The parsed variables. */

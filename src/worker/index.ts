@@ -1,15 +1,17 @@
 import { createApp } from "./app.ts";
 import { makeDeps } from "./deps.ts";
-import type { Bindings, GenerationMessage } from "./env.ts";
+import type { Bindings, DeliveryMessage, GenerationMessage } from "./env.ts";
 import { sweep } from "./services/check.ts";
 import { consume, revive } from "./services/consume.ts";
 import { refreshModels } from "./services/models.ts";
+import { consumeDelivery, sweepDeliveries } from "./services/webhook-delivery.ts";
 
 export { ChatTaskObject } from "./chat/object.ts";
 export { GenerationObject } from "./generation/object.ts";
 export { LimitsObject } from "./limits/object.ts";
 
 const DEAD_LETTERS = "generations-dead";
+const WEBHOOKS = "webhooks";
 
 const app = createApp();
 
@@ -18,12 +20,12 @@ export default {
 
   async queue(batch, env, ctx) {
     const deps = makeDeps(env, ctx);
-    const handle = batch.queue === DEAD_LETTERS ? revive : consume;
+    const handle = { [DEAD_LETTERS]: revive, [WEBHOOKS]: consumeDelivery }[batch.queue] ?? consume;
     await Promise.all(batch.messages.map((message) => handle(deps, message)));
   },
 
   async scheduled(_controller, env, ctx) {
     const deps = makeDeps(env, ctx);
-    await Promise.all([sweep(deps), refreshModels(deps), deps.idempotency.expire(deps.now())]);
+    await Promise.all([sweep(deps), refreshModels(deps), deps.idempotency.expire(deps.now()), sweepDeliveries(deps)]);
   },
-} satisfies ExportedHandler<Bindings, GenerationMessage>;
+} satisfies ExportedHandler<Bindings, GenerationMessage | DeliveryMessage>;

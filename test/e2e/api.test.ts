@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
+import { Webhook } from "standardwebhooks";
 import { Client, ClientError } from "../../src/client/index.ts";
 import { isTerminal } from "../../src/contract/index.ts";
 import { type Instance, type Launch, Place, until } from "./launch.ts";
@@ -120,6 +125,36 @@ describe("the API of a running Vignette", { timeout: 600_000 }, () => {
       const { status, error, images } = await client.generations.get(id);
       if (status === "succeeded") assert.equal(images.length, 1);
       else assert.ok(error?.message, `${id} ended as ${status} with a sentence`);
+    }
+  });
+
+  it("tells a server on this machine of the end, signed so that Standard Webhooks' library accepts it", async () => {
+    const messages: { headers: Record<string, string>; body: string }[] = [];
+    const server = createServer(async (request, response) => {
+      messages.push({ headers: request.headers as Record<string, string>, body: await text(request) });
+      response.writeHead(204).end();
+    }).listen(0, "127.0.0.1");
+    try {
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const { secret } = await client.webhookEndpoints.defaultSecret();
+      const { id } = await client.generations.create({
+        prompt: "a red bird",
+        num_inference_steps: 2,
+        webhook_url: `http://127.0.0.1:${port}/told`,
+      });
+      await until(async () => messages.length > 0);
+      const [{ body, headers }] = messages as [(typeof messages)[0]];
+      const event = new Webhook(secret).verify(body, headers) as {
+        type: string;
+        data: { id: string; images: string[] };
+      };
+      assert.equal(event.type, "generation.succeeded");
+      assert.equal(event.data.id, id);
+      assert.equal((await fetch(event.data.images[0] ?? "")).status, 200);
+    } finally {
+      server.closeAllConnections();
+      server.close();
     }
   });
 });

@@ -60,6 +60,7 @@ describe("the description", () => {
     expect(routes.sort()).toEqual([
       "DELETE /v1/generations/{id}",
       "DELETE /v1/keys/{id}",
+      "DELETE /v1/webhook-endpoints/{id}",
       "GET /healthz",
       "GET /i/{file}",
       "GET /readyz",
@@ -71,13 +72,22 @@ describe("the description", () => {
       "GET /v1/keys/{id}",
       "GET /v1/models",
       "GET /v1/usage",
+      "GET /v1/webhook-endpoints",
+      "GET /v1/webhook-endpoints/default-secret",
+      "GET /v1/webhook-endpoints/{id}",
+      "GET /v1/webhook-endpoints/{id}/deliveries",
       "PATCH /v1/account",
       "PATCH /v1/keys/{id}",
+      "PATCH /v1/webhook-endpoints/{id}",
       "POST /v1/generations",
       "POST /v1/generations/{id}/cancel",
       "POST /v1/images/generations",
       "POST /v1/keys",
       "POST /v1/keys/{id}/rotate",
+      "POST /v1/webhook-endpoints",
+      "POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/redeliver",
+      "POST /v1/webhook-endpoints/{id}/rotate-secret",
+      "POST /v1/webhook-endpoints/{id}/test",
     ]);
     const request = document.components.schemas.CreateGeneration;
     expect(request?.properties?.scheduler?.enum).toEqual(["DDIMScheduler", "EulerDiscreteScheduler"]);

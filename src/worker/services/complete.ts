@@ -11,6 +11,7 @@ import { settleFollowers } from "./followers.ts";
 import { formatOf, IMAGE_TYPES } from "./image-format.ts";
 import { removeStrays } from "./images.ts";
 import { toGeneration } from "./view.ts";
+import { announce } from "./webhook-delivery.ts";
 
 /** An output that will never become an image; the sentence is for the user. */
 class Unusable extends Error {}
@@ -48,6 +49,7 @@ async function succeed(deps: Deps, row: GenerationRow, { metrics }: Prediction, 
     images,
   });
   if (ended) {
+    announce(deps, row.id);
     const generation = toGeneration(ended, images, { publicUrl: deps.config.PUBLIC_URL });
     await Promise.all([
       deps.live(row.id).report({ type: "completed", data: generation }),

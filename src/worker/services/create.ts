@@ -1,5 +1,6 @@
 import type { CreateGeneration, Generation, Progress } from "../../contract/generation.ts";
 import { newId } from "../../contract/ids.ts";
+import { GENERATION_EVENTS } from "../../contract/webhooks.ts";
 import type { Deps } from "../deps.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import type { StoredImage } from "../storage/images.ts";
@@ -14,6 +15,8 @@ import { currentModels, refreshModels } from "./models.ts";
 import { type Resolved, resolve } from "./resolve.ts";
 import { type CacheStatus, cacheKeyOf, copyOf, follow, isSame } from "./reuse.ts";
 import { toGeneration } from "./view.ts";
+import { announce } from "./webhook-delivery.ts";
+import { requireReceiver } from "./webhook-endpoints.ts";
 
 const LIST_MAY_LAG_MS = 10_000;
 /** Whoever waits for longer than this goes first: a newcomer must not take the place that just became free. */
@@ -47,6 +50,7 @@ export async function createGeneration(
   request: CreateGeneration,
   { idempotencyKey = null, cache = "default", holdsBack = false }: CreateOptions = {},
 ): Promise<Accepted> {
+  if (request.webhook_url !== undefined) requireReceiver(deps, request.webhook_url, "#/webhook_url");
   const chosen = await resolveAgainstModels(deps, request);
   const cacheKey = cache === "no-store" ? null : await cacheKeyOf(key.accountId, request, chosen);
   const once = idempotencyKey === null ? null : { key: idempotencyKey, fingerprint: await fingerprintOf(request) };
@@ -113,6 +117,7 @@ async function share(
   if (done) {
     const options = { once, holdsBack, cacheStatus: "hit", headers: {} } as const;
     const copied = await copyOf(deps, row, same, (copy, images) => answer(deps, copy, images, 200, options).record);
+    if (copied) announce(deps, copied.row.id);
     return copied && { ...answer(deps, copied.row, copied.images, 200, options), offered: null };
   }
   const follower: GenerationRow = { ...row, leaderId: same.row.id, claimedUntil: null };
@@ -201,6 +206,9 @@ function newRow(
     cached: false,
     cacheKey,
     leaderId: null,
+    webhook: request.webhook_url
+      ? { url: request.webhook_url, events: request.webhook_events ?? [...GENERATION_EVENTS] }
+      : null,
   };
 }
 

@@ -1,4 +1,5 @@
 import { type IdPrefix, idPattern } from "../../contract/ids.ts";
+import { isDeliveryId } from "../../contract/webhooks.ts";
 import { invalid } from "../refusal.ts";
 
 /** A cursor is the last id of a page, made opaque so that nobody builds on what it is. */
@@ -7,9 +8,9 @@ export function writeCursor(id: string): string {
 }
 
 /** @throws {import("../refusal.ts").Refusal} invalid_request */
-export function readCursor(prefix: IdPrefix, cursor: string): string {
+export function readCursor(prefix: IdPrefix | "msg", cursor: string): string {
   const id = decode(cursor);
-  if (id !== null && idPattern(prefix).test(id)) return id;
+  if (id !== null && (prefix === "msg" ? isDeliveryId(id) : idPattern(prefix).test(id))) return id;
   throw invalid([
     { pointer: "#/cursor", detail: "Not a cursor of this list; send next_cursor of the page before, unchanged." },
   ]);

@@ -3,6 +3,7 @@ import type { GenerationRow } from "../storage/generation-row.ts";
 import { release } from "./admit.ts";
 import { settleFollowers } from "./followers.ts";
 import { toGeneration } from "./view.ts";
+import { announce } from "./webhook-delivery.ts";
 
 /** Fails an unfinished generation with a sentence. False when it had already ended. */
 export async function failRow(deps: Deps, id: string, code: string, message: string): Promise<boolean> {
@@ -24,6 +25,7 @@ export async function canceledByRunner(deps: Deps, id: string): Promise<boolean>
 
 async function reportEnd(deps: Deps, row: GenerationRow | null): Promise<boolean> {
   if (!row) return false;
+  announce(deps, row.id);
   const generation = toGeneration(row, [], { publicUrl: deps.config.PUBLIC_URL });
   await Promise.all([
     deps.live(row.id).report({ type: "completed", data: generation }),

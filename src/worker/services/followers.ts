@@ -3,6 +3,7 @@ import { randomToken } from "../bytes.ts";
 import type { Deps } from "../deps.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import { toGeneration } from "./view.ts";
+import { announce } from "./webhook-delivery.ts";
 
 /**
  * What a leader's end means for those that wait for its pictures: they get them, or, when there are none, the oldest is
@@ -27,6 +28,7 @@ export async function settleFollowers(deps: Deps, leaderId: string): Promise<voi
 async function share(deps: Deps, { id, parameters }: GenerationRow, leaderId: string): Promise<void> {
   const row = await deps.reuse.share(id, leaderId, newTokens(parameters.num_images), deps.now());
   if (!row) return;
+  announce(deps, id);
   const images = (await deps.images.of([id])).get(id) ?? [];
   const generation = toGeneration(row, images, { publicUrl: deps.config.PUBLIC_URL });
   await deps.live(id).report({ type: "completed", data: generation });

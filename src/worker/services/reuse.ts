@@ -23,9 +23,9 @@ export async function cacheKeyOf(
   return fingerprintOf({ accountId, prompt: request.prompt, model, version, adapter, negativePrompt, parameters });
 }
 
-/** Whether two requests differ in nothing that their senders could see. */
+/** Whether two requests differ in nothing that their senders could see; one that is told of its end has its own. */
 export function isSame(a: GenerationRow, b: GenerationRow): boolean {
-  return a.user === b.user && canonicalJson(a.metadata) === canonicalJson(b.metadata);
+  return a.webhook === null && a.user === b.user && canonicalJson(a.metadata) === canonicalJson(b.metadata);
 }
 
 /**

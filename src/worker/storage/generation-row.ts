@@ -33,6 +33,8 @@ export interface GenerationRow {
   cacheKey: string | null;
   /** The generation under way whose pictures it will share. */
   leaderId: string | null;
+  /** Who is told of its end, beside the account's endpoints. */
+  webhook: { url: string; events: string[] } | null;
 }
 
 export const UNFINISHED = "status IN ('queued', 'running')";
@@ -65,6 +67,7 @@ export interface Columns {
   cached: number;
   cache_key: string | null;
   leader_id: string | null;
+  webhook: string | null;
 }
 
 export function parse(row: Columns): GenerationRow {
@@ -95,6 +98,7 @@ export function parse(row: Columns): GenerationRow {
     cached: row.cached === 1,
     cacheKey: row.cache_key,
     leaderId: row.leader_id,
+    webhook: row.webhook === null ? null : JSON.parse(row.webhook),
   };
 }
 
@@ -128,6 +132,7 @@ function serialize(row: GenerationRow): Columns {
     cached: row.cached ? 1 : 0,
     cache_key: row.cacheKey,
     leader_id: row.leaderId,
+    webhook: row.webhook && JSON.stringify(row.webhook),
   };
 }
 
