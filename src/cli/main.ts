@@ -3,6 +3,8 @@ import { IMAGINE_HELP, imagine } from "./commands/imagine.ts";
 import { KEYS_HELP, keys } from "./commands/keys.ts";
 import { models } from "./commands/models.ts";
 import { usage as showUsage, USAGE_HELP } from "./commands/usage.ts";
+import { WATCH_HELP, watch } from "./commands/watch.ts";
+import { WEBHOOKS_HELP, webhooks } from "./commands/webhooks.ts";
 import { usage } from "./error.ts";
 import type { Host } from "./host.ts";
 
@@ -17,17 +19,21 @@ const COMMANDS: Record<string, (args: string[], host: Host) => Promise<number>> 
   keys,
   models,
   usage: showUsage,
+  watch,
+  webhooks,
 };
 
 const HELP = `${IMAGINE_HELP}
 
 vignette get ID                   one generation as JSON
 vignette list [--status S] [--user U] [--limit N] [--cursor C] [--json]
+${WATCH_HELP}
 vignette cancel ID
 vignette delete ID                with its pictures
 ${KEYS_HELP}
 vignette models [--json]
 ${USAGE_HELP}
+${WEBHOOKS_HELP}
 vignette start                    the whole of Vignette on this machine
 vignette adapter|surd|evaluate|miniature|judge|reading|inspect|serve|models check …   the runner's own commands
 

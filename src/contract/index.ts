@@ -6,3 +6,4 @@ export * from "./keys.ts";
 export * from "./models.ts";
 export * from "./problem.ts";
 export * from "./usage.ts";
+export * from "./webhooks.ts";
