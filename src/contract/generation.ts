@@ -1,3 +1,4 @@
+import { GENERATION_EXAMPLE } from "./examples.ts";
 import { wellFormed } from "./text.ts";
 import { RequestEvents, WebhookUrl } from "./webhooks.ts";
 import { z } from "./zod.ts";
@@ -162,7 +163,7 @@ export const Generation = z
     metadata: z.record(z.string(), z.string()),
     urls: z.object({ self: z.string(), cancel: z.string(), events: z.string() }),
   })
-  .openapi("Generation");
+  .openapi("Generation", { example: GENERATION_EXAMPLE });
 export type Generation = z.infer<typeof Generation>;
 
 export const GenerationList = z

@@ -63,7 +63,19 @@ export const Problem = z
       description: "Which of the `RateLimit-Policy` names ran out (draft-ietf-httpapi-ratelimit-headers).",
     }),
   })
-  .openapi("Problem", { description: "RFC 9457 problem details, sent as application/problem+json." });
+  .openapi("Problem", {
+    description: "RFC 9457 problem details, sent as application/problem+json.",
+    example: {
+      type: "urn:vignette:problem:invalid_request",
+      title: "The request is not valid",
+      status: 422,
+      detail: "#/width: Must be a multiple of 8.",
+      instance: "/v1/generations",
+      code: "invalid_request",
+      request_id: "req_01jdd5m0000000000000000000",
+      errors: [{ pointer: "#/width", detail: "Must be a multiple of 8." }],
+    },
+  });
 export type Problem = z.infer<typeof Problem>;
 
 /** `#/a/0/b`, escaped as RFC 6901 sections 3 and 6 say. */

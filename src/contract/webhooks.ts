@@ -126,7 +126,20 @@ export const GenerationMessage = z
       metadata: z.record(z.string(), z.string()),
     }),
   })
-  .openapi("GenerationMessage");
+  .openapi("GenerationMessage", {
+    example: {
+      type: "generation.succeeded",
+      timestamp: "2026-11-24T12:00:02.000Z",
+      data: {
+        id: "gen_01jdd5m0000000000000000000",
+        status: "succeeded",
+        urls: { self: "https://vignette.example/v1/generations/gen_01jdd5m0000000000000000000" },
+        images: ["https://vignette.example/i/4Zb0mVdyZ8s1k2Qv7c9uXw.png"],
+        user: null,
+        metadata: {},
+      },
+    },
+  });
 export type GenerationMessage = z.infer<typeof GenerationMessage>;
 
 const DELIVERY_ID = /^msg_[0-9a-f]{32}$/;

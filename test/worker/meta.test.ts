@@ -1,6 +1,9 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, it, vi } from "vitest";
+import { GENERATION_EXAMPLE } from "../../src/contract/examples.ts";
+import { Generation } from "../../src/contract/generation.ts";
 import { ModelList } from "../../src/contract/models.ts";
+import { GENERATION_EVENTS } from "../../src/contract/webhooks.ts";
 import worker from "../../src/worker/index.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
 import { call, imagine, installRunner, makeKey } from "./harness.ts";
@@ -95,6 +98,23 @@ describe("the description", () => {
     expect(Object.keys(document.paths["/v1/generations"]?.post?.responses ?? {})).toEqual(
       expect.arrayContaining(["201", "202", "401", "422"]),
     );
+  });
+
+  it("is the committed one: docs/openapi.json changes with the API, and is reviewed with it", async ({ expect }) => {
+    const document = await (await call("GET", "/openapi.json")).json<Document & { servers: unknown }>();
+    const { scheduler } = document.components.schemas.CreateGeneration?.properties ?? {};
+    // What the running service fills in is not part of it.
+    if (scheduler) delete scheduler.enum;
+    const text = `${JSON.stringify({ ...document, servers: [{ url: "https://vignette.example" }] }, null, 2)}\n`;
+    await expect(text).toMatchFileSnapshot("../../docs/openapi.json");
+  });
+
+  it("tells of every message that webhooks carry, and gives examples that its own schemas accept", async ({
+    expect,
+  }) => {
+    const { webhooks } = await (await call("GET", "/openapi.json")).json<{ webhooks: object }>();
+    expect(Object.keys(webhooks)).toEqual([...GENERATION_EVENTS]);
+    expect(Generation.parse(GENERATION_EXAMPLE)).toEqual(GENERATION_EXAMPLE);
   });
 
   it("has no reference that leads nowhere", async ({ expect }) => {

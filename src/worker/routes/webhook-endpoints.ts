@@ -3,6 +3,8 @@ import { PageQuery } from "../../contract/generation.ts";
 import {
   CreatedWebhookEndpoint,
   CreateWebhookEndpoint,
+  GENERATION_EVENTS,
+  GenerationMessage,
   RotateSecret,
   UpdateWebhookEndpoint,
   WebhookDelivery,
@@ -37,6 +39,11 @@ const body = <Schema extends z.ZodType>(schema: Schema) => ({
   content: { "application/json": { schema } },
 });
 const deliveryParams = z.object({ id: z.string(), delivery: z.string() });
+const SignatureHeaders = z.object({
+  "webhook-id": z.string().openapi({ description: "The same for every attempt." }),
+  "webhook-timestamp": z.string().openapi({ description: "Seconds since 1970, of this attempt." }),
+  "webhook-signature": z.string().openapi({ description: "`v1,` + base64; one for each secret, separated by spaces." }),
+});
 const receiver = "`requests` as the id names what went to requests' own `webhook_url`.";
 
 const create = createRoute({
@@ -135,6 +142,17 @@ const again = createRoute({
 
 /** Endpoints that are told of generations' ends. */
 export function registerWebhookEndpoints(app: OpenAPIHono<AppEnv>): void {
+  for (const type of GENERATION_EVENTS)
+    app.openAPIRegistry.registerWebhook({
+      method: "post",
+      path: type,
+      summary: `A generation ${type === "generation.canceled" ? "was canceled" : `has ${type.split(".")[1]}`}`,
+      request: { headers: SignatureHeaders, body: body(GenerationMessage) },
+      responses: {
+        204: { description: "Taken; any 2xx does. Do the work afterwards." },
+        410: { description: "No more: the endpoint is taken out of use." },
+      },
+    });
   app.openapi(create, async (c) => {
     c.header("Cache-Control", "no-store");
     return c.json(await createEndpoint(c.get("deps"), c.get("key").accountId, c.req.valid("json")), 201);

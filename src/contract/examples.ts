@@ -1,0 +1,50 @@
+const ID = "gen_01jdd5m0000000000000000000";
+const SELF = `https://vignette.example/v1/generations/${ID}`;
+
+/** A generation that has succeeded, for the API's description. */
+export const GENERATION_EXAMPLE = {
+  id: ID,
+  object: "generation",
+  status: "succeeded",
+  created_at: "2026-11-24T12:00:00.000Z",
+  started_at: "2026-11-24T12:00:00.100Z",
+  completed_at: "2026-11-24T12:00:00.900Z",
+  model: "miniature",
+  adapter: { id: "sur", scale: 1 },
+  prompt: "two purple cats fell asleep on the beach",
+  negative_prompt: null,
+  parameters: {
+    width: 128,
+    height: 128,
+    num_inference_steps: 25,
+    guidance_scale: 4,
+    scheduler: "DDIMScheduler",
+    seed: 7,
+    num_images: 1,
+    output_format: "png",
+  },
+  reading: [
+    { tag: "purple", score: 0.97 },
+    { tag: "cat", score: 0.94 },
+  ],
+  notice: null,
+  progress: null,
+  images: [
+    {
+      index: 0,
+      url: "https://vignette.example/i/4Zb0mVdyZ8s1k2Qv7c9uXw.png",
+      width: 128,
+      height: 128,
+      content_type: "image/png",
+      sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+      seed: 7,
+      flagged: false,
+    },
+  ],
+  error: null,
+  cached: false,
+  metrics: { queue_ms: 100, run_ms: 760, total_ms: 900 },
+  user: null,
+  metadata: {},
+  urls: { self: SELF, cancel: `${SELF}/cancel`, events: `${SELF}/events` },
+};
