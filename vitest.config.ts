@@ -2,11 +2,12 @@ import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { Response } from "miniflare";
 import { defineConfig } from "vitest/config";
 import { CHAT_API_KEY, DISCORD_PUBLIC_KEY } from "./test/fakes/chat-keys.ts";
+import { RUNNERS } from "./test/fakes/runners.ts";
 
 const migrations = await readD1Migrations("migrations");
 
 /** Development values; the fake runner answers at RUNNER_URL. */
-const bindings = {
+const OWN_RUNNER = {
   RUNNER_URL: "http://runner.test",
   RUNNER_TOKEN: "a-token-for-tests-only",
   RUNNER_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString("base64")}`,
@@ -23,22 +24,23 @@ const outboundService = () => new Response("Tests reach no network.", { status: 
 /** Guards against hanging, generous because machines are busy; no test asserts a time. Projects inherit nothing. */
 const patience = { testTimeout: 60_000, hookTimeout: 60_000 };
 
+function inWorkerd(name: string, include: string, bindings: typeof OWN_RUNNER & { RUNNERS?: string }) {
+  return {
+    plugins: [
+      cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings, outboundService } }),
+    ],
+    test: { ...patience, name, include: [include], setupFiles: ["./test/worker/setup.ts"] },
+  };
+}
+
 export default defineConfig({
   test: {
     projects: [
       { test: { ...patience, name: "unit", include: ["test/unit/**/*.test.ts"] } },
       { test: { ...patience, name: "bots", include: ["test/bots/**/*.test.ts"] } },
-      {
-        plugins: [
-          cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings, outboundService } }),
-        ],
-        test: {
-          ...patience,
-          name: "worker",
-          include: ["test/worker/**/*.test.ts"],
-          setupFiles: ["./test/worker/setup.ts"],
-        },
-      },
+      inWorkerd("worker", "test/worker/*.test.ts", OWN_RUNNER),
+      // Several runners of three kinds, which the other tests do not have.
+      inWorkerd("worker-runners", "test/worker/runners/*.test.ts", { ...OWN_RUNNER, RUNNERS: JSON.stringify(RUNNERS) }),
     ],
   },
 });

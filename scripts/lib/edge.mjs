@@ -10,8 +10,8 @@ const ENTRY = fileURLToPath(new URL("edge-process.mjs", import.meta.url));
 const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
 // Without this the young generation of V8 in workerd grows to gigabytes under load.
 const HEAP = { MINIFLARE_WORKERD_V8_FLAGS: "--max-semi-space-size=4" };
-/** Variables of the bots at the edge, handed on where they are set. */
-const CHAT = ["CHAT_API_KEY", "DISCORD_PUBLIC_KEY", "DISCORD_TOKEN", "DISCORD_API_URL"];
+/** Variables of further runners and of the bots at the edge, handed on where they are set. */
+const HANDED_ON = ["RUNNERS", "CHAT_API_KEY", "DISCORD_PUBLIC_KEY", "DISCORD_TOKEN", "DISCORD_API_URL"];
 
 /**
  * Starts the edge on a free port and waits until it listens.
@@ -33,7 +33,7 @@ export async function startEdge({ port, state, runner, apiKey }) {
     RUNNER_WEBHOOK_SECRET: runner.runner_webhook_secret,
     PUBLIC_URL: url,
     ALLOW_LOCAL_WEBHOOKS: "1",
-    ...Object.fromEntries(CHAT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+    ...Object.fromEntries(HANDED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
   };
   child.process.send({ port, state, bindings, apiKey });
   const [answer] = await Promise.race([

@@ -59,7 +59,7 @@ export const STAGES = {
   launcher: { tests: nodeTest("test/launcher") },
   unit: { tests: vitest("unit") },
   bots: { tests: vitest("bots") },
-  worker: { tests: vitest("worker") },
+  worker: { tests: vitest("worker*") },
   runner: { python: "dev", tests: (report) => python("pytest", "gpu-runner/tests", `--junitxml=${report}`) },
   e2e: { python: "run", tests: nodeTest("test/e2e") },
 };

@@ -5,5 +5,6 @@ export * from "./ids.ts";
 export * from "./keys.ts";
 export * from "./models.ts";
 export * from "./problem.ts";
+export * from "./readiness.ts";
 export * from "./usage.ts";
 export * from "./webhooks.ts";

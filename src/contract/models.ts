@@ -1,3 +1,4 @@
+import { OutputFormat } from "./generation.ts";
 import { z } from "./zod.ts";
 
 export const Adapter = z
@@ -26,6 +27,10 @@ export const ModelLimits = z
     max_steps: z.int(),
     max_images: z.int(),
     max_prompt_chars: z.int(),
+    max_prompt_tokens: z
+      .int()
+      .nullable()
+      .openapi({ description: "Of the model's own tokenizer, where its runner tells." }),
   })
   .openapi("ModelLimits");
 
@@ -38,6 +43,7 @@ export const Model = z
     version: z.string(),
     adapters: z.array(Adapter),
     schedulers: z.array(z.string()),
+    output_formats: z.array(OutputFormat),
     defaults: ModelDefaults,
     limits: ModelLimits,
   })

@@ -1,15 +1,16 @@
-import { type Bindings, type Config, readConfig } from "./env.ts";
+import { type Config, readConfig } from "./config.ts";
+import type { Bindings } from "./env.ts";
 import { type Live, liveOf } from "./generation/live.ts";
 import { type Limits, limitsOf } from "./limits/limits.ts";
-import { type Runner, runnerClient } from "./runner/client.ts";
+import { type Runners, runnersOf } from "./runner/runners.ts";
 import { type AccountStore, accountStore } from "./storage/accounts.ts";
-import { type CatalogueStore, catalogueStore } from "./storage/catalogue.ts";
 import { type GenerationStore, generationStore } from "./storage/generations.ts";
 import { type IdempotencyStore, idempotencyStore } from "./storage/idempotency.ts";
 import { type ImageStore, imageStore } from "./storage/images.ts";
 import { type KeyStore, keyStore } from "./storage/keys.ts";
 import { type ObjectStore, objectStore } from "./storage/objects.ts";
 import { type ReuseStore, reuseStore } from "./storage/reuse.ts";
+import { type RunnerStore, runnerStore } from "./storage/runners.ts";
 import { type UsageStore, usageStore } from "./storage/usage.ts";
 import { type DeliveryStore, deliveryStore } from "./storage/webhook-deliveries.ts";
 import { type EndpointStore, endpointStore } from "./storage/webhook-endpoints.ts";
@@ -31,13 +32,13 @@ export interface Deps {
   limits: Limits;
   reuse: ReuseStore;
   idempotency: IdempotencyStore;
-  catalogue: CatalogueStore;
+  runnerRows: RunnerStore;
   objects: ObjectStore;
   endpoints: EndpointStore;
   deliveries: DeliveryStore;
   /** How webhooks leave. */
   webhooks: SendOptions;
-  runner: Runner;
+  runners: Runners;
   live: (id: string) => Live;
   /** Puts a generation in line for a runner. */
   enqueue: (id: string, delaySeconds?: number) => Promise<void>;
@@ -47,7 +48,7 @@ export interface Deps {
   background: (work: Promise<unknown>) => void;
 }
 
-/** @throws {import("./env.ts").Misconfigured} */
+/** @throws {import("./config.ts").Misconfigured} */
 export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>): void }): Deps {
   const config = readConfig(env);
   const now = () => Date.now();
@@ -65,7 +66,7 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
     limits: limitsOf(env),
     reuse: reuseStore(env.DB),
     idempotency: idempotencyStore(env.DB),
-    catalogue: catalogueStore(env.DB),
+    runnerRows: runnerStore(env.DB),
     objects: objectStore(env.IMAGES),
     endpoints: endpointStore(env.DB),
     deliveries: deliveryStore(env.DB),
@@ -74,7 +75,7 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
       resolve: dnsOverHttps(config.WEBHOOK_RESOLVER, fetcher),
       fetch: fetcher,
     },
-    runner: runnerClient(config, fetcher),
+    runners: runnersOf(config.runners, fetcher),
     live: liveOf(env.GENERATION, now),
     async enqueue(id, delaySeconds = 0) {
       await env.GENERATIONS.send({ id }, { delaySeconds });

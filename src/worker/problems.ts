@@ -1,8 +1,8 @@
 import type { Hook } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { type FieldError, PROBLEMS, type Problem, pointer } from "../contract/problem.ts";
+import { Misconfigured } from "./config.ts";
 import type { AppContext, AppEnv } from "./context.ts";
-import { Misconfigured } from "./env.ts";
 import { OPENAI_PREFIX, openAIError } from "./openai-errors.ts";
 import { invalid, Refusal } from "./refusal.ts";
 

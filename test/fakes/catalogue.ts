@@ -1,3 +1,4 @@
+import { OUTPUT_FORMATS } from "../../src/contract/generation.ts";
 import type { Model } from "../../src/contract/models.ts";
 
 const shared = {
@@ -5,6 +6,7 @@ const shared = {
   version: "v1",
   adapters: [{ id: "sur", default: true, description: "SUR-adapter" }],
   schedulers: ["DDIMScheduler"],
+  output_formats: [...OUTPUT_FORMATS],
   defaults: {
     width: 128,
     height: 128,
@@ -23,6 +25,7 @@ const shared = {
     max_steps: 100,
     max_images: 4,
     max_prompt_chars: 1000,
+    max_prompt_tokens: null,
   },
 };
 

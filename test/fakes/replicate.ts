@@ -1,6 +1,5 @@
+import { cloud, cog, DELIVERY, detail, isOpen, type Protocol, vignette } from "./protocols.ts";
 import { signWebhook } from "./sign.ts";
-
-type CreateBody = Pick<FakePrediction, "id" | "model" | "input" | "webhook" | "webhook_events_filter">;
 
 /** How a prediction looks on the wire (replicate.com/docs/reference/http#predictions.get). */
 export interface FakePrediction {
@@ -22,28 +21,18 @@ export interface FakePrediction {
   urls: { get: string; cancel: string };
 }
 
-/** `down`: no answer at all; `busy`: a full queue; `broken`: an error page, as a proxy gives. */
-export type FakeMood = "well" | "busy" | "down" | "broken";
+/**
+ * `down`: no answer at all; `lost`: it does what it is asked, and its answer never arrives; `busy`: full; `broken`: an
+ * error page, as a proxy gives; `starting`: a Cog that still sets up.
+ */
+export type FakeMood = "well" | "busy" | "down" | "lost" | "broken" | "starting";
 
-const INPUT: Record<string, (value: unknown) => boolean> = {
-  prompt: (value) => typeof value === "string" && value.trim() !== "",
-  negative_prompt: (value) => typeof value === "string",
-  model: (value) => value === "miniature",
-  adapter: (value) => value === null || value === "sur",
-  adapter_scale: (value) => typeof value === "number" && value >= 0 && value <= 2,
-  width: (value) => Number.isInteger(value),
-  height: (value) => Number.isInteger(value),
-  num_inference_steps: (value) => Number.isInteger(value) && Number(value) >= 1,
-  guidance_scale: (value) => typeof value === "number" && value >= 0,
-  scheduler: (value) => value === "DDIMScheduler" || value === "EulerDiscreteScheduler",
-  seed: (value) => Number.isInteger(value),
-  num_images: (value) => Number.isInteger(value) && Number(value) >= 1,
-  output_format: (value) => value === "png" || value === "jpeg" || value === "webp",
-};
+const PROTOCOLS = { vignette, replicate: cloud, cog };
 
 /**
- * A runner's HTTP surface, as strict as the real one: it refuses a missing token, unknown fields, wrong values and
- * unknown ids. It draws nothing by itself; a test moves its predictions with `start`, `progress` and `succeed`.
+ * A runner's HTTP surface, in any of the three protocols and as strict as the real one: it refuses a missing token,
+ * unknown fields, wrong values and unknown ids. It draws nothing by itself; a test moves its predictions with `start`,
+ * `progress` and `succeed`.
  */
 export class FakeRunner {
   readonly predictions = new Map<string, FakePrediction>();
@@ -55,22 +44,32 @@ export class FakeRunner {
   filesMood: "well" | "broken" = "well";
   /** The 422 sentence for every new prediction. */
   refuse: string | null = null;
+  /** How many a Cog works on at once. */
+  slots = 1;
+  /** How many predictions the cloud has named. */
+  made = 0;
   /** Requests that would have left for other hosts. */
   readonly strays: string[] = [];
   /** Runs once a prediction exists and before its creator hears of it. */
   beforeAnswer: (() => Promise<void>) | null = null;
-  readonly #url: string;
+  readonly url: string;
+  readonly #protocol: Protocol;
+  readonly #kind: keyof typeof PROTOCOLS;
   readonly #token: string;
   readonly #secret: string;
   readonly #deliver: (request: Request) => Promise<Response>;
 
+  /** @param options.secret what signs its callbacks; Cog's: the bearer token that they carry */
   constructor(options: {
+    kind?: keyof typeof PROTOCOLS;
     url: string;
     token: string;
     secret: string;
     deliver: (request: Request) => Promise<Response>;
   }) {
-    this.#url = options.url;
+    this.#kind = options.kind ?? "vignette";
+    this.#protocol = PROTOCOLS[this.#kind];
+    this.url = options.url;
     this.#token = options.token;
     this.#secret = options.secret;
     this.#deliver = options.deliver;
@@ -80,76 +79,73 @@ export class FakeRunner {
   readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
     const url = new URL(request.url);
-    if (url.origin !== this.#url) {
+    const hosts = [new URL(this.url).host, ...(this.#kind === "replicate" ? [DELIVERY] : [])];
+    if (!hosts.includes(url.host)) {
       this.strays.push(request.url);
       throw new TypeError(`nothing answers at ${url.origin}`);
     }
     this.requests.push(`${request.method} ${url.pathname}`);
     if (this.mood === "down") throw new TypeError("connection refused");
     if (this.mood === "broken") return new Response("<h1>Bad gateway</h1>", { status: 502 });
-    if (url.pathname === "/readyz") return Response.json({ status: "ready" });
-    if (request.headers.get("Authorization") !== `Bearer ${this.#token}`)
-      return detail(401, "This runner wants a token.");
-    return this.#route(request, url.pathname);
+    const answer = await this.#answer(request, url.pathname);
+    if (this.mood === "lost") throw new TypeError("connection reset");
+    return answer;
   };
 
-  async #route(request: Request, path: string): Promise<Response> {
-    const put = /^\/v1\/predictions\/([^/]+)$/.exec(path);
-    const cancel = /^\/v1\/predictions\/([^/]+)\/cancel$/.exec(path);
-    if (request.method === "GET" && path === "/v1/models") return Response.json(CATALOGUE);
-    if (request.method === "PUT" && put?.[1]) return this.#create(put[1], request);
-    if (request.method === "GET" && put?.[1]) return found(this.predictions.get(put[1]));
-    if (request.method === "POST" && cancel?.[1]) return this.#cancel(cancel[1]);
-    if (request.method === "GET" && path.startsWith("/files/")) {
-      if (this.filesMood === "broken") return detail(500, "Internal Server Error");
-      const bytes = this.files.get(path);
-      return bytes ? new Response(bytes) : detail(404, "There is no such file here; outputs are kept for an hour.");
-    }
-    return detail(404, "Not Found");
+  async #answer(request: Request, path: string): Promise<Response> {
+    const open = this.#protocol.open(this, request, path);
+    if (open) return open;
+    if (request.headers.get("Authorization") !== `Bearer ${this.#token}`)
+      return detail(401, "This runner wants a token.");
+    return (await this.#protocol.route(this, request, path)) ?? detail(404, "Not Found");
   }
 
-  async #create(id: string, request: Request): Promise<Response> {
-    if (request.headers.get("Prefer") !== "respond-async") return detail(400, "This test wants asynchronous creation.");
-    const body = await request.json<CreateBody>();
-    if (body.id !== id) return invalid("id", "The body's id is not the URL's.");
-    if (body.model !== "vignette/miniature") return invalid("model", "There is no such model here.");
-    for (const [name, value] of Object.entries<unknown>(body.input))
-      if (!INPUT[name]?.(value)) return invalid(name, `This runner does not take ${name} = ${JSON.stringify(value)}.`);
-    if (this.refuse !== null) return Response.json({ detail: this.refuse }, { status: 422 });
-    const known = this.predictions.get(id);
-    if (known) {
-      if (JSON.stringify(known.input) === JSON.stringify(body.input)) return Response.json(known);
-      return invalid("id", `The prediction ${id} exists with another input; use a new id.`);
-    }
-    if (this.mood === "busy")
-      return detail(503, "The runner has 128 requests, as many as it holds.", { "Retry-After": "2" });
+  /** Takes a prediction whose request was good. */
+  async accept(
+    body: Partial<FakePrediction> & Pick<FakePrediction, "id" | "model" | "input">,
+    status = 202,
+  ): Promise<Response> {
+    const { id } = body;
     const prediction: FakePrediction = {
       id,
-      model: "vignette/miniature",
-      version: "v1",
+      model: body.model,
+      version: body.version ?? "v1",
       input: body.input,
       status: "starting",
       output: null,
       error: null,
       logs: "",
       metrics: {},
-      webhook: body.webhook,
-      webhook_events_filter: body.webhook_events_filter,
+      webhook: body.webhook ?? null,
+      webhook_events_filter: body.webhook_events_filter ?? null,
       created_at: new Date().toISOString(),
       started_at: null,
       completed_at: null,
-      urls: { get: `${this.#url}/v1/predictions/${id}`, cancel: `${this.#url}/v1/predictions/${id}/cancel` },
+      urls: { get: `${this.url}/v1/predictions/${id}`, cancel: `${this.url}/v1/predictions/${id}/cancel` },
     };
     this.predictions.set(id, prediction);
-    const answer = Response.json(prediction, { status: 202 });
+    const answer = Response.json(prediction, { status });
     await this.beforeAnswer?.();
     return answer;
   }
 
-  #cancel(id: string): Response {
+  /** Cancels what is under way; answers the prediction, if there is one. */
+  cancel(id: string): FakePrediction | undefined {
     const prediction = this.predictions.get(id);
-    if (prediction && ["starting", "processing"].includes(prediction.status)) prediction.status = "canceled";
-    return found(prediction);
+    const open = prediction && isOpen(prediction);
+    if (open) prediction.status = "canceled";
+    // Cog forgets what has ended.
+    return this.#kind === "cog" && !open ? undefined : prediction;
+  }
+
+  file(path: string): Response {
+    if (this.filesMood === "broken") return detail(500, "Internal Server Error");
+    const bytes = this.files.get(path);
+    return bytes ? new Response(bytes) : detail(404, "There is no such file here; outputs are kept for an hour.");
+  }
+
+  inFlight(): number {
+    return [...this.predictions.values()].filter(isOpen).length;
   }
 
   /** The whole way of a prediction, callbacks included. */
@@ -176,10 +172,9 @@ export class FakeRunner {
   /** @param bytes the output files' contents; by default one small PNG for each image asked for */
   async succeed(id: string, bytes?: Uint8Array<ArrayBuffer>[]): Promise<Response | null> {
     const prediction = this.get(id);
-    const count = Number(prediction.input.num_images);
+    const count = Number(prediction.input.num_images ?? prediction.input.num_outputs);
     const files = bytes ?? Array.from({ length: count }, (_, index) => png(`${id} ${index}`));
-    prediction.output = files.map((_, index) => `${this.#url}/files/${id}/${index}.png`);
-    files.forEach((file, index) => void this.files.set(`/files/${id}/${index}.png`, file));
+    prediction.output = files.map((file, index) => this.#protocol.output(this, prediction, index, file));
     prediction.status = "succeeded";
     prediction.metrics = {
       predict_time: 0.25,
@@ -210,11 +205,14 @@ export class FakeRunner {
     return prediction;
   }
 
-  /** Signs and sends a callback, if the prediction asked for this event. */
+  /** Vouches for a callback as this protocol does and sends it, if the prediction asked for this event. */
   async callback(prediction: FakePrediction, event: string): Promise<Response | null> {
     if (!prediction.webhook || !(prediction.webhook_events_filter ?? [event]).includes(event)) return null;
-    const body = JSON.stringify(prediction);
-    const headers = await signWebhook(body, this.#secret, { now: Date.now() });
+    const body = JSON.stringify(this.#protocol.shown(prediction));
+    const headers: Record<string, string> =
+      this.#kind === "cog"
+        ? { "Content-Type": "application/json", Authorization: `Bearer ${this.#secret}` }
+        : await signWebhook(body, this.#secret, { now: Date.now() });
     return this.#deliver(new Request(prediction.webhook, { method: "POST", headers, body }));
   }
 }
@@ -223,64 +221,3 @@ export class FakeRunner {
 export function png(content: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, ...new TextEncoder().encode(content)]);
 }
-
-function found(prediction: FakePrediction | undefined): Response {
-  return prediction ? Response.json(prediction) : detail(404, "There is no such prediction here.");
-}
-
-function detail(status: number, text: string, headers: Record<string, string> = {}): Response {
-  return Response.json({ detail: text }, { status, headers });
-}
-
-function invalid(field: string, message: string): Response {
-  return Response.json(
-    { detail: [{ loc: ["body", "input", field], msg: message, type: "value_error" }] },
-    { status: 422 },
-  );
-}
-
-export const CATALOGUE = {
-  next: null,
-  previous: null,
-  results: [
-    {
-      owner: "vignette",
-      name: "miniature",
-      url: "http://runner.test/v1/models/vignette/miniature",
-      description: "A small model for tests.",
-      visibility: "private",
-      latest_version: {
-        id: "v1",
-        created_at: "2026-11-01T00:00:00Z",
-        cog_version: "vignette-0.1.0",
-        openapi_schema: {},
-      },
-      vignette: {
-        default: true,
-        version: "v1",
-        adapters: [{ id: "sur", default: true, description: "SUR-adapter" }],
-        defaults: {
-          width: 128,
-          height: 128,
-          num_inference_steps: 25,
-          guidance_scale: 4,
-          scheduler: "DDIMScheduler",
-          adapter_scale: 1,
-          negative_prompt: "",
-        },
-        limits: {
-          min_width: 64,
-          max_width: 256,
-          min_height: 64,
-          max_height: 256,
-          multiple_of: 8,
-          max_steps: 100,
-          max_images: 4,
-          max_prompt_chars: 1000,
-        },
-        schedulers: ["DDIMScheduler", "EulerDiscreteScheduler"],
-        device: "cpu",
-      },
-    },
-  ],
-};

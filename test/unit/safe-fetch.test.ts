@@ -33,29 +33,36 @@ describe("the SDK over safeFetch", () => {
     }
   });
 
-  const busy = { kind: "unavailable", retryAfter: 10, detail: "Full." };
+  const busy = { kind: "busy", retryAfter: 10, detail: "Full." };
+  const ill = { kind: "unavailable", retryAfter: null };
   it.for([
     ["429", () => Response.json({ detail: "Full." }, { status: 429, headers: { "Retry-After": "10" } }), busy],
     ["503", () => Response.json({ detail: "Full." }, { status: 503, headers: { "Retry-After": "10" } }), busy],
     [
       "409",
       () => Response.json({ error: "At capacity" }, { status: 409 }),
-      { kind: "unavailable", retryAfter: null, detail: "At capacity" },
+      { kind: "busy", retryAfter: null, detail: "At capacity" },
+    ],
+    [
+      "429 as Replicate says it",
+      () => Response.json({ detail: "Request was throttled. Your rate limit resets in ~30s." }, { status: 429 }),
+      { kind: "busy", retryAfter: 30, detail: "Request was throttled. Your rate limit resets in ~30s." },
+    ],
+    [
+      "503 without a time",
+      () => Response.json({ error: "Setup has not finished yet", status: "failed" }, { status: 503 }),
+      { ...ill, detail: "Setup has not finished yet", uncertain: false },
     ],
     [
       "502",
       () => new Response("<html>", { status: 502 }),
-      { kind: "unavailable", retryAfter: null, detail: "The runner answered 502." },
+      { ...ill, detail: "The runner answered 502.", uncertain: true },
     ],
-    [
-      "401",
-      () => Response.json({ detail: "Token!" }, { status: 401 }),
-      { kind: "unavailable", retryAfter: null, detail: "Token!" },
-    ],
+    ["401", () => Response.json({ detail: "Token!" }, { status: 401 }), { ...ill, detail: "Token!", uncertain: false }],
     [
       "no network",
       () => Promise.reject(new TypeError("refused")),
-      { kind: "unavailable", retryAfter: null, detail: "The runner does not answer." },
+      { ...ill, detail: "The runner does not answer.", uncertain: true },
     ],
     [
       "404",

@@ -23,10 +23,51 @@ describe("health", () => {
     runner.mood = "down";
     expect((await call("GET", "/healthz")).status).toBe(200);
     const waiting = await call("GET", "/readyz");
-    expect([waiting.status, await waiting.json()]).toEqual([503, { ready: false, database: true, runner: false }]);
+    const runners = [{ name: "default", kind: "vignette", ready: false, circuit: "closed" }];
+    const down = { ready: false, database: true, storage: true, runner: false, runners };
+    expect([waiting.status, await waiting.json()]).toEqual([
+      503,
+      { ...down, degraded: ["The runner default is not ready."] },
+    ]);
     runner.mood = "well";
     const ready = await call("GET", "/readyz");
-    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, database: true, runner: true }]);
+    const well = { ready: true, database: true, storage: true, runner: true, degraded: [] };
+    expect([ready.status, await ready.json()]).toEqual([
+      200,
+      { ...well, runners: runners.map((each) => ({ ...each, ready: true })) },
+    ]);
+  });
+
+  it("says what is wrong though pictures can be drawn", async ({ expect }) => {
+    const ago = Date.now() - 20 * 60_000;
+    await imagine(key);
+    await env.DB.batch([
+      env.DB.prepare("UPDATE generations SET status = 'queued', dispatched_at = NULL, created_at = ?").bind(ago),
+      env.DB.prepare(
+        `INSERT INTO webhook_deliveries (id, account_id, url, type, status, attempts, next_at, created_at)
+           VALUES ('msg_1', 'acme', 'https://example.com', 'generation.failed', 'pending', 1, ?1, ?1)`,
+      ).bind(ago),
+      env.DB.prepare("UPDATE runners SET failures = 7, open_until = ?").bind(Date.now() + 20_000),
+    ]);
+    const storage = vi.spyOn(env.IMAGES, "head").mockRejectedValue(new Error("unavailable"));
+    const answer = await call("GET", "/readyz");
+    storage.mockRestore();
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({
+      ready: true,
+      storage: false,
+      degraded: [
+        "The storage of pictures does not answer.",
+        "The oldest generation in line has waited for 20 min.",
+        "1 webhook messages are overdue by more than 10 min.",
+      ],
+      runners: [{ name: "default", circuit: "open" }],
+    });
+    await env.DB.batch([
+      env.DB.prepare("DELETE FROM generations"),
+      env.DB.prepare("DELETE FROM webhook_deliveries"),
+      env.DB.prepare("UPDATE runners SET failures = 0, open_until = NULL"),
+    ]);
   });
 });
 

@@ -343,8 +343,10 @@ describe("trips to D1 on the way of an accepted request", () => {
       // Work after the answer is not on its way.
       const late: (() => void)[] = [];
       deps.background = (work) => void late.push(() => ctx.waitUntil(work));
-      const before = deps.runner.create;
-      deps.runner.create = (...args) => new Promise((resolve) => late.push(() => resolve(before(...args))));
+      const [backend] = deps.runners.all;
+      if (!backend) throw new Error("there is no runner");
+      const before = backend.create;
+      backend.create = (...args) => new Promise((resolve) => late.push(() => resolve(before(...args))));
       await createGeneration(deps, known, CreateGeneration.parse(request), options);
       expect(trips.count, JSON.stringify(request)).toBe(most);
       for (const go of late) go();

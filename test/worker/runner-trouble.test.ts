@@ -235,7 +235,7 @@ describe("before any runner was seen", () => {
   it("the models are refused with a time to come back, and later known while the runner is away", async ({
     expect,
   }) => {
-    await env.DB.prepare("DELETE FROM catalogue").run();
+    await env.DB.prepare("DELETE FROM runners").run();
     later(3600);
     runner.mood = "down";
     const refused = await call("GET", "/v1/models", { key });

@@ -1,5 +1,5 @@
 import { z } from "../../contract/zod.ts";
-import { Misconfigured } from "../env.ts";
+import { Misconfigured } from "../config.ts";
 
 /** The chats that reach the edge over HTTP; each is served where its variables are set. */
 export interface ChatSettings {

@@ -12,6 +12,8 @@ export interface Live {
   steps(step: number, steps: number): Promise<Status>;
   status(): Promise<Status>;
   progress(): Promise<Progress | null>;
+  /** When the runner last told something, milliseconds since 1970; null when this object does not know. */
+  heardAt(): Promise<number | null>;
   wait(ms: number): Promise<Generation | null>;
   /** The event stream; 404 when it is over and the object no longer remembers it. */
   events(lastEventId: number, over: boolean): Promise<Response>;
@@ -28,6 +30,7 @@ export function liveOf(namespace: Bindings["GENERATION"], now: () => number): (i
       steps: (step, steps) => object().steps(id, step, steps, now()),
       status: () => object().status(),
       progress: () => object().progress(),
+      heardAt: () => object().heardAt(),
       wait: (ms) => object().wait(ms),
       events: (lastEventId, over) =>
         object().fetch("https://generation/events", {

@@ -21,6 +21,7 @@ export class GenerationObject extends DurableObject<Bindings> {
   readonly #streams = new Set<Subscriber>();
   readonly #waiting = new Set<(generation: Generation) => void>();
   #history: History | null = null;
+  #heardAt: number | null = null;
 
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
@@ -51,6 +52,7 @@ export class GenerationObject extends DurableObject<Bindings> {
 
   /** Notes the runner's steps; answers the status that this object knows, so that the caller can see it is new. */
   async steps(generationId: string, step: number, steps: number, now: number): Promise<Status> {
+    this.#heardAt = now;
     const since = this.#history?.runningSince ?? now;
     this.#report(generationId, { type: "progress", data: progressAt(step, steps, now - since) }, now);
     return this.#history?.status ?? "queued";
@@ -62,6 +64,10 @@ export class GenerationObject extends DurableObject<Bindings> {
 
   async progress(): Promise<Progress | null> {
     return this.#history && progressOf(this.#history);
+  }
+
+  async heardAt(): Promise<number | null> {
+    return this.#heardAt;
   }
 
   /** The ended generation, as soon as it ends; null when that takes longer than `ms` milliseconds. */

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { Readiness } from "../../contract/readiness.ts";
 import { z } from "../../contract/zod.ts";
 import type { AppEnv } from "../context.ts";
 import { describeApi } from "../openapi.ts";
@@ -12,13 +13,14 @@ const health = createRoute({
   responses: { 200: json(z.object({ status: z.literal("ok") }), "It does.") },
 });
 
-const Ready = z.object({ ready: z.boolean(), database: z.boolean(), runner: z.boolean() }).openapi("Ready");
-
 const ready = createRoute({
   method: "get",
   path: "/readyz",
   summary: "Whether pictures can be drawn now",
-  responses: { 200: json(Ready, "They can."), 503: json(Ready, "Not yet; what is false is missing.") },
+  responses: {
+    200: json(Readiness, "They can; `degraded` may name what is wrong all the same."),
+    503: json(Readiness, "Not now; `degraded` says why."),
+  },
 });
 
 export function registerMeta(app: OpenAPIHono<AppEnv>): void {

@@ -1,5 +1,7 @@
+import { OUTPUT_FORMATS } from "../../contract/generation.ts";
 import { Adapter, type Model, ModelDefaults, ModelLimits } from "../../contract/models.ts";
 import { z } from "../../contract/zod.ts";
+import type { DeclaredModel } from "./settings.ts";
 
 /** What our runner adds to each entry of Replicate's `GET /v1/models`. */
 const Entry = z.object({
@@ -25,7 +27,12 @@ const Entry = z.object({
         .nullish()
         .transform((text) => text ?? ""),
     }),
-    limits: ModelLimits,
+    limits: ModelLimits.extend({
+      max_prompt_tokens: z
+        .int()
+        .nullish()
+        .transform((tokens) => tokens ?? null),
+    }),
     schedulers: z.array(z.string()).min(1),
   }),
 });
@@ -42,7 +49,13 @@ export function parseCatalogue(body: unknown): Model[] {
     version: vignette.version,
     adapters: vignette.adapters,
     schedulers: vignette.schedulers,
+    output_formats: [...OUTPUT_FORMATS],
     defaults: vignette.defaults,
     limits: vignette.limits,
   }));
+}
+
+/** A model of the configuration in the API's own terms. @param version where the configuration names none */
+export function declared({ inputs: _, ...model }: DeclaredModel, version: string): Model {
+  return { ...model, object: "model", version: model.version ?? version };
 }

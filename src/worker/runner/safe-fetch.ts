@@ -1,6 +1,9 @@
 /** Why the runner did not take a request. */
 export type RunnerFault =
-  | { kind: "unavailable"; retryAfter: number | null; detail: string }
+  /** It is well and has no room. */
+  | { kind: "busy"; retryAfter: number | null; detail: string }
+  /** It is ill or away. `uncertain`: it may have taken the request all the same. */
+  | { kind: "unavailable"; retryAfter: number | null; detail: string; uncertain: boolean }
   | { kind: "missing"; detail: string }
   | { kind: "rejected"; detail: string };
 
@@ -17,9 +20,9 @@ export function faultOf(error: unknown): RunnerFault | null {
 }
 
 /**
- * A `fetch` for the `replicate` SDK that closes its traps: creating is a PUT with our id (idempotent, so a repeat
- * after a lost answer starts nothing twice) and asynchronous; busy, broken and unreachable runners become a status
- * that the SDK does not retry, because the queue owns the waiting.
+ * A `fetch` for the `replicate` SDK that closes its traps: where a request names its id, creating is a PUT (idempotent,
+ * so a repeat after a lost answer starts nothing twice) and asynchronous; busy, broken and unreachable runners become a
+ * status that the SDK does not retry, because the queue owns the waiting.
  */
 export function safeFetch(
   fetcher: typeof fetch,
@@ -34,7 +37,7 @@ export function safeFetch(
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
     } catch {
-      return failed({ kind: "unavailable", retryAfter: null, detail: "The runner does not answer." });
+      return failed(unavailable("The runner does not answer.", { uncertain: true }));
     }
     if (response.ok) return response;
     return failed(await fault(response));
@@ -61,9 +64,19 @@ function failed(fault: RunnerFault): Response {
   return response;
 }
 
+/** A runner that is ill. */
+export function unavailable(
+  detail: string,
+  { retryAfter = null, uncertain = false }: { retryAfter?: number | null; uncertain?: boolean } = {},
+): Extract<RunnerFault, { kind: "unavailable" }> {
+  return { kind: "unavailable", retryAfter, detail, uncertain };
+}
+
 async function fault(response: Response): Promise<RunnerFault> {
-  const detail = sentence(await response.text().catch(() => "")) ?? `The runner answered ${response.status}.`;
-  switch (response.status) {
+  const { status } = response;
+  const detail = sentence(await response.text().catch(() => "")) ?? `The runner answered ${status}.`;
+  const later = retryAfter(response.headers.get("Retry-After")) ?? reset(status, detail);
+  switch (status) {
     case 404:
     case 410:
       return { kind: "missing", detail };
@@ -72,10 +85,23 @@ async function fault(response: Response): Promise<RunnerFault> {
     case 415:
     case 422:
       return { kind: "rejected", detail };
+    // 409 is Cog's word for a taken slot, 429 Replicate's for too many requests.
+    case 409:
+    case 429:
+      return { kind: "busy", retryAfter: later, detail };
+    // Our runner names a time when it is full; a proxy without anything behind it, and a Cog that still sets up, do not.
+    case 503:
+      return later === null ? unavailable(detail) : { kind: "busy", retryAfter: later, detail };
     // 401 and 403 are an operator's mistake that waiting survives: the generation stays until its deadline.
     default:
-      return { kind: "unavailable", retryAfter: retryAfter(response.headers.get("Retry-After")), detail };
+      return unavailable(detail, { retryAfter: later, uncertain: status === 502 || status === 504 });
   }
+}
+
+/** Replicate tells the time in its sentence only: "Your rate limit resets in ~30s." */
+function reset(status: number, detail: string): number | null {
+  const seconds = status === 429 ? /resets in ~?(\d{1,4})s/.exec(detail)?.[1] : undefined;
+  return seconds === undefined ? null : Number(seconds);
 }
 
 /** Seconds of a `Retry-After` (RFC 9110 section 10.2.3), delay or date; null when absent or unreadable. */

@@ -1,5 +1,6 @@
 import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
+import type { Backend } from "../runner/backend.ts";
 import { errorSentence, type Prediction } from "../runner/prediction.ts";
 import { stepsFromLogs } from "../runner/progress.ts";
 import { complete } from "./complete.ts";
@@ -15,14 +16,14 @@ const RUNNER_TROUBLE = new Set(["shutting_down", "runner_defunct"]);
  *
  * @throws {import("../refusal.ts").Refusal} output_unavailable when the images cannot be fetched yet
  */
-export async function apply(deps: Deps, id: string, prediction: Prediction): Promise<void> {
+export async function apply(deps: Deps, id: string, prediction: Prediction, runner: Backend): Promise<void> {
   switch (prediction.status) {
     case "starting":
       return;
     case "processing":
       return progressed(deps, id, prediction.logs);
     case "succeeded":
-      return complete(deps, id, prediction);
+      return complete(deps, id, prediction, runner);
     case "failed":
       return failed(deps, id, prediction);
     case "canceled":

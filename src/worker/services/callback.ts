@@ -1,20 +1,46 @@
 import { idPattern } from "../../contract/ids.ts";
 import type { Deps } from "../deps.ts";
 import { invalid, Refusal } from "../refusal.ts";
+import type { Backend } from "../runner/backend.ts";
 import { Prediction } from "../runner/prediction.ts";
-import { verifySignature } from "../runner/signature.ts";
+import { DEFAULT_RUNNER } from "../runner/settings.ts";
 import { apply } from "./apply.ts";
 
-/** A runner's signed news about a prediction. Unknown and deleted generations are no fault of the runner's. */
-export async function receiveCallback(deps: Deps, id: string, headers: Headers, body: string): Promise<void> {
-  const verdict = await verifySignature(headers, body, deps.config.RUNNER_WEBHOOK_SECRET, deps.now());
+/** A runner's own news about a prediction. Unknown and deleted generations are no fault of the runner's. */
+export async function receiveCallback(
+  deps: Deps,
+  { id, runner: name = DEFAULT_RUNNER }: { id: string; runner?: string | undefined },
+  headers: Headers,
+  body: string,
+): Promise<void> {
+  const runner = deps.runners.of(name);
+  if (!runner) throw new Refusal("not_found", "There is no runner of this name here.");
+  const verdict = await runner.verify(headers, body, deps.now());
   if (!verdict.valid) throw new Refusal("signature_invalid", verdict.reason);
-  const prediction = Prediction.safeParse(parseJson(body));
-  if (!prediction.success) throw new Refusal("invalid_request", "The body is not a prediction.");
-  // The signature covers the body only: the path could be another generation's.
-  if (prediction.data.id !== id || !idPattern("gen").test(id))
+  const parsed = Prediction.safeParse(parseJson(body));
+  if (!parsed.success) throw new Refusal("invalid_request", "The body is not a prediction.");
+  const prediction = parsed.data;
+  // What vouches for the body says nothing about the path, which could be another generation's.
+  if (!idPattern("gen").test(id) || (runner.ownIds && prediction.id !== id))
     throw invalid([{ pointer: "#/id", detail: "The prediction's id is not the one in the URL." }]);
-  await apply(deps, id, prediction.data);
+  if (await isCurrent(deps, id, prediction, runner)) await apply(deps, id, prediction, runner);
+}
+
+/**
+ * Whether the news are of the prediction that stands for this generation. Of one that does not - a create whose answer
+ * was lost began all the same and was repeated, or it was canceled before its name was known - the runner is told to stop.
+ */
+async function isCurrent(deps: Deps, id: string, prediction: Prediction, runner: Backend): Promise<boolean> {
+  // Under our own ids all predictions are the generation's, and progress must not cost a trip to D1.
+  if (runner.ownIds && (prediction.status === "starting" || prediction.status === "processing")) return true;
+  const row = await deps.generations.load(id);
+  if (!row) return false;
+  const same = row.runner === null || deps.runners.of(row.runner)?.name === runner.name;
+  if (runner.ownIds) return same;
+  if (same && row.predictionId === prediction.id) return true;
+  if (same && row.predictionId === null && (await deps.generations.adopt(id, runner.name, prediction.id))) return true;
+  deps.background(runner.cancel({ id, predictionId: prediction.id }));
+  return false;
 }
 
 function parseJson(text: string): unknown {

@@ -1,6 +1,8 @@
 import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
 import { Refusal } from "../refusal.ts";
+import type { Backend } from "../runner/backend.ts";
+import type { Prediction } from "../runner/prediction.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import { apply } from "./apply.ts";
 import { dispatch, waitedTooLong } from "./dispatch.ts";
@@ -11,6 +13,8 @@ import { toGeneration } from "./view.ts";
 
 /** How often an unfinished generation is looked after. */
 export const CHECK_MS = 20_000;
+/** After this much silence a runner that cannot be asked is taken to have lost a picture. */
+const SILENCE_MS = 60_000;
 /** How many unfinished generations one sweep looks at, and how many at once. */
 const SWEEP_LIMIT = 200;
 const SWEEP_PARALLEL = 5;
@@ -45,19 +49,33 @@ export async function sweep(deps: Deps): Promise<void> {
 
 async function inspect(deps: Deps, row: GenerationRow, dispatchedAt: number): Promise<void> {
   const { id } = row;
-  const reply = await deps.runner.get(id);
+  const runner = deps.runners.of(row.runner);
+  // A runner that is no longer in the configuration has lost it too.
+  if (!runner) return restart(deps, row, dispatchedAt);
+  const reply = await runner.get(row);
   if (reply.kind === "missing") return restart(deps, row, dispatchedAt);
-  if (reply.kind === "prediction" && (await applied(deps, row, reply.prediction))) return;
+  if (reply.kind === "silent" && (await isLost(deps, row, dispatchedAt, runner)))
+    return restart(deps, row, dispatchedAt);
+  if (reply.kind === "prediction" && (await applied(deps, row, reply.prediction, runner))) return;
   if (deps.now() < row.deadlineAt) return;
   if (row.status === "queued") await failRow(deps, id, "queue_timeout", waitedTooLong(deps));
   else await failRow(deps, id, "run_timeout", overTime(deps, reply.kind === "prediction"));
-  deps.background(deps.runner.cancel(id));
+  deps.background(runner.cancel(row));
+}
+
+/**
+ * Whether a runner that cannot be asked about it has it no longer: a healthy one tells of every picture's progress, so a
+ * long silence means that its process, or the answer to the create, was lost.
+ */
+async function isLost(deps: Deps, row: GenerationRow, dispatchedAt: number, runner: Backend): Promise<boolean> {
+  const heardAt = Math.max(dispatchedAt, (await deps.live(row.id).heardAt()) ?? 0);
+  return deps.now() - heardAt >= SILENCE_MS && (await runner.ready());
 }
 
 /** Whether the news ended the generation. */
-async function applied(deps: Deps, { id }: GenerationRow, prediction: Parameters<typeof apply>[2]): Promise<boolean> {
+async function applied(deps: Deps, { id }: GenerationRow, prediction: Prediction, runner: Backend): Promise<boolean> {
   try {
-    await apply(deps, id, prediction);
+    await apply(deps, id, prediction, runner);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return false;

@@ -2,6 +2,7 @@ import { isTerminal, type OutputFormat } from "../../contract/generation.ts";
 import { hashBytes, randomToken } from "../bytes.ts";
 import type { Deps } from "../deps.ts";
 import { Refusal } from "../refusal.ts";
+import type { Backend } from "../runner/backend.ts";
 import type { Prediction } from "../runner/prediction.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import type { StoredImage } from "../storage/images.ts";
@@ -22,9 +23,9 @@ class Unusable extends Error {}
  *
  * @throws {Refusal} output_unavailable: nothing has ended, try again
  */
-export async function complete(deps: Deps, id: string, prediction: Prediction): Promise<void> {
+export async function complete(deps: Deps, id: string, prediction: Prediction, runner: Backend): Promise<void> {
   // The row and the bytes do not need each other until both are here.
-  const [row, copied] = await Promise.all([deps.generations.load(id), settled(copyAll(deps, id, prediction))]);
+  const [row, copied] = await Promise.all([deps.generations.load(id), settled(copyAll(deps, id, prediction, runner))]);
   if (!row || isTerminal(row.status)) return discard(deps, id);
   try {
     const images = toImages(row, prediction, copied.unwrap());
@@ -73,15 +74,15 @@ interface Copied {
   format: OutputFormat;
 }
 
-function copyAll(deps: Deps, id: string, { output }: Prediction): Promise<Copied[]> {
+function copyAll(deps: Deps, id: string, { output }: Prediction, runner: Backend): Promise<Copied[]> {
   const urls = Array.isArray(output) ? output : [output];
-  return Promise.all(urls.map((url) => copy(deps, id, url)));
+  return Promise.all(urls.map((url) => copy(deps, id, url, runner)));
 }
 
-async function copy(deps: Deps, id: string, url: unknown): Promise<Copied> {
+async function copy(deps: Deps, id: string, url: unknown, runner: Backend): Promise<Copied> {
   if (typeof url !== "string") throw new Unusable("The runner gave no image.");
-  const reply = await deps.runner.download(url);
-  if (reply.kind === "unavailable")
+  const reply = await runner.download(url);
+  if (reply.kind === "unavailable" || reply.kind === "busy")
     throw new Refusal("output_unavailable", reply.detail, { headers: { "Retry-After": "2" } });
   if (reply.kind !== "bytes") throw new Unusable(reply.detail);
   const format = formatOf(reply.bytes);

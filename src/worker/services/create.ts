@@ -195,6 +195,8 @@ function newRow(
     deadlineAt: now + deps.config.QUEUE_DEADLINE_SECONDS * 1000,
     claimedUntil: now + CLAIM_MS,
     dispatchedAt: null,
+    runner: null,
+    predictionId: null,
     attempts: 0,
     startedAt: null,
     completedAt: null,

@@ -1,9 +1,11 @@
 import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
+import type { Backend } from "../runner/backend.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import { apply } from "./apply.ts";
 import { failRow } from "./finish.ts";
 import { jitter } from "./jitter.ts";
+import { offerToRunners } from "./offer-to-runners.ts";
 
 /** A dispatcher that died gives its row free after this; longer than any call to the runner may take. */
 export const CLAIM_MS = 30_000;
@@ -37,13 +39,14 @@ export async function dispatch(deps: Deps, id: string): Promise<Dispatched> {
 
 /** Asks the runner to draw a row that this caller has claimed. */
 async function hand(deps: Deps, row: GenerationRow): Promise<Dispatched> {
-  const reply = await deps.runner.create(row.id, inputOf(row));
-  if (reply.kind === "unavailable") return giveBack(deps, row.id, reply.retryAfter ?? 0);
-  if (reply.kind === "prediction") {
-    await taken(deps, row.id);
-    await apply(deps, row.id, reply.prediction);
+  const offered = await offerToRunners(deps, row.id, inputOf(row));
+  if (offered.kind === "refused") return giveBack(deps, row.id, offered.retryAfter);
+  if (offered.kind === "taken") {
+    const { runner, prediction } = offered;
+    await taken(deps, row.id, runner, runner.ownIds ? null : (prediction?.id ?? null));
+    if (prediction) await apply(deps, row.id, prediction, runner);
   } else {
-    await failRow(deps, row.id, "runner_rejected", reply.detail);
+    await failRow(deps, row.id, "runner_rejected", offered.detail);
   }
   return { done: true };
 }
@@ -69,10 +72,10 @@ async function unclaimed(deps: Deps, id: string): Promise<Dispatched> {
 }
 
 /** A cancel or delete that came while the runner was asked could not know of the prediction; tell the runner now. */
-async function taken(deps: Deps, id: string): Promise<void> {
-  if (await deps.generations.dispatched(id, deps.now())) return;
+async function taken(deps: Deps, id: string, runner: Backend, predictionId: string | null): Promise<void> {
+  if (await deps.generations.dispatched(id, deps.now(), { runner: runner.name, predictionId })) return;
   const row = await deps.generations.load(id);
-  if (!row || row.status === "canceled") deps.background(deps.runner.cancel(id));
+  if (!row || row.status === "canceled") deps.background(runner.cancel({ id, predictionId }));
 }
 
 function inputOf(row: GenerationRow) {

@@ -14,7 +14,7 @@ export async function failRow(deps: Deps, id: string, code: string, message: str
 /** Ends it as canceled and tells the runner, whose answer nobody needs. */
 export async function cancelRow(deps: Deps, { id }: GenerationRow): Promise<boolean> {
   const row = await deps.generations.finish(id, { status: "canceled", error: null, at: deps.now() });
-  if (row?.dispatchedAt) deps.background(deps.runner.cancel(id));
+  if (row?.dispatchedAt) deps.background(deps.runners.of(row.runner)?.cancel(row) ?? Promise.resolve());
   return reportEnd(deps, row);
 }
 

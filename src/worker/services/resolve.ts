@@ -55,6 +55,9 @@ export function resolve(request: CreateGeneration, models: Model[], freshSeed: n
     model.schedulers.includes(parameters.scheduler)
       ? null
       : { pointer: "#/scheduler", detail: unknown("scheduler", parameters.scheduler, model.schedulers) },
+    model.output_formats.includes(parameters.output_format)
+      ? null
+      : { pointer: "#/output_format", detail: unknown("format", parameters.output_format, model.output_formats) },
     adapter.error,
   ].filter((error) => error !== null);
   if (errors.length > 0) throw invalid(errors);

@@ -18,6 +18,10 @@ export interface GenerationRow {
   /** Until then the row is a dispatcher's, or rests. */
   claimedUntil: number | null;
   dispatchedAt: number | null;
+  /** Which runner has it; null of rows from before runners had names. */
+  runner: string | null;
+  /** What the runner calls it, where that is not our id. */
+  predictionId: string | null;
   attempts: number;
   startedAt: number | null;
   completedAt: number | null;
@@ -55,6 +59,8 @@ export interface Columns {
   deadline_at: number;
   claimed_until: number | null;
   dispatched_at: number | null;
+  runner: string | null;
+  prediction_id: string | null;
   attempts: number;
   started_at: number | null;
   completed_at: number | null;
@@ -87,6 +93,8 @@ export function parse(row: Columns): GenerationRow {
     deadlineAt: row.deadline_at,
     claimedUntil: row.claimed_until,
     dispatchedAt: row.dispatched_at,
+    runner: row.runner,
+    predictionId: row.prediction_id,
     attempts: row.attempts,
     startedAt: row.started_at,
     completedAt: row.completed_at,
@@ -120,6 +128,8 @@ function serialize(row: GenerationRow): Columns {
     deadline_at: row.deadlineAt,
     claimed_until: row.claimedUntil,
     dispatched_at: row.dispatchedAt,
+    runner: row.runner,
+    prediction_id: row.predictionId,
     attempts: row.attempts,
     started_at: row.startedAt,
     completed_at: row.completedAt,

@@ -106,12 +106,24 @@ export function generationStore(db: D1Database) {
     },
 
     /** A runner took it. The callback `start` may have come first, so a running row is marked too. */
-    dispatched: (id: string, at: number) =>
+    dispatched: (id: string, at: number, { runner, predictionId }: Pick<GenerationRow, "runner" | "predictionId">) =>
       one(
-        `UPDATE generations SET dispatched_at = ?2, claimed_until = NULL, attempts = attempts + 1
-           WHERE id = ?1 AND ${UNFINISHED} RETURNING *`,
+        `UPDATE generations SET dispatched_at = ?2, claimed_until = NULL, attempts = attempts + 1, runner = ?3,
+           prediction_id = COALESCE(?4, prediction_id) WHERE id = ?1 AND ${UNFINISHED} RETURNING *`,
         id,
         at,
+        runner,
+        predictionId,
+      ),
+
+    /** Learns what the runner calls it; null when another prediction stands for it already, or it has ended. */
+    adopt: (id: string, runner: string, predictionId: string) =>
+      one(
+        `UPDATE generations SET runner = ?2, prediction_id = ?3 WHERE id = ?1 AND ${UNFINISHED}
+           AND (prediction_id = ?3 OR prediction_id IS NULL) AND (runner = ?2 OR runner IS NULL) RETURNING *`,
+        id,
+        runner,
+        predictionId,
       ),
 
     /** The runner began it; answers it and those that wait for its pictures, as far as they did not know. */
@@ -130,8 +142,8 @@ export function generationStore(db: D1Database) {
     /** Puts a row that its runner lost back in line, to rest until `notBefore`; `dispatchedAt` names the lost dispatch. */
     requeue: (id: string, dispatchedAt: number, { notBefore, deadlineAt }: { notBefore: number; deadlineAt: number }) =>
       one(
-        `UPDATE generations SET status = 'queued', started_at = NULL, dispatched_at = NULL, claimed_until = ?3,
-           deadline_at = ?4 WHERE id = ?1 AND ${UNFINISHED} AND dispatched_at = ?2 RETURNING *`,
+        `UPDATE generations SET status = 'queued', started_at = NULL, dispatched_at = NULL, runner = NULL,
+           prediction_id = NULL, claimed_until = ?3, deadline_at = ?4 WHERE id = ?1 AND ${UNFINISHED} AND dispatched_at = ?2 RETURNING *`,
         id,
         dispatchedAt,
         notBefore,
@@ -203,6 +215,14 @@ export function generationStore(db: D1Database) {
         .bind(createdAt, id)
         .first<{ ahead: number }>();
       return row?.ahead ?? 0;
+    },
+
+    /** When the one was made that has waited longest for a runner, milliseconds since 1970; null when none waits. */
+    async waitingSince(): Promise<number | null> {
+      const row = await db
+        .prepare(`SELECT MIN(created_at) AS since FROM generations WHERE ${WAITING} AND dispatched_at IS NULL`)
+        .first<{ since: number | null }>();
+      return row?.since ?? null;
     },
 
     /** What became of these; the ids of deleted ones are missing. */

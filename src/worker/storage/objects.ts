@@ -27,6 +27,11 @@ export function objectStore(bucket: R2Bucket) {
       return objects.map(({ key }) => key);
     },
 
+    /** Answers when the bucket does. */
+    async ping(): Promise<void> {
+      await bucket.head("images/");
+    },
+
     async remove(keys: string[]): Promise<void> {
       if (keys.length > 0) await bucket.delete(keys);
     },

@@ -165,6 +165,15 @@ export function deliveryStore(db: D1Database) {
       return results.map(({ id }) => id);
     },
 
+    /** How many were due before this and are still waiting. */
+    async overdue(before: number): Promise<number> {
+      const row = await db
+        .prepare("SELECT COUNT(*) AS overdue FROM webhook_deliveries WHERE status = 'pending' AND next_at < ?")
+        .bind(before)
+        .first<{ overdue: number }>();
+      return row?.overdue ?? 0;
+    },
+
     /** Forgets ended ones made before this. */
     async expire(before: number): Promise<void> {
       await db

@@ -1,0 +1,50 @@
+import { answers, type Backend, fetchOutput, READY_TIMEOUT_MS, reply, sdk } from "./backend.ts";
+import { parseCatalogue } from "./catalogue.ts";
+import type { VignetteRunner } from "./settings.ts";
+import { verifySignature } from "./signature.ts";
+
+/** The models' owner in Replicate's `owner/name`. */
+const OWNER = "vignette";
+
+/** Our own runner: Replicate's HTTP surface, with our ids and a list of models that says everything about them. */
+export function vignetteBackend(
+  { name, url, token, webhook_secret, models: chosen }: VignetteRunner,
+  fetcher: typeof fetch,
+): Backend {
+  const { predictions } = sdk(`${url}/v1`, token, fetcher);
+  const authorization = { Authorization: `Bearer ${token}` };
+  return {
+    name,
+    kind: "vignette",
+    ownIds: true,
+    declared: null,
+    async models() {
+      try {
+        const response = await fetcher(`${url}/v1/models`, {
+          headers: authorization,
+          signal: AbortSignal.timeout(READY_TIMEOUT_MS),
+        });
+        if (!response.ok) return null;
+        return parseCatalogue(await response.json()).filter(({ id }) => chosen?.includes(id) ?? true);
+      } catch {
+        return null;
+      }
+    },
+    create: (id, input, webhook) =>
+      reply(
+        predictions.create({
+          // Not in the SDK's types, and sent on by it: safeFetch makes it the address.
+          ...{ id },
+          model: `${OWNER}/${input.model}`,
+          input,
+          webhook,
+          webhook_events_filter: ["start", "logs", "completed"],
+        }),
+      ),
+    get: ({ id }) => reply(predictions.get(id)),
+    cancel: async ({ id }) => void (await reply(predictions.cancel(id))),
+    ready: () => answers(`${url}/readyz`, {}, fetcher),
+    download: (output) => fetchOutput(output, url, token, fetcher),
+    verify: (headers, body, now) => verifySignature(headers, body, webhook_secret, now),
+  };
+}
