@@ -163,6 +163,8 @@ describe("what goes wrong", () => {
       world.clock.advance(250);
       return world.logged.some(({ event }) => event === "message_lost");
     });
+    await until(() => world.discord.of(first.payload).followUps.length === 1);
+    expect(world.discord.of(first.payload).followUps[0]?.content).toMatch(/was deleted.*\/gallery/);
     await world.draw({ prompt: CATS });
     expect(world.api.get(first.id).status).toBe("succeeded");
   });

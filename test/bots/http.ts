@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Writable } from "node:stream";
 
 /** Serves a fetch handler on a free port of this machine. */
 export async function serve(
@@ -27,5 +28,8 @@ async function respond(handler: (request: Request) => Promise<Response>, req: In
   });
   const response = await handler(request).catch((error: unknown) => new Response(String(error), { status: 500 }));
   res.writeHead(response.status, Object.fromEntries(response.headers));
-  res.end(Buffer.from(await response.arrayBuffer()));
+  res.flushHeaders();
+  // As it comes: an event stream has no end to wait for, and may break off.
+  await response.body?.pipeTo(Writable.toWeb(res)).catch(() => res.destroy());
+  res.end();
 }

@@ -15,7 +15,9 @@ export interface LocalJobsOptions {
   clock: Clock;
   interval: number;
   grace: number;
-  canvas: (origin: Origin) => Canvas;
+  canvas: (origin: Origin, generation: Generation) => Canvas | Promise<Canvas>;
+  /** Tells who asked that the message is gone, where there is a way to. */
+  lost: (generation: Generation, origin: Origin) => Promise<void>;
   /** Told of what went wrong, without a word of the prompt. */
   log: (event: Record<string, unknown>) => void;
 }
@@ -51,15 +53,17 @@ export class LocalJobs implements Jobs {
     before: { stop: AbortController; ended: Promise<void> } | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const { api, clock, interval, grace, canvas, log } = this.#options;
+    const { api, clock, interval, grace, canvas, lost, log } = this.#options;
     // Two followers of one message would edit it twice as often.
     before?.stop.abort();
     await before?.ended;
     try {
-      await follow(generation, origin, canvas(origin), { api, clock, interval, grace, signal });
+      await follow(generation, origin, await canvas(origin, generation), { api, clock, interval, grace, signal });
     } catch (error) {
       const kind = error instanceof MessageLost ? "message_lost" : "show_failed";
       log({ event: kind, generation: generation.id, error: error instanceof Error ? error.name : "unknown" });
+      if (error instanceof MessageLost)
+        await lost(generation, origin).catch(() => log({ event: "tell_failed", generation: generation.id }));
     }
   }
 }

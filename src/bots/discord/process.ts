@@ -1,6 +1,7 @@
 import { DiscordAPIError, type RESTOptions } from "discord.js";
 import { botClient } from "../core/api.ts";
 import { LocalJobs } from "../core/jobs.ts";
+import type { Origin } from "../core/origin.ts";
 import { type Clock, systemClock } from "../core/pace.ts";
 import { Studio } from "../core/studio.ts";
 import { BotsError, type DiscordSettings } from "../settings.ts";
@@ -8,6 +9,7 @@ import { DiscordCanvas } from "./canvas.ts";
 import type { DiscordDeps } from "./deps.ts";
 import { commandStore, Gateway, restOf, wireOf } from "./gateway.ts";
 import { PACE } from "./limits.ts";
+import { tellLost } from "./lost.ts";
 import { recover } from "./recover.ts";
 import { type Registration, register } from "./register.ts";
 
@@ -26,9 +28,9 @@ export function discordDeps(options: DiscordOptions): DiscordDeps & { jobs: Loca
   const api = botClient(options.api);
   const studio = new Studio({ api, clock, random });
   const wire = wireOf(restOf(settings, options.rest));
-  const canvas = (origin: ConstructorParameters<typeof DiscordCanvas>[0]["origin"]) =>
-    new DiscordCanvas({ wire, api, clock, application: settings.application, origin });
-  const jobs = new LocalJobs({ api, clock, ...PACE, canvas, log });
+  const canvas = (origin: Origin) => new DiscordCanvas({ wire, api, clock, application: settings.application, origin });
+  const lost = (_: unknown, origin: Origin) => tellLost(wire, clock, settings.application, origin);
+  const jobs = new LocalJobs({ api, clock, ...PACE, canvas, lost, log });
   return { studio, wire, jobs, clock, log };
 }
 

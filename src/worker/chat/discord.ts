@@ -8,6 +8,7 @@ import type { DiscordDeps } from "../../bots/discord/deps.ts";
 import { fetchWire } from "../../bots/discord/fetch-wire.ts";
 import { answer } from "../../bots/discord/handler.ts";
 import { PACE } from "../../bots/discord/limits.ts";
+import { tellLost } from "../../bots/discord/lost.ts";
 import type { Interaction } from "../../bots/discord/payload.ts";
 import type { Bindings } from "../env.ts";
 import type { ChatSettings } from "./settings.ts";
@@ -70,5 +71,6 @@ export async function keep(
   } catch (error) {
     const kind = error instanceof MessageLost ? "message_lost" : "show_failed";
     log({ event: kind, generation: id, error: error instanceof Error ? error.name : "unknown" });
+    if (error instanceof MessageLost) await tellLost(wire, clock, application, origin).catch(() => {});
   }
 }
