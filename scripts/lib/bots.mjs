@@ -27,4 +27,5 @@ export async function bots(args, instance) {
 }
 
 /** Whether `npm start` has a bot to start, too. */
-export const hasTokens = (env) => Boolean(env.DISCORD_TOKEN);
+export const hasTokens = (env) =>
+  ["DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CLIENT_ID"].some((name) => env[name]);

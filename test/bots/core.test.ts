@@ -230,7 +230,7 @@ describe("views", () => {
     expect(viewOf(flagged, { ...origin, adult: true }, NOW).images).toMatchObject([{ covered: true }]);
     const slack = viewOf(flagged, { ...origin, chat: "slack", private: true }, NOW);
     expect(slack.images).toEqual([]);
-    expect(slack.buttons[0]?.[0]?.action).toBe("show");
+    expect(slack.buttons.flat().map(({ action }) => action)).toContain("show");
   });
 
   it("describe the picture to those who do not see it", ({ expect }) => {

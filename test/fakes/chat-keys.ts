@@ -12,3 +12,19 @@ export async function signAsDiscord(body: string, at: number): Promise<Record<st
   const hex = Array.from(new Uint8Array(signature), (byte) => byte.toString(16).padStart(2, "0")).join("");
   return { "X-Signature-Ed25519": hex, "X-Signature-Timestamp": timestamp, "Content-Type": "application/json" };
 }
+
+export const SLACK_SIGNING_SECRET = "8f742231b10e88884bcd99a00f0085a5";
+
+/** The headers with which Slack signs a body. @param at milliseconds since 1970 */
+export async function signAsSlack(
+  body: string,
+  at: number,
+  type = "application/x-www-form-urlencoded",
+): Promise<Record<string, string>> {
+  const raw = new TextEncoder().encode(SLACK_SIGNING_SECRET);
+  const key = await crypto.subtle.importKey("raw", raw, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const timestamp = String(Math.floor(at / 1000));
+  const signed = await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(`v0:${timestamp}:${body}`));
+  const hex = Array.from(new Uint8Array(signed), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { "X-Slack-Signature": `v0=${hex}`, "X-Slack-Request-Timestamp": timestamp, "Content-Type": type };
+}

@@ -65,6 +65,11 @@ export class FakeVignette {
     for (const go of this.#released.splice(0)) go();
   }
 
+  /** What hung never comes through. */
+  drop(): void {
+    this.#released.length = 0;
+  }
+
   get(id: string): Generation {
     const generation = this.generations.get(id);
     if (!generation) throw new Error(`the fake API has no generation ${id}`);

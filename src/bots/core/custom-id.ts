@@ -15,6 +15,7 @@ const ACTIONS = {
   f: "forget",
   p: "send",
   h: "shuffle",
+  a: "resume",
 } as const;
 
 export type Action = (typeof ACTIONS)[keyof typeof ACTIONS];

@@ -8,6 +8,8 @@ export interface Origin {
   request: string;
   /** Discord: guild, absent in direct messages; Slack: workspace. */
   place?: string | undefined;
+  /** Slack: the organisation that installed the app, where it was not the workspace. */
+  org?: string | undefined;
   channel: string;
   /** The one message of this job: Discord message id, Slack timestamp. */
   message?: string | undefined;

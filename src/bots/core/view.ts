@@ -33,6 +33,8 @@ export interface View {
   /** Milliseconds since 1970 when it should be ready, with `{when}` in `readyWhen` for it. */
   readyAt: number | null;
   readyWhen: string;
+  /** With `{seconds}` for how long that is, where a place cannot count down itself. */
+  inSeconds: string;
   facts: string[];
   /** What the model has to say about what it knows. */
   note: string | null;
@@ -68,6 +70,7 @@ export function viewOf(generation: Generation, origin: Origin, now: number, prog
     fraction: null,
     readyAt: null,
     readyWhen: strings.ready_when,
+    inSeconds: strings.in_seconds,
     facts: [],
     note: null,
     images: [],
@@ -128,9 +131,10 @@ function done(
         covered: flagged,
       })),
     buttons: [
+      ...(isPreview(origin) ? [[button("send", "primary"), button("shuffle"), button("cancel")]] : []),
       [
         ...(withheld && origin.chat === "slack" ? [button("show", "primary")] : []),
-        button("reroll", "primary"),
+        ...(isPreview(origin) ? [] : [button("reroll", "primary")]),
         button("remix"),
         button("same_seed"),
         button("details"),
@@ -140,6 +144,9 @@ function done(
     ],
   };
 }
+
+/** Slack shows one person a picture first, who sends it on; Discord has nothing that could be sent on. */
+const isPreview = (origin: Origin) => origin.chat === "slack" && Boolean(origin.private);
 
 /** What the picture shows, for those who do not see it: the words, and what the model read in them. */
 export function altText(generation: Generation, { locale, style }: Pick<Origin, "locale" | "style">): string {
@@ -157,6 +164,12 @@ export function pausedView(view: View, locale: string): View {
   return { ...view, state: "paused", headline: strings.paused, fraction: null, readyAt: null, buttons: [[show]] };
 }
 
+/** The job's message before there is a job. */
+export function waitingView(prompt: string, locale: string, buttons: Button[][] = []): View {
+  const view = noticeView({ key: "queued", params: {} }, locale, prompt);
+  return { ...view, state: "queued", buttons };
+}
+
 /** A message that only says something. */
 export function noticeView(said: Sentence, locale: string, prompt = ""): View {
   return {
@@ -167,6 +180,7 @@ export function noticeView(said: Sentence, locale: string, prompt = ""): View {
     fraction: null,
     readyAt: null,
     readyWhen: "",
+    inSeconds: "",
     facts: [],
     note: null,
     images: [],

@@ -1,0 +1,83 @@
+import type { Generation } from "../../contract/generation.ts";
+import { sentence, stringsFor } from "../core/strings.ts";
+import { requireOwner } from "../core/studio.ts";
+import { Told } from "../core/trouble.ts";
+import { type Button, viewOf } from "../core/view.ts";
+import { canvasOf } from "./job-canvas.ts";
+import { apiUser, plain, type SlackCommand } from "./payload.ts";
+import { moderated, originOf, type Scene, tell } from "./place.ts";
+import { imagine } from "./start.ts";
+import { isOutside } from "./wire.ts";
+
+/** `/imagine` draws whatever is said after it; everything else is said to `/vignette`. */
+export async function command(scene: Scene, { command: name, text }: SlackCommand): Promise<void> {
+  const words = plain(text);
+  if (name === "/imagine") return imagine(scene, { prompt: words });
+  const [verb = "", ...rest] = words.split(/\s+/);
+  switch (verb.toLowerCase()) {
+    case "gallery":
+      return gallery(scene, null);
+    case "show":
+      return show(scene, rest[0] ?? "");
+    case "quota":
+      return tell(scene, await scene.deps.studio.quotas(apiUser(scene.ask)));
+    case "privacy":
+      return privacy(scene);
+    default:
+      return tell(scene, [sentence("slack_help")]);
+  }
+}
+
+async function privacy(scene: Scene): Promise<void> {
+  const strings = stringsFor(scene.person.locale);
+  const forget: Button = { action: "forget", id: null, index: null, label: strings.forget, tone: "danger" };
+  await tell(scene, [sentence("privacy")], [[forget]]);
+}
+
+/** The person's newest picture, or the next older one, in the message that is theirs alone. */
+export async function gallery(scene: Scene, before: string | null): Promise<void> {
+  const { deps, ask, person } = scene;
+  const page = await deps.studio.gallery(apiUser(ask), before);
+  if (!page) throw new Told(sentence("gallery_empty"));
+  const strings = stringsFor(person.locale);
+  const origin = originOf(scene, { hidden: true });
+  const view = viewOf(page.generation, origin, deps.clock.now());
+  const next: Button = {
+    action: "gallery",
+    id: page.generation.id,
+    index: null,
+    label: strings.next,
+    tone: "primary",
+  };
+  await canvasOf(deps, scene.wire, origin, page.generation).show({
+    ...view,
+    headline: strings.gallery,
+    buttons: [...view.buttons, ...(page.more ? [[next]] : [])],
+  });
+}
+
+/** One of one's own pictures, in the channel for everybody. */
+async function show(scene: Scene, id: string): Promise<void> {
+  const { deps, ask } = scene;
+  const generation = await deps.studio.get(id);
+  requireOwner(generation, apiUser(ask), moderated(scene));
+  await post(scene, generation);
+}
+
+/** Posts a finished picture in the channel; where the bot is no member, Slack posts it as an answer. */
+export async function post(scene: Scene, generation: Generation): Promise<void> {
+  const { deps, wire, ask } = scene;
+  const origin = originOf(scene, { hidden: false });
+  const { channel, thread: thread_ts } = origin;
+  const view = viewOf(generation, origin, deps.clock.now());
+  const canvas = canvasOf(deps, wire, origin, generation);
+  const quiet = { unfurl_links: false, unfurl_media: false };
+  try {
+    await canvas.write(view, (body) => wire.call("chat.postMessage", { channel, thread_ts, ...quiet, ...body }));
+  } catch (error) {
+    const { responseUrl } = ask;
+    if (!isOutside(error) || !responseUrl) throw error;
+    const answer = { response_type: "in_channel", replace_original: false };
+    await canvas.write(view, (body) => wire.respond(responseUrl, { ...answer, ...body }));
+  }
+}
