@@ -1,8 +1,9 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { Response } from "miniflare";
 import { defineConfig } from "vitest/config";
-import { CHAT_API_KEY, DISCORD_PUBLIC_KEY } from "./test/fakes/chat-keys.ts";
+import { CHAT_API_KEY, DISCORD_PUBLIC_KEY, SLACK_SIGNING_SECRET } from "./test/fakes/chat-keys.ts";
 import { RUNNERS } from "./test/fakes/runners.ts";
+import { CLIENT } from "./test/fakes/slack.ts";
 
 const migrations = await readD1Migrations("migrations");
 
@@ -15,6 +16,12 @@ const OWN_RUNNER = {
   DISCORD_PUBLIC_KEY,
   DISCORD_API_URL: "http://discord.test/api",
   CHAT_API_KEY,
+  SLACK_SIGNING_SECRET,
+  SLACK_CLIENT_ID: CLIENT.id,
+  SLACK_CLIENT_SECRET: CLIENT.secret,
+  SLACK_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString("base64"),
+  SLACK_API_URL: "http://slack.test/api/",
+  SLACK_AUTHORIZE_URL: "http://slack.test/oauth/v2/authorize",
   TEST_MIGRATIONS: migrations,
 };
 

@@ -26,6 +26,7 @@ export async function bots(args, instance) {
   });
 }
 
-/** Whether `npm start` has a bot to start, too. */
+/** Whether `npm start` has a bot to start, too; with CHAT_API_KEY and no app token the edge itself answers Slack. */
 export const hasTokens = (env) =>
-  ["DISCORD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CLIENT_ID"].some((name) => env[name]);
+  ["DISCORD_TOKEN", "SLACK_APP_TOKEN"].some((name) => env[name]) ||
+  (!env.CHAT_API_KEY && ["SLACK_BOT_TOKEN", "SLACK_CLIENT_ID"].some((name) => env[name]));

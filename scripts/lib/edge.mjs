@@ -11,7 +11,20 @@ const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CL
 // Without this the young generation of V8 in workerd grows to gigabytes under load.
 const HEAP = { MINIFLARE_WORKERD_V8_FLAGS: "--max-semi-space-size=4" };
 /** Variables of further runners and of the bots at the edge, handed on where they are set. */
-const HANDED_ON = ["RUNNERS", "CHAT_API_KEY", "DISCORD_PUBLIC_KEY", "DISCORD_TOKEN", "DISCORD_API_URL"];
+const HANDED_ON = [
+  "RUNNERS",
+  "CHAT_API_KEY",
+  "DISCORD_PUBLIC_KEY",
+  "DISCORD_TOKEN",
+  "DISCORD_API_URL",
+  "SLACK_SIGNING_SECRET",
+  "SLACK_BOT_TOKEN",
+  "SLACK_CLIENT_ID",
+  "SLACK_CLIENT_SECRET",
+  "SLACK_ENCRYPTION_KEY",
+  "SLACK_API_URL",
+  "SLACK_AUTHORIZE_URL",
+];
 
 /**
  * Starts the edge on a free port and waits until it listens.

@@ -86,26 +86,30 @@ const Slack = z.object({
   VIGNETTE_STATE: z.string().default(".vignette"),
 });
 
+type Present = Record<string, string | undefined>;
+
 /** The bots' part of the environment. @throws {BotsError} naming the variable at fault */
 export function readBotSettings(env: Record<string, string | undefined>): BotSettings {
   const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   return {
     discord: present.DISCORD_TOKEN ? readDiscord(present) : null,
-    slack: SLACK_SIGNS.some((name) => present[name]) ? readSlack(present) : null,
+    slack: wantsSlack(present) ? readSlack(present) : null,
   };
 }
 
-/** Any of these says that a Slack bot is wanted; a signing secret alone is the edge's. */
-const SLACK_SIGNS = ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CLIENT_ID"] as const;
+/** A signing secret alone is the edge's, and so is a bot token beside the key that the edge's bots use. */
+function wantsSlack({ SLACK_APP_TOKEN, SLACK_BOT_TOKEN, SLACK_CLIENT_ID, CHAT_API_KEY }: Present): boolean {
+  return Boolean(SLACK_APP_TOKEN || ((SLACK_BOT_TOKEN || SLACK_CLIENT_ID) && !CHAT_API_KEY));
+}
 
-function readDiscord(present: Record<string, string | undefined>): DiscordSettings {
+function readDiscord(present: Present): DiscordSettings {
   const found = Discord.safeParse(present);
   if (!found.success) throw faultOf(found.error, present, "is missing; DISCORD_TOKEN needs it beside it");
   const { DISCORD_TOKEN, DISCORD_APP_ID, DISCORD_API_URL } = found.data;
   return { token: DISCORD_TOKEN, application: DISCORD_APP_ID, apiUrl: DISCORD_API_URL };
 }
 
-function readSlack(present: Record<string, string | undefined>): SlackSettings {
+function readSlack(present: Present): SlackSettings {
   const found = Slack.safeParse(present);
   if (!found.success) throw faultOf(found.error, present, "is missing");
   const given = found.data;

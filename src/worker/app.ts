@@ -13,6 +13,8 @@ import { registerMeta } from "./routes/meta.ts";
 import { registerModels } from "./routes/models.ts";
 import { registerOpenAIImages } from "./routes/openai-images.ts";
 import { registerRunner } from "./routes/runner.ts";
+import { registerSlack } from "./routes/slack.ts";
+import { registerSlackInstall } from "./routes/slack-install.ts";
 import { registerWebhookEndpoints } from "./routes/webhook-endpoints.ts";
 
 /** The HTTP API: middleware and routes in reading order. */
@@ -33,5 +35,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerWebhookEndpoints(app);
   registerRunner(app);
   registerDiscord(app);
+  registerSlack(app);
+  registerSlackInstall(app);
   return app;
 }

@@ -241,6 +241,13 @@ describe("what goes wrong on Slack", () => {
     world.slack.workspace().channels.set("C2", { kind: "private", member: false, archived: false });
     await world.send(world.slack.command(CATS, { channel: "C2" }));
     await world.whispered(/Type \/invite/);
+    const { channels, scopes } = world.slack.workspace();
+    channels.set("C3", { kind: "public", member: false, archived: false });
+    scopes.delete("chat:write.public");
+    const told = world.slack.messages.length;
+    await world.send(world.slack.command(CATS, { channel: "C3" }));
+    await world.passing(() => world.slack.messages.length > told);
+    expect(saidIn(world.newest())).toMatch(/Type \/invite/);
     expect(world.api.created).toBe(0);
     // A preview needs no membership, and is sent as Slack's own answer.
     const { message } = await world.draw(`${CATS} --private`, { channel: "C2" });

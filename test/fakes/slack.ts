@@ -337,7 +337,8 @@ export class FakeSlack {
       const inputs = (((delivery.payload.view as Body).blocks ?? []) as Body[]).map(({ block_id }) => block_id);
       for (const name of Object.keys(ack.errors as Body))
         if (!inputs.includes(name)) throw new Error(`the form has no field ${name}`);
-    } else if (Object.keys(ack).length > 0) throw new Error(`an answer that is none: ${JSON.stringify(ack)}`);
+    } else if (Object.keys(ack).length > 0 && ack.response_type !== "ephemeral")
+      throw new Error(`an answer that is none: ${JSON.stringify(ack)}`);
     delivery.ackedAt = this.#now();
     delivery.ack = ack;
   }
@@ -400,7 +401,7 @@ export class FakeSlack {
   async #call(request: Request, method: string): Promise<Body | undefined> {
     if (!request.headers.get("Content-Type")?.startsWith("application/x-www-form-urlencoded"))
       throw new Refused("invalid_form_data");
-    const args = Object.fromEntries(new URLSearchParams(await request.text()));
+    const args = Object.fromEntries(new URLSearchParams(new TextDecoder().decode(await request.arrayBuffer())));
     const token = request.headers.get("Authorization")?.replace(/^Bearer /, "") ?? "";
     if (method === "apps.connections.open") {
       if (token !== APP_TOKEN) throw new Refused("invalid_auth");

@@ -6,6 +6,7 @@ declare namespace Cloudflare {
     PUBLIC_URL: string;
     DISCORD_API_URL: string;
     CHAT_API_KEY: string;
+    SLACK_ENCRYPTION_KEY: string;
     TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
   }
 }

@@ -15,6 +15,7 @@ import { quiet } from "./logger.ts";
 import { tellLost } from "./lost.ts";
 import type { Workspace } from "./payload.ts";
 import { People } from "./people.ts";
+import { reachable } from "./reachable.ts";
 import { recover } from "./recover.ts";
 import { sealOf } from "./seal.ts";
 import { LocalTurns, pacedWire } from "./turns.ts";
@@ -88,13 +89,6 @@ export async function slackDeps(
     lost: async (generation, origin) => tellLost(await at(origin), generation, origin),
   });
   return { ...deps, jobs, installations };
-}
-
-/** Slack fetches pictures over https from public hosts alone. */
-export function reachable(url: string): string | null {
-  const { protocol, hostname } = new URL(url);
-  const local = hostname === "localhost" || /^(127\.|10\.|192\.168\.|\[)/.test(hostname) || !hostname.includes(".");
-  return protocol === "https:" && !local ? url : null;
 }
 
 /** Connects the bot and takes up what an earlier one left. @throws {BotsError} when Slack does not want its tokens */

@@ -10,7 +10,7 @@ import { answer } from "../../bots/discord/handler.ts";
 import { PACE } from "../../bots/discord/limits.ts";
 import { tellLost } from "../../bots/discord/lost.ts";
 import type { Interaction } from "../../bots/discord/payload.ts";
-import type { Bindings } from "../env.ts";
+import { type Bindings, Misconfigured } from "../env.ts";
 import type { ChatSettings } from "./settings.ts";
 import type { ChatTask } from "./task.ts";
 
@@ -26,6 +26,7 @@ export function discordDeps(
   call: Call,
   { id, application_id: application }: Pick<Interaction, "id" | "application_id">,
 ) {
+  if (!discord) throw new Misconfigured("The variable DISCORD_PUBLIC_KEY is missing.");
   const fetcher = async (input: RequestInfo | URL, init?: RequestInit) => call(new Request(input as never, init));
   // The client's addresses are the public ones, but no request of its leaves this worker.
   const api = botClient({ url: env.PUBLIC_URL, apiKey, fetch: fetcher as typeof fetch });

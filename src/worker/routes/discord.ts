@@ -15,7 +15,7 @@ const MAX_INTERACTION_BYTES = 1024 * 1024;
 export function registerDiscord(app: OpenAPIHono<AppEnv>): void {
   app.post("/discord/interactions", async (c) => {
     const settings = readChatSettings(c.env);
-    if (!settings) return onNotFound(c);
+    if (!settings?.discord) return onNotFound(c);
     const body = await readBody(c.req.raw, MAX_INTERACTION_BYTES);
     const known = await isFromDiscord(settings.discord.publicKey, c.req.raw.headers, body, c.get("deps").now());
     if (!known) throw new Refusal("signature_invalid", "The signature is not Discord's for this application.");

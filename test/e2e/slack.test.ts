@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { SlackServer } from "../bots/slack-server.ts";
+import { SLACK_SIGNING_SECRET } from "../fakes/chat-keys.ts";
+import {
+  APP_TOKEN,
+  BOT_TOKEN,
+  type FakeDelivery,
+  type FakeSlackMessage,
+  picturesOf,
+  saidIn,
+  USER,
+} from "../fakes/slack.ts";
+import { requestOf } from "../fakes/slack-request.ts";
+import { type Instance, type Launch, Place, until } from "./launch.ts";
+
+const PROMPT = "three purple cats fell asleep on the beach";
+
+/** `/imagine` at a running Vignette, each picture really drawn, by both ways that Slack reaches a bot. */
+describe("/imagine on Slack with a running Vignette", { timeout: 600_000 }, () => {
+  let place: Place;
+  let server: SlackServer;
+  let running: Launch | null = null;
+
+  before(async () => {
+    place = await Place.create();
+    server = await SlackServer.start(() => Date.now());
+  });
+  after(async () => {
+    await stop();
+    await server.stop();
+    await place.remove();
+  });
+
+  async function start(env: Record<string, string>): Promise<Instance> {
+    const { launch, instance } = await place.start({
+      SLACK_API_URL: server.apiUrl,
+      SLACK_BOT_TOKEN: BOT_TOKEN,
+      ...env,
+    });
+    running = launch;
+    return instance;
+  }
+  async function stop(): Promise<void> {
+    running?.process.kill("SIGTERM");
+    await running?.ended;
+    running = null;
+    await place.empty();
+  }
+
+  /** The message becomes a picture whose buttons draw another one, tell of it and take it away. */
+  async function imagines(send: (delivery: FakeDelivery) => Promise<void>): Promise<void> {
+    const { slack } = server;
+    const posts = () => slack.messages.filter(({ to }) => to === null);
+    const newest = async (count: number) => {
+      await until(async () => posts().length === count);
+      return posts().at(-1) as FakeSlackMessage;
+    };
+    const drawn = (message: FakeSlackMessage) => until(async () => picturesOf(message).length > 0);
+    const known = posts().length;
+    await send(slack.command(`${PROMPT} --seed 23`));
+    const message = await newest(known + 1);
+    await drawn(message);
+    assert.match(saidIn(message), /three purple cats fell asleep on the beach/);
+    const [picture] = picturesOf(message);
+    assert.ok((slack.files.get(picture?.file ?? "")?.bytes ?? 0) > 1000, "a picture, not a placeholder");
+    assert.match(picture?.alt ?? "", /purple cats/);
+
+    await send(slack.press(message, "Reroll"));
+    await drawn(await newest(known + 2));
+    await send(slack.press(message, "Details"));
+    await until(async () =>
+      slack.messages.some((one) => one.to === USER && /How I read your prompt/.test(saidIn(one))),
+    );
+    await send(slack.press(message, "Delete"));
+    await until(async () => message.deleted);
+    assert.deepEqual(slack.refusals, []);
+    assert.equal(slack.limited, 0);
+  }
+
+  let key = "";
+  it("through the socket, by the bot that `npm start` runs beside it", async () => {
+    ({ api_key: key } = await start({ SLACK_APP_TOKEN: APP_TOKEN }));
+    await until(async () => server.connections > 0);
+    await imagines(async (delivery) => {
+      server.dispatch(delivery);
+      await until(async () => delivery.ackedAt !== null);
+    });
+    await stop();
+  });
+
+  it("over HTTP, answered by the edge itself", async () => {
+    const { url } = await start({ SLACK_SIGNING_SECRET, CHAT_API_KEY: key });
+    await imagines(async (delivery) => {
+      const { path, body, headers } = await requestOf(delivery, Date.now());
+      const response = await fetch(`${url}${path}`, { method: "POST", body, headers });
+      assert.equal(response.status, 200);
+      const text = await response.text();
+      server.slack.acknowledge(delivery.id, text ? JSON.parse(text) : {});
+    });
+  });
+});
