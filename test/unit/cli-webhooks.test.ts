@@ -38,8 +38,10 @@ function hostOf(url: string, signal = new AbortController().signal) {
 describe("vignette webhooks", () => {
   it("listen forwards what ends from now on, signed, once", async () => {
     const known = [generation()];
+    let looks = 0;
     const edge = await serve((request, response) => {
       response.setHeader("Content-Type", "application/json");
+      if (request.url?.includes("/v1/generations")) looks++;
       response.end(
         JSON.stringify(
           request.url?.includes("default-secret") ? { secret: SECRET } : { data: known, next_cursor: null },
@@ -54,7 +56,8 @@ describe("vignette webhooks", () => {
     const stop = new AbortController();
     const { host, said } = hostOf(edge, stop.signal);
     const running = main(["webhooks", "listen", "--forward-to", local], host);
-    await vi.waitUntil(() => said.err.includes(SECRET));
+    // What it saw at its first look has ended before now.
+    await vi.waitUntil(() => said.err.includes(SECRET) && looks > 0, { timeout: 20_000 });
     const fresh = generation({ status: "failed", images: [] });
     known.unshift(fresh);
     await vi.waitUntil(() => said.out.includes("204"), { timeout: 20_000 });

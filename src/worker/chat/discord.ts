@@ -10,7 +10,8 @@ import { answer } from "../../bots/discord/handler.ts";
 import { PACE } from "../../bots/discord/limits.ts";
 import { tellLost } from "../../bots/discord/lost.ts";
 import type { Interaction } from "../../bots/discord/payload.ts";
-import { type Bindings, Misconfigured } from "../env.ts";
+import { Misconfigured } from "../config.ts";
+import type { Bindings } from "../env.ts";
 import type { ChatSettings } from "./settings.ts";
 import type { ChatTask } from "./task.ts";
 
