@@ -2,21 +2,27 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 # One thread: the models are tiny, and waiting for other threads would take longer than the work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import httpx
 import pytest
 import torch
 
+from tests.processes import Receiver, Runner, Start
+from tests.serving import Inbox, build_service, client_of
 from tests.tiny import SD15, write_adapter, write_model, write_models_toml
 from vignette.engine import engine as engine_module
 from vignette.engine.catalogue import Catalogue, read_catalogue
 from vignette.engine.engine import Engine, State
 from vignette.engine.loader import LoadedModel, load_model
+from vignette.engine.observer import Observer, UNetCall
+from vignette.server.service import PredictionService
 
 torch.set_num_threads(1)
 
@@ -58,7 +64,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Gate:
+class Gate(Observer):
     """Holds the device's thread after a UNet call until it is opened."""
 
     def __init__(self) -> None:
@@ -71,7 +77,7 @@ class Gate:
     def open(self) -> None:
         self._open.set()
 
-    def __call__(self, rows: int) -> None:
+    def unet_called(self, call: UNetCall) -> None:
         self._open.wait(timeout=60)
 
 
@@ -85,10 +91,50 @@ async def engine(
     catalogue: Catalogue, model: LoadedModel, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Engine]:
     monkeypatch.setattr(engine_module, "load_model", lambda spec, device: model)
-    engine = Engine(catalogue, torch.device("cpu"), max_queue=3)
-    engine.on_call = gate
+    engine = Engine(catalogue, torch.device("cpu"), max_queue=3, observer=gate)
     engine.start()
     assert await engine.settled() is State.READY
     yield engine
     gate.open()
     await engine.stop()
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+async def service(engine: Engine, inbox: Inbox, tmp_path: Path) -> AsyncIterator[PredictionService]:
+    service = build_service(engine, inbox, tmp_path)
+    yield service
+    await service.close()
+
+
+@pytest.fixture
+async def client(service: PredictionService) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(service) as client:
+        yield client
+
+
+@pytest.fixture
+def start(models_toml: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts `vignette serve` with further arguments; all share one state folder, and none outlives the test."""
+    started: list[Runner] = []
+
+    def start(*arguments: str, models: Path = models_toml, **options: Any) -> Runner:
+        started.append(Runner(models, tmp_path / "state", *arguments, **options))
+        return started[-1]
+
+    yield start
+    for runner in started:
+        if runner.process.poll() is None:
+            runner.process.kill()
+        runner.process.communicate()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()

@@ -12,6 +12,8 @@ from diffusers import DiffusionPipeline
 from vignette.engine.core import EngineCore
 from vignette.engine.events import Event, Finished
 from vignette.engine.loader import LoadedModel
+from vignette.engine.memory import MemoryProfile
+from vignette.engine.observer import Observer, UNetCall
 from vignette.engine.request import GenerationRequest
 
 
@@ -35,14 +37,26 @@ def request(id: str = "a", **changes: object) -> GenerationRequest:
     return GenerationRequest(**(fields | changes))
 
 
+class Calls(Observer):
+    """How many pictures each UNet call drew."""
+
+    def __init__(self) -> None:
+        self.pictures: list[int] = []
+
+    def unet_called(self, call: UNetCall) -> None:
+        self.pictures.append(call.pictures)
+
+
 class Drawing:
     """A core with its events by request and the sizes of its UNet calls; `at[n]` runs before tick n."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, memory: MemoryProfile | None = None) -> None:
         self.events: dict[str, list[Event]] = {}
-        self.calls: list[int] = []
-        self.core = EngineCore({model.spec.id: model}, lambda id, event: self.events.setdefault(id, []).append(event))
-        self.core.on_call = self.calls.append
+        observer = Calls()
+        self.calls = observer.pictures
+        self.core = EngineCore(
+            {model.spec.id: model}, lambda id, e: self.events.setdefault(id, []).append(e), memory, observer
+        )
 
     def run(self, *requests: GenerationRequest, at: dict[int, Callable[[], None]] | None = None) -> Drawing:
         for r in requests:

@@ -9,7 +9,6 @@ import torch
 
 from tests.drawing import Drawing, request
 from vignette.engine import stages
-from vignette.engine.core import EngineCore
 from vignette.engine.loader import LoadedModel
 from vignette.engine.memory import MemoryProfile
 
@@ -60,9 +59,7 @@ def test_the_engine_draws_no_more_at_once_than_the_profile_allows(
     model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile = MemoryProfile(1000)
-    drawing = Drawing(model)
-    drawing.core = EngineCore({"tiny": model}, lambda id, e: drawing.events.setdefault(id, []).append(e), profile)
-    drawing.core.on_call = drawing.calls.append
+    drawing = Drawing(model, profile)
     original = stages.denoise
 
     def measured(model: LoadedModel, conditioning: stages.Conditioning) -> torch.Tensor:

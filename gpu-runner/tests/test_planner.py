@@ -75,3 +75,43 @@ def test_waiting_work_can_be_taken_back() -> None:
     p.retire("k", [])
     assert p.idle
     assert p.next_batch() is None
+
+
+def in_order(p: Planner[str, str, str]) -> list[str]:
+    return p.admit(one)
+
+
+def test_the_most_urgent_come_first() -> None:
+    p = planner(10)
+    for work, urgency in (("whenever", 7), ("usual", 3), ("now", 0), ("usual too", 3)):
+        p.add("small", work, urgency)
+    assert in_order(p) == ["now", "usual", "usual too", "whenever"]
+
+
+def test_callers_take_turns() -> None:
+    p = planner(10)
+    for work in ("a1", "a2", "a3", "b1", "a4", "c1"):
+        p.add("small", work, caller=work[0])
+    assert in_order(p) == ["a1", "b1", "c1", "a2", "a3", "a4"]
+
+
+def test_turns_go_on_over_several_admissions() -> None:
+    p = planner(2)
+    for work in ("a1", "a2", "a3", "b1", "b2"):
+        p.add("small", work, caller=work[0])
+    admitted = p.admit(one)
+    p.activate("small", admitted)
+    p.retire("small", admitted)
+    assert admitted + p.admit(one) == ["a1", "b1", "a2", "b2"]
+
+
+def test_what_is_taken_back_from_the_line_has_no_turn() -> None:
+    p = planner(10)
+    for work in ("a1", "b1", "a2"):
+        p.add("small", work, caller=work[0])
+    p.remove_waiting("small", "b1")
+    p.remove_waiting("small", "unknown")
+    assert in_order(p) == ["a1", "a2"]
+    p.add("small", "c1", 5)
+    p.remove_waiting("small", "c1")
+    assert p.idle

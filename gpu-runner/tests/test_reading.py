@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.drawing import draw, request
-from tests.test_server import client, finished, inbox, service  # noqa: F401  # fixtures
+from tests.serving import finished
 from vignette.engine.catalogue import Catalogue, ModelSpec, NoticeSpec, read_catalogue
 from vignette.engine.events import Started
 from vignette.engine.loader import LoadedModel, load_model
@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(
 
 
 @pytest.mark.anyio
-async def test_it_stands_in_the_predictions_metrics(client: httpx.AsyncClient, model: LoadedModel) -> None:  # noqa: F811
+async def test_it_stands_in_the_predictions_metrics(client: httpx.AsyncClient, model: LoadedModel) -> None:
     known = await finished(client, {"prompt": "2cat, beach", "seed": 1, "num_inference_steps": 2, "adapter": None})
     assert {entry["tag"] for entry in known["metrics"]["reading"]} == {"cat", "two", "beach"}
     assert known["metrics"]["notice"] is None

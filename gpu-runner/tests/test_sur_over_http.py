@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.drawing import assert_same, draw, request
 from tests.published import Published
-from tests.test_server import client, finished, inbox, service  # noqa: F401  # fixtures
+from tests.serving import finished
 from vignette.engine.catalogue import Catalogue, read_catalogue
 from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.text import encode_texts
@@ -94,14 +94,14 @@ def model(catalogue: Catalogue) -> LoadedModel:
     return load_model(catalogue.default, torch.device("cpu"))
 
 
-async def picture(client: httpx.AsyncClient, **choice: object) -> tuple[np.ndarray, object]:  # noqa: F811
+async def picture(client: httpx.AsyncClient, **choice: object) -> tuple[np.ndarray, object]:
     prediction = await finished(client, {"prompt": NARRATIVE, "seed": 3, **choice})
     assert prediction["status"] == "succeeded", prediction["error"]
     response = await client.get(prediction["output"][0])
     return np.asarray(Image.open(io.BytesIO(response.content))), prediction["metrics"]["adapter"]
 
 
-async def test_each_request_chooses(client: httpx.AsyncClient, model: LoadedModel) -> None:  # noqa: F811
+async def test_each_request_chooses(client: httpx.AsyncClient, model: LoadedModel) -> None:
     none, said = await picture(client, adapter=None)
     assert said is None
     assert_same([none], draw(model, request(prompt=NARRATIVE, num_inference_steps=4)).pictures())
@@ -117,7 +117,7 @@ async def test_each_request_chooses(client: httpx.AsyncClient, model: LoadedMode
         assert np.abs(drawn[one].astype(int) - drawn[other]).mean() > 0.1
 
 
-async def test_the_listing_names_them(client: httpx.AsyncClient) -> None:  # noqa: F811
+async def test_the_listing_names_them(client: httpx.AsyncClient) -> None:
     listed = (await client.get("/v1/models/vignette/tiny")).json()["vignette"]["adapters"]
     assert [(a["id"], a["default"]) for a in listed] == [("published", False), ("trained", True)]
 

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
-from vignette.server.webhooks import ATTEMPTS, LONGEST_DELAY, Delivery, WebhookSender, signed_headers
+from tests.webhooks import SECRET, URL, verify
+from vignette.server.journal import Journal, Message
+from vignette.server.outbox import ATTEMPTS, LONGEST_DELAY, Outbox
+from vignette.server.webhooks import Outcome, Updates, WebhookSender, signed_headers
 
 pytestmark = pytest.mark.anyio
 
-KEY = bytes(range(32))
-SECRET = "whsec_" + base64.b64encode(KEY).decode()
-URL = "https://edge.example/internal/runner/gen_1"
-
-
-def verify(headers: httpx.Headers, body: bytes) -> None:
-    """As the specification's receivers do it."""
-    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    expected = base64.b64encode(hmac.new(KEY, content, hashlib.sha256).digest()).decode()
-    assert f"v1,{expected}" in headers["webhook-signature"].split(" ")
+MESSAGE = Message("msg_1", "gen_1", URL, b"{}")
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Receiver:
@@ -50,7 +43,24 @@ class Receiver:
 
     def sender(self) -> WebhookSender:
         client = httpx.AsyncClient(transport=httpx.MockTransport(self))
-        return WebhookSender(SECRET, client, clock=lambda: self.now, sleep=self.sleep, on_outcome=self.outcomes.append)
+        return WebhookSender(SECRET, client, clock=lambda: self.now)
+
+    def outbox(self, journal: Journal) -> Outbox:
+        return Outbox(self.sender(), journal, clock=lambda: self.now, sleep=self.sleep, on_outcome=self.outcomes.append)
+
+    async def deliver(self, journal: Journal, message: Message = MESSAGE) -> None:
+        await journal.accept("gen_1", "{}")
+        await journal.end("gen_1", "{}", message)
+        outbox = self.outbox(journal)
+        outbox.send(message)
+        assert await outbox.drain(60) == 0
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    journal = Journal(tmp_path / "journal.sqlite")
+    yield journal
+    await journal.close()
 
 
 def test_the_specifications_example() -> None:
@@ -60,85 +70,135 @@ def test_the_specifications_example() -> None:
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-async def test_one_id_and_fresh_timestamps_until_it_is_taken() -> None:
-    receiver = Receiver(500, httpx.ConnectError("refused"), 429, 503)
-    assert await receiver.sender().post(URL, b"{}", attempts=ATTEMPTS)
-    assert len(receiver.requests) == 5
-    assert len({r.headers["webhook-id"] for r in receiver.requests}) == 1
+async def test_one_id_and_fresh_timestamps_until_it_is_taken(journal: Journal) -> None:
+    receiver = Receiver(500, httpx.ConnectError("refused"), 429, httpx.ReadTimeout("never answers"), 503)
+    await receiver.deliver(journal)
+    assert len(receiver.requests) == 6
+    assert {r.headers["webhook-id"] for r in receiver.requests} == {"msg_1"}
     for r in receiver.requests:
         verify(r.headers, r.content)
     assert receiver.sleeps == sorted(receiver.sleeps)
     assert receiver.outcomes == ["delivered"]
+    assert journal.messages() == []
 
 
-async def test_a_refusal_is_final() -> None:
+async def test_a_refusal_is_final(journal: Journal) -> None:
     receiver = Receiver(401)
-    assert not await receiver.sender().post(URL, b"{}", attempts=ATTEMPTS)
+    await receiver.deliver(journal)
     assert len(receiver.requests) == 1
     assert receiver.outcomes == ["lost"]
+    assert journal.messages() == []
 
 
-async def test_redirects_are_not_followed() -> None:
+async def test_redirects_are_not_followed(journal: Journal) -> None:
     receiver = Receiver(302)
-    assert not await receiver.sender().post(URL, b"{}", attempts=ATTEMPTS)
+    await receiver.deliver(journal)
     assert [str(r.url) for r in receiver.requests] == [URL]
 
 
-async def test_it_gives_up_in_the_end() -> None:
+async def test_it_gives_up_in_the_end(journal: Journal) -> None:
     receiver = Receiver(*[500] * 100)
-    assert not await receiver.sender().post(URL, b"{}", attempts=ATTEMPTS)
+    await receiver.deliver(journal)
     assert len(receiver.requests) == ATTEMPTS
     assert max(receiver.sleeps) <= LONGEST_DELAY
+    assert 1200 < sum(receiver.sleeps) < 3600  # about as long as outputs are kept
+    assert journal.messages() == []
+
+
+async def test_what_was_not_taken_is_delivered_by_the_next_process(tmp_path: Path) -> None:
+    receiver = Receiver(*[503] * 5)
+    first = Journal(tmp_path / "journal.sqlite")
+    await first.accept("gen_1", "{}")
+    await first.end("gen_1", "{}", MESSAGE)
+    stopped = receiver.outbox(first)
+
+    async def sleep(seconds: float) -> None:
+        if len(receiver.requests) == 3:
+            await asyncio.Event().wait()  # and here the process is stopped
+
+    stopped._sleep = sleep
+    stopped.send(MESSAGE)
+    assert await stopped.drain(0.2) == 1
+    await first.close()
+
+    second = Journal(tmp_path / "journal.sqlite")
+    [left] = second.messages()
+    assert (left.id, left.attempts, left.body) == ("msg_1", 3, b"{}")
+    outbox = receiver.outbox(second)
+    outbox.resume()
+    assert await outbox.drain(60) == 0
+    assert {r.headers["webhook-id"] for r in receiver.requests} == {"msg_1"}
+    assert receiver.outcomes == ["delivered"]
+    assert second.messages() == []
+    await second.close()
+
+
+async def test_a_clock_set_back_delays_no_callback_for_ever(journal: Journal) -> None:
+    receiver = Receiver()
+    await receiver.deliver(journal, Message("msg_1", "gen_1", URL, b"{}", due_at=receiver.now + 1e9))
+    assert receiver.sleeps == [LONGEST_DELAY]
+    assert receiver.outcomes == ["delivered"]
+
+
+async def test_a_withdrawn_message_is_not_sent_again(journal: Journal) -> None:
+    receiver = Receiver(*[503] * 100)
+    outbox = receiver.outbox(journal)
+    outbox.send(MESSAGE)
+    outbox.withdraw("gen_2")
+    assert outbox.undelivered == 1
+    outbox.withdraw("gen_1")
+    assert await outbox.drain(60) == 0
+    assert receiver.outcomes == []
+
+
+async def test_a_trace_goes_on_with_a_span_of_its_own(journal: Journal) -> None:
+    receiver = Receiver(500)
+    await receiver.deliver(journal, Message("msg_1", "gen_1", URL, b"{}", TRACEPARENT))
+    sent = [r.headers["traceparent"].split("-") for r in receiver.requests]
+    assert {tuple(parts[:2] + parts[3:]) for parts in sent} == {("00", TRACEPARENT.split("-")[1], "01")}
+    assert len({parts[2] for parts in sent} | {TRACEPARENT.split("-")[2]}) == 3
 
 
 class Slow(WebhookSender):
-    """Holds every intermediate message until it is released or canceled."""
+    """Holds every message until it is released or canceled."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.release = asyncio.Event()
         self.begun = asyncio.Event()
 
-    async def post(self, url: str, body: bytes, *, attempts: int = 1) -> bool:
+    async def post(self, url: str, body: bytes, message_id: str, traceparent: str | None = None) -> Outcome:
         self.sent.append(body)
         self.begun.set()
-        if attempts == 1:
-            await self.release.wait()
-        return True
+        await self.release.wait()
+        return Outcome.TAKEN
 
 
 def body(text: str) -> Callable[[], bytes]:
     return text.encode
 
 
-async def test_intermediate_messages_carry_the_newest_state() -> None:
+async def test_updates_carry_the_newest_state() -> None:
     sender = Slow()
-    delivery = Delivery(sender, URL, interval=0)
-    delivery.notify(body("1"))
+    updates = Updates(sender, URL, interval=0)
+    updates.notify(body("1"))
     await sender.begun.wait()
     sender.begun.clear()
     for state in ("2", "3", "4"):
-        delivery.notify(body(state))
+        updates.notify(body(state))
     sender.release.set()
     await sender.begun.wait()
-    delivery.finish(b"end")
-    await delivery.task
-    assert sender.sent == [b"1", b"4", b"end"]
+    updates.stop()
+    assert sender.sent == [b"1", b"4"]
 
 
-async def test_the_end_overtakes_a_slow_message() -> None:
+async def test_the_end_does_not_wait_for_a_slow_update() -> None:
     sender = Slow()
-    delivery = Delivery(sender, URL, interval=3600)
-    delivery.notify(body("1"))
+    updates = Updates(sender, URL, interval=3600)
+    updates.notify(body("1"))
     await sender.begun.wait()
-    delivery.finish(b"end")
-    await delivery.task
-    assert sender.sent == [b"1", b"end"]
-
-
-async def test_nobody_is_told_an_end_they_did_not_ask_for() -> None:
-    sender = Slow()
-    delivery = Delivery(sender, URL, interval=0)
-    delivery.finish(None)
-    await delivery.task
-    assert sender.sent == []
+    updates.notify(body("2"))
+    updates.stop()
+    sender.release.set()
+    await asyncio.gather(updates._task, return_exceptions=True)
+    assert sender.sent == [b"1"]

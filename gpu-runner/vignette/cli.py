@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, default=None, help="default: RUNNER_PORT, or 8788")
     serve.add_argument("--models", type=Path, default=MODELS_TOML, help="models.toml (default: the bundled one)")
     serve.add_argument("--max-queue", type=_positive, default=128, help="most requests accepted and not finished")
+    serve.add_argument(
+        "--state", type=Path, default=None, help="folder of journal and outputs (default: VIGNETTE_STATE/runner)"
+    )
     serve.add_argument("--drain-seconds", type=float, default=25.0, help="how long SIGTERM waits for what is under way")
+    serve.add_argument("--longest", type=float, default=3600.0, help="seconds after which any prediction is canceled")
+    serve.add_argument(
+        "--stuck-seconds", type=float, default=300.0, help="a step that takes longer means a dead device"
+    )
+    serve.add_argument("--log-format", choices=("text", "json"), default="text")
     serve.add_argument("--public-url", default=None, help="how clients reach this runner, if not as they address it")
     serve.set_defaults(run=_serve)
 
@@ -88,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from vignette.server.logs import set_up
     from vignette.server.settings import Settings, read_secrets
 
     token, secret = read_secrets(os.environ)
@@ -96,13 +103,16 @@ def _serve(arguments: argparse.Namespace) -> int:
         port=_port_from_environment() if arguments.port is None else arguments.port,
         models=arguments.models,
         device=os.environ.get("VIGNETTE_DEVICE") or "auto",
+        state=arguments.state or Path(os.environ.get("VIGNETTE_STATE") or ".vignette") / "runner",
         token=token,
         webhook_secret=secret,
         max_queue=arguments.max_queue,
         drain_seconds=arguments.drain_seconds,
+        longest=arguments.longest,
+        stuck_seconds=arguments.stuck_seconds,
         public_url=arguments.public_url.rstrip("/") if arguments.public_url else None,
     )
-    _log_to_stdout()
+    set_up(arguments.log_format)
     from vignette.engine.catalogue import read_catalogue
     from vignette.server.listener import listen
 
@@ -155,19 +165,6 @@ def _inspect_adapter(arguments: argparse.Namespace) -> int:
 
     print(describe(arguments.folder))
     return 0
-
-
-def _log_to_stdout() -> None:
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=logging.INFO,
-        format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
-    )
-    # One line per callback, and uvicorn's own account of starting, would drown everything else.
-    for name in ("httpx", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _port_from_environment() -> int:

@@ -16,13 +16,18 @@ class InvalidInput(Exception):
         self.message = message
 
 
-class Unavailable(Exception):
-    """The engine takes nothing now (starting, full, draining, broken); asking again after `retry_after` s may help."""
+class InvalidHeader(InvalidInput):
+    """The same of an HTTP header, whose name is `field`."""
 
-    def __init__(self, message: str, retry_after: int) -> None:
+
+class Unavailable(Exception):
+    """Nothing is taken now; asking again after `retry_after` s may help. `reason` is a word for it, `busy` for one."""
+
+    def __init__(self, message: str, retry_after: int, reason: str) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class DrawingFailed(Exception):

@@ -71,6 +71,7 @@ export function superviseRunner({ port, secrets, settings, onStart, onDeath }) {
           RUNNER_TOKEN: secrets.runner_token,
           RUNNER_WEBHOOK_SECRET: secrets.runner_webhook_secret,
           VIGNETTE_DEVICE: settings.device,
+          VIGNETTE_STATE: settings.state,
         },
         log,
       });

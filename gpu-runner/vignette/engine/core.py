@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from vignette.engine.faults import is_fatal, is_out_of_memory
 from vignette.engine.loader import LoadedModel
 from vignette.engine.lora import Loras
 from vignette.engine.memory import MemoryProfile
+from vignette.engine.observer import Observer, UNetCall
 from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
 from vignette.engine.speed import bucket_of
@@ -80,21 +82,22 @@ class EngineCore:
         models: dict[str, LoadedModel],
         emit: Callable[[str, Event], None],
         memory: MemoryProfile | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._models = models
         self._emit = emit
         self._works: dict[str, Work] = {}
         self._planner: Planner[BatchKey, Work, Row] = Planner(self._cap)
         self._memory = memory or MemoryProfile(None)
+        self._observer = observer or Observer()
         self._conditioning = Conditioning()
         self._undecoded: list[tuple[Work, Row]] = []
-        self.on_call: Callable[[int], None] = lambda rows: None
 
     def submit(self, request: GenerationRequest) -> None:
         work = Work(request)
         self._works[request.id] = work
         if self._guarded(work, partial(self._count_chunks, work)):
-            self._planner.add(work.key, work)
+            self._planner.add(work.key, work, request.urgency, request.caller)
 
     def cancel(self, request_id: str) -> None:
         """Drops a request; nothing more is emitted for it. Unknown and finished ids are ignored."""
@@ -179,6 +182,7 @@ class EngineCore:
         return [pair for row in rows if row.request.id in self._works for pair in self._predict(key, [row])]
 
     def _predict_fewer(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
+        self._observer.ran_out_of_memory()
         cap = self._planner.halve(key, len(rows))
         self._memory.fail(self._shape(key), len(rows))
         log.warning("Out of memory with %d pictures of %s; at most %d from now on.", len(rows), key, cap)
@@ -203,13 +207,16 @@ class EngineCore:
             self._conditioning = Conditioning.of(tuple(rows), size)
         if model.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(model.device)
+        began = time.perf_counter()
         with _reproducibly(model.device, key[-1]):
             predicted = stages.denoise(model, self._conditioning)
         if model.device.type == "cuda":
             self._memory.record(
                 self._shape(key), len(rows) + self._conditioning.padding, torch.cuda.max_memory_allocated(model.device)
             )
-        self.on_call(len(rows))
+        seconds, request = time.perf_counter() - began, rows[0].request
+        padding = self._conditioning.padding
+        self._observer.unet_called(UNetCall(request.model, request.width, request.height, len(rows), padding, seconds))
         return list(zip(rows, predicted.split(1), strict=True))
 
     def _decode(self) -> None:
@@ -236,8 +243,11 @@ class EngineCore:
     def _decoded(self, key: BatchKey, rows: list[Row]) -> list[np.ndarray | DrawingFailed]:
         try:
             model = self._models[key[0]]
+            began = time.perf_counter()
             with _reproducibly(model.device, key[-1]):
-                return stages.decode(model, rows)
+                pictures = stages.decode(model, rows)
+            self._observer.decoded(len(rows), time.perf_counter() - began)
+            return pictures
         except Exception as error:
             if is_fatal(error):
                 raise

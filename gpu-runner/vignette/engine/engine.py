@@ -7,7 +7,6 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
 from enum import Enum
 from pathlib import Path
 
@@ -19,7 +18,9 @@ from vignette.engine.core import EngineCore
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.memory import MemoryProfile
+from vignette.engine.observer import Observer
 from vignette.engine.request import GenerationInput, GenerationRequest, resolve
+from vignette.engine.ticket import Ticket
 from vignette.errors import ConfigError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -29,46 +30,15 @@ Command = tuple[GenerationRequest, bool]
 
 
 class State(str, Enum):
-    """Where the engine stands; only READY takes work."""
+    """Where the engine stands; only READY takes work. BUSY is READY with as many requests as it holds."""
 
     STARTING = "starting"
     READY = "ready"
+    BUSY = "busy"
     DRAINING = "draining"
     SETUP_FAILED = "setup_failed"
     DEFUNCT = "defunct"
     STOPPED = "stopped"
-
-
-class Ticket:
-    """One accepted request. Iterate over it for its events; the last one is `Finished` or `Failed`."""
-
-    def __init__(self, request: GenerationRequest, cancel: Callable[[GenerationRequest], None]) -> None:
-        self.request = request
-        self._cancel = cancel
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
-
-    def cancel(self) -> None:
-        """Ends the iteration at once; the device drops the pictures at its next step."""
-        self._cancel(self.request)
-        self._events.put_nowait(None)
-
-    def deliver(self, event: Event) -> None:
-        self._events.put_nowait(event)
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        while (event := await self._events.get()) is not None:
-            yield event
-            if isinstance(event, Finished | Failed):
-                return
-
-    async def result(self) -> Finished:
-        """Waits for the end. Raises RuntimeError with the sentence of a failure."""
-        async for event in self:
-            if isinstance(event, Finished):
-                return event
-            if isinstance(event, Failed):
-                raise RuntimeError(event.message)
-        raise RuntimeError("The request was canceled.")
 
 
 class Engine:
@@ -79,6 +49,7 @@ class Engine:
         catalogue: The models to load.
         device: Where they run.
         max_queue: Most requests accepted and not finished.
+        observer: Told of the device's work.
         memory_profile: File that keeps what each shape takes of a GPU's memory from one start to the next.
     """
 
@@ -87,16 +58,18 @@ class Engine:
         catalogue: Catalogue,
         device: torch.device,
         max_queue: int = 128,
+        *,
+        observer: Observer | None = None,
         memory_profile: Path | None = None,
     ) -> None:
+        self._observer = observer
         self._memory_profile = memory_profile
         self.catalogue = catalogue
         self.device = device
         self.max_queue = max_queue
-        self.state = State.STARTING
+        self._state = State.STARTING
         self.setup_error: str | None = None
         self.models: dict[str, LoadedModel] = {}
-        self.on_call: Callable[[int], None] = lambda rows: None
         self._tickets: dict[str, Ticket] = {}
         self._settled = asyncio.Event()
         self._broken = asyncio.Event()
@@ -104,11 +77,34 @@ class Engine:
         self._commands: list[Command] = []
         self._wake = threading.Condition()
         self._stopping = False
+        # When the device's thread began what it is doing, on the monotonic clock; None while it waits for work.
+        self._tick_began: float | None = None
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+
+    @property
+    def state(self) -> State:
+        busy = self._state is State.READY and self.unfinished >= self.max_queue
+        return State.BUSY if busy else self._state
+
+    @property
+    def stuck_for(self) -> float:
+        """Seconds since the device's thread began its present step; 0 while it waits for work."""
+        began = self._tick_began
+        return 0.0 if began is None else time.monotonic() - began
+
+    def give_up(self, why: str) -> None:
+        """The device is beyond help: every request ends as `runner_defunct`, and none is taken any more."""
+        if self._state is State.DEFUNCT:
+            return
+        self.setup_error, self._state = why, State.DEFUNCT
+        self._fail_all("runner_defunct", "The runner's device stopped working; ask again.")
+        self._broken.set()
+        self._settled.set()
+        self._changed.set()
 
     async def settled(self) -> State:
         """Waits until setup has ended, READY or SETUP_FAILED."""
@@ -133,18 +129,26 @@ class Engine:
     def check_available(self) -> None:
         """Raises Unavailable unless `submit` would accept a request now."""
         self.check_loaded()
+        if self.state is State.BUSY:
+            raise Unavailable(f"The runner has {self.unfinished} requests, as many as it holds.", 2, "busy")
         if self.state is not State.READY:
-            raise Unavailable(f"The runner takes no new work: it is {self.state.value}.", retry_after=10)
-        if self.unfinished >= self.max_queue:
-            raise Unavailable(f"The runner has {self.unfinished} requests, as many as it holds.", retry_after=2)
+            state = self.state.value
+            raise Unavailable(f"The runner takes no new work: it is {state}.", 10, state)
 
     def check_loaded(self) -> None:
         """Raises Unavailable while the models are unknown."""
         if self.state in (State.STARTING, State.SETUP_FAILED):
-            raise Unavailable("The runner is still loading its models.", retry_after=5)
+            raise Unavailable("The runner is still loading its models.", 5, "starting")
 
-    def submit(self, request: GenerationRequest) -> Ticket:
-        self.check_available()
+    def submit(self, request: GenerationRequest, *, restored: bool = False) -> Ticket:
+        """
+        Takes a request; one that was accepted by an earlier process finds a place in a full queue too.
+
+        Raises:
+            Unavailable: Nothing is taken now.
+        """
+        if not (restored and self.state is State.BUSY):
+            self.check_available()
         ticket = Ticket(request, self._cancel)
         self._tickets[request.id] = ticket
         self._send(request, wanted=True)
@@ -152,8 +156,8 @@ class Engine:
 
     async def drain(self, seconds: float) -> None:
         """Takes nothing new, waits up to `seconds` for what is under way, then fails the rest with `shutting_down`."""
-        if self.state in (State.STARTING, State.READY):
-            self.state = State.DRAINING
+        if self._state in (State.STARTING, State.READY):
+            self._state = State.DRAINING
         try:
             await asyncio.wait_for(self._empty(), timeout=seconds)
         except asyncio.TimeoutError:
@@ -161,15 +165,21 @@ class Engine:
                 self._send(ticket.request, wanted=False)
             self._fail_all("shutting_down", "The runner was shut down before this was done; ask again.")
 
-    async def stop(self) -> None:
-        """Ends the thread after its current step."""
+    async def stop(self, patience: float = 60.0) -> bool:
+        """
+        Ends the thread after its current step.
+
+        Returns:
+            Whether it has ended within `patience` seconds. A device that hangs never lets it end.
+        """
         with self._wake:
             self._stopping = True
             self._wake.notify()
         if self._thread.ident is not None:
-            await asyncio.to_thread(self._thread.join)
-        if self.state not in (State.SETUP_FAILED, State.DEFUNCT):
-            self.state = State.STOPPED
+            await asyncio.to_thread(self._thread.join, patience)
+        if self._state not in (State.SETUP_FAILED, State.DEFUNCT):
+            self._state = State.STOPPED
+        return not self._thread.is_alive()
 
     async def _empty(self) -> None:
         while self._tickets:
@@ -212,8 +222,8 @@ class Engine:
             self._report(State.SETUP_FAILED, f"The models could not be loaded: {type(error).__name__}: {error}")
             return
         capacity = torch.cuda.get_device_properties(self.device).total_memory if self.device.type == "cuda" else None
-        core = EngineCore(self.models, self._emit, MemoryProfile(capacity, self._memory_profile))
-        core.on_call = self.on_call
+        memory = MemoryProfile(capacity, self._memory_profile)
+        core = EngineCore(self.models, self._emit, memory, self._observer)
         self._report(State.READY, None)
         try:
             self._drive(core)
@@ -224,10 +234,12 @@ class Engine:
     def _drive(self, core: EngineCore) -> None:
         while True:
             with self._wake:
+                self._tick_began = None
                 while core.idle and not self._commands and not self._stopping:
                     self._wake.wait()
                 if self._stopping:
                     return
+                self._tick_began = time.monotonic()
                 commands, self._commands = self._commands, []
             for what, wanted in commands:
                 if wanted:
@@ -257,12 +269,12 @@ class Engine:
 
     def _report(self, state: State, error: str | None) -> None:
         def report() -> None:
-            self.setup_error = error
-            if self.state is State.STARTING or state is not State.READY:
-                self.state = state
             if state is State.DEFUNCT:
-                self._broken.set()
-                self._fail_all("runner_defunct", "The runner's device stopped working; ask again.")
+                self.give_up(error or "")
+                return
+            self.setup_error = error
+            if self._state is State.STARTING or state is not State.READY:
+                self._state = state
             self._settled.set()
             self._changed.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -47,6 +48,13 @@ def recipe(request: GenerationRequest, index: int, model_version: str) -> dict[s
         "deterministic": request.deterministic,
         "seed": request.seed + index,
     }
+
+
+def data_url(picture: np.ndarray) -> str:
+    """`[H, W, 3]` uint8 as a `data:` URL of a PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def encode_image(picture: np.ndarray, output_format: str, provenance: dict[str, Any]) -> bytes:

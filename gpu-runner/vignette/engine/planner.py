@@ -11,12 +11,52 @@ Work = TypeVar("Work")
 Row = TypeVar("Row")
 
 
+class Line(Generic[Work]):
+    """Work in line, taken out by urgency (0 first) and then by callers in turn."""
+
+    def __init__(self) -> None:
+        # The caller whose turn it is stands first.
+        self._callers: dict[int, OrderedDict[str, deque[Work]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._callers)
+
+    def append(self, work: Work, urgency: int, caller: str) -> None:
+        self._callers.setdefault(urgency, OrderedDict()).setdefault(caller, deque()).append(work)
+
+    def pop(self) -> Work:
+        urgency = min(self._callers)
+        callers = self._callers[urgency]
+        caller, own = next(iter(callers.items()))
+        work = own.popleft()
+        callers.move_to_end(caller)
+        self._tidy(urgency, caller)
+        return work
+
+    def remove(self, work: Work) -> None:
+        """Does nothing when `work` is not in line."""
+        for urgency, callers in self._callers.items():
+            for caller, own in callers.items():
+                if work in own:
+                    own.remove(work)
+                    self._tidy(urgency, caller)
+                    return
+
+    def _tidy(self, urgency: int, caller: str) -> None:
+        callers = self._callers[urgency]
+        if not callers[caller]:
+            del callers[caller]
+        if not callers:
+            del self._callers[urgency]
+
+
 class Planner(Generic[Key, Work, Row]):
     """
     Work waits in its key's line until the key's batch has room; its rows are then drawn with the others of that key.
 
-    Keys take turns, one UNet call each, so a line of large pictures cannot hold up small ones. Within a key the
-    order is first come, first served, and rows beyond the cap wait for a place in front of them.
+    Keys take turns, one UNet call each, so a line of large pictures cannot hold up small ones. Within a key the most
+    urgent come first; among equally urgent ones callers take turns, so that none waits behind all that another has sent,
+    and a caller's own come in the order of their arrival. Rows beyond the cap wait for a place in front of them.
 
     Args:
         cap: The most rows of a key in one call, before any out-of-memory.
@@ -25,17 +65,17 @@ class Planner(Generic[Key, Work, Row]):
     def __init__(self, cap: Callable[[Key], int]) -> None:
         self._configured_cap = cap
         self._caps: dict[Key, int] = {}
-        self._waiting: dict[Key, deque[Work]] = {}
+        self._waiting: dict[Key, Line[Work]] = {}
         # Insertion order is the order of turns: the key served last stands at the end.
         self._active: OrderedDict[Key, list[Row]] = OrderedDict()
 
-    def add(self, key: Key, work: Work) -> None:
-        self._waiting.setdefault(key, deque()).append(work)
+    def add(self, key: Key, work: Work, urgency: int = 3, caller: str = "") -> None:
+        self._waiting.setdefault(key, Line()).append(work, urgency, caller)
         self._active.setdefault(key, [])
 
     def remove_waiting(self, key: Key, work: Work) -> None:
         """Takes work back that has not been admitted; does nothing otherwise."""
-        if work in self._waiting.get(key, ()):
+        if key in self._waiting:
             self._waiting[key].remove(work)
             self._forget_if_empty(key)
 
@@ -45,7 +85,7 @@ class Planner(Generic[Key, Work, Row]):
         for key, line in self._waiting.items():
             busy = len(self._active[key])
             while line and busy < self.cap(key):
-                admitted.append(line.popleft())
+                admitted.append(line.pop())
                 busy += rows_of(admitted[-1])
         for key in [key for key, line in self._waiting.items() if not line]:
             del self._waiting[key]

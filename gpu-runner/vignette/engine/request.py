@@ -15,6 +15,7 @@ from vignette.errors import InvalidInput
 
 MAX_SEED = 2**53 - 1  # JSON numbers are exact up to here
 MAX_LORAS = 4
+DEFAULT_URGENCY = 3  # RFC 9218, section 4.1
 OutputFormat = Literal["png", "jpeg", "webp"]
 
 
@@ -54,7 +55,10 @@ class GenerationInput(BaseModel):
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One request with nothing left open. Sizes in pixels; image k is drawn with `seed + k`."""
+    """
+    One request with nothing left open. Sizes in pixels; image k is drawn with `seed + k`. `urgency`, from 0 to 7, and
+    `caller` decide when it is drawn, never how.
+    """
 
     id: str
     model: str
@@ -73,11 +77,18 @@ class GenerationRequest:
     loras: tuple[tuple[str, float], ...] = ()
     preview_every: int | None = None
     deterministic: bool = False
+    urgency: int = DEFAULT_URGENCY
+    caller: str = ""
 
     @property
     def uses_cfg(self) -> bool:
         """Classifier-free guidance needs a second prediction only above 1 (https://arxiv.org/abs/2207.12598)."""
         return self.guidance_scale > 1.0
+
+    def as_input(self) -> GenerationInput:
+        """The input that asks for exactly this, whatever the defaults are by then."""
+        fields = {name: getattr(self, name) for name in GenerationInput.model_fields if name != "loras"}
+        return GenerationInput(**fields, loras=[LoraChoice(id=id, scale=scale) for id, scale in self.loras])
 
 
 def resolve(

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from fastapi import Depends, FastAPI
 
-from vignette.server.http import BearerToken, BodyLimit, add_error_handlers
-from vignette.server.metrics import Metrics
+from vignette.server.http import BearerToken, BodyLimit, RequestIds, add_error_handlers
 from vignette.server.routes import api_routes, public_routes
 from vignette.server.service import PredictionService
+from vignette.server.stream import StreamUrls
 
 
 def build_app(
-    service: PredictionService, metrics: Metrics, *, token: str, webhook_secret: str, public_url: str | None = None
+    service: PredictionService,
+    streams: StreamUrls,
+    *,
+    token: str,
+    webhook_secret: str,
+    public_url: str | None = None,
 ) -> FastAPI:
     """`token` is the bearer token of every route but health and metrics."""
     app = FastAPI(title="Vignette runner", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(BodyLimit)
-    add_error_handlers(app)
-    app.include_router(public_routes(service, metrics))
+    app.add_middleware(RequestIds)
+    add_error_handlers(app, service.metrics)
+    app.include_router(public_routes(service, streams))
     app.include_router(api_routes(service, webhook_secret, public_url), dependencies=[Depends(BearerToken(token))])
     return app

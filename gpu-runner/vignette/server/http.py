@@ -1,19 +1,30 @@
-"""What every route shares: the bearer token, the size limit, and how errors look."""
+"""What every route shares: the bearer token, the request's ids, the size limit, and how errors look."""
 
 from __future__ import annotations
 
 import hmac
+import logging
+import re
+import secrets
+import time
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vignette.engine.request import GenerationInput
-from vignette.errors import InvalidInput, Unavailable
+from vignette.errors import InvalidHeader, InvalidInput, Unavailable
+from vignette.server import trace
+from vignette.server.logs import request_ids
+from vignette.server.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1 << 20
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class BearerToken:
@@ -28,6 +39,44 @@ class BearerToken:
             raise HTTPException(
                 401, "This runner wants 'Authorization: Bearer <RUNNER_TOKEN>'.", {"WWW-Authenticate": "Bearer"}
             )
+
+
+class RequestIds:
+    """
+    ASGI middleware: every request has an id, its own or a new one, which the answer's `X-Request-Id` and the log repeat,
+    and the log has its trace's id too. What changes something is logged.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope)
+        id = given.get("x-request-id", "")
+        ids = {"request_id": id if REQUEST_ID.fullmatch(id) else f"req_{secrets.token_hex(12)}"}
+        traceparent = trace.accepted(given.get("traceparent"))
+        if traceparent is not None:
+            ids["trace_id"] = trace.trace_id(traceparent)
+        token, began, status = request_ids.set(ids), time.perf_counter(), 500
+
+        async def marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = ids["request_id"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, marked)
+        finally:
+            if scope["method"] not in ("GET", "HEAD"):
+                facts = {"method": scope["method"], "path": scope["path"], "status": status}
+                milliseconds = round((time.perf_counter() - began) * 1000, 1)
+                log.info("%s %s: %d", *facts.values(), extra={**facts, "milliseconds": milliseconds})
+            request_ids.reset(token)
 
 
 class BodyLimit:
@@ -69,13 +118,19 @@ def problem(field: str, message: str, kind: str = "value_error") -> dict[str, An
     return {"detail": [{"loc": ["body", "input", field], "msg": message, "type": kind}]}
 
 
-def add_error_handlers(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(InvalidInput)
     async def invalid(_: Request, error: InvalidInput) -> JSONResponse:
         return JSONResponse(problem(error.field, error.message), 422)
 
+    @app.exception_handler(InvalidHeader)
+    async def invalid_header(_: Request, error: InvalidHeader) -> JSONResponse:
+        detail = {"loc": ["header", error.field], "msg": error.message, "type": "value_error"}
+        return JSONResponse({"detail": [detail]}, 422)
+
     @app.exception_handler(Unavailable)
     async def unavailable(_: Request, error: Unavailable) -> JSONResponse:
+        metrics.refused(error.reason)
         # Never 429: the replicate client would send the request again at once, six times.
         return JSONResponse({"detail": error.message}, 503, {"Retry-After": str(error.retry_after)})
 

@@ -4,28 +4,67 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from vignette.engine.request import GenerationRequest
+from vignette.engine.request import DEFAULT_URGENCY, GenerationRequest
 
+# From the client's base URL and a prediction's id.
+StreamUrl = Callable[[str, str], str]
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled"})
+# What outlives the process; the rest belongs to it.
+_KEPT = (
+    "id",
+    "version",
+    "input",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "status",
+    "output",
+    "error",
+    "error_code",
+)
+_KEPT_WHEN_ENDED = ("logs", "metrics")
+
+
+@dataclass(frozen=True)
+class Order:
+    """
+    What a client says about a prediction beside its input.
+
+    `base_url` is how the client reaches this runner, `cancel_after` how many seconds after its acceptance a prediction
+    that is not done is canceled, `urgency` from 0, the most urgent, to 7 (RFC 9218, section 4.1), `caller` whom requests
+    of equal urgency are for, who then take turns, `traceparent` the trace that the prediction belongs to.
+    """
+
+    base_url: str
+    webhook: str | None = None
+    webhook_events_filter: Sequence[str] | None = None
+    cancel_after: float | None = None
+    urgency: int = DEFAULT_URGENCY
+    caller: str = ""
+    traceparent: str | None = None
 
 
 @dataclass(eq=False)
 class Prediction:
-    """Times are seconds since 1970; `input` is what the client sent."""
+    """
+    Times are seconds since 1970; `input` is what the client sent. `accepted_on` and `started_on` are the same moments as
+    `created_at` and `started_at` on a clock that does not jump. `output` holds previews (data URLs) while it is drawn.
+    """
 
     id: str
     request: GenerationRequest
     version: str
     input: dict[str, Any]
-    base_url: str
+    order: Order
     created_at: float
-    webhook: str | None = None
-    webhook_events_filter: list[str] | None = None
+    accepted_on: float
+    stream_url: str
     status: Status = "starting"
     output: list[str] | None = None
     error: str | None = None
@@ -33,18 +72,34 @@ class Prediction:
     logs: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     started_at: float | None = None
+    started_on: float | None = None
     completed_at: float | None = None
+    # Set once the end would survive this process.
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    # Set at the next change of any of the above.
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def terminal(self) -> bool:
         return self.status in TERMINAL
 
     def wants(self, event: str) -> bool:
-        return self.webhook is not None and (self.webhook_events_filter is None or event in self.webhook_events_filter)
+        """Whether its webhook is to be told of `event`."""
+        events = self.order.webhook_events_filter
+        return self.order.webhook is not None and (events is None or event in events)
+
+    @property
+    def marks(self) -> dict[str, str | None]:
+        """What a line in the log says of it."""
+        return {"prediction": self.id, "traceparent": self.order.traceparent}
+
+    def touch(self) -> None:
+        """Sets `changed` and replaces it."""
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     def to_dict(self) -> dict[str, Any]:
-        url = f"{self.base_url}/v1/predictions/{self.id}"
+        url = f"{self.order.base_url}/v1/predictions/{self.id}"
         return {
             "id": self.id,
             "model": f"vignette/{self.request.model}",
@@ -58,16 +113,39 @@ class Prediction:
             "source": "api",
             "data_removed": False,
             "metrics": self.metrics,
-            "webhook": self.webhook,
-            "webhook_events_filter": self.webhook_events_filter,
+            "webhook": self.order.webhook,
+            "webhook_events_filter": self.order.webhook_events_filter,
             "created_at": rfc3339(self.created_at),
             "started_at": rfc3339(self.started_at),
             "completed_at": rfc3339(self.completed_at),
-            "urls": {"get": url, "cancel": f"{url}/cancel", "web": url},
+            "urls": {"get": url, "cancel": f"{url}/cancel", "stream": self.stream_url, "web": url},
         }
 
     def to_json(self) -> bytes:
         return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def to_record(self) -> str:
+        """For the journal; a prediction that has not ended is begun anew, without what was drawn of it."""
+        names = _KEPT + (_KEPT_WHEN_ENDED if self.terminal else ())
+        kept = {name: getattr(self, name) for name in names}
+        return json.dumps(kept | {"request": asdict(self.request), "order": asdict(self.order)})
+
+    @classmethod
+    def from_record(cls, record: str, *, now: float, now_on: float, stream_url: StreamUrl) -> Prediction:
+        """`now` and `now_on` are this moment on the two clocks."""
+        kept = json.loads(record)
+        request, order = kept.pop("request"), Order(**kept.pop("order"))
+        request["loras"] = tuple((id, scale) for id, scale in request["loras"])
+        prediction = cls(
+            request=GenerationRequest(**request),
+            order=order,
+            accepted_on=now_on - max(0.0, now - kept["created_at"]),
+            stream_url=stream_url(order.base_url, kept["id"]),
+            **kept,
+        )
+        if not prediction.terminal:
+            prediction.status, prediction.output, prediction.started_at = "starting", None, None
+        return prediction
 
 
 def rfc3339(seconds: float | None) -> str | None:

@@ -8,7 +8,7 @@ import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from vignette import __version__
@@ -16,29 +16,30 @@ from vignette.engine.engine import State
 from vignette.engine.images import CONTENT_TYPES
 from vignette.engine.loader import LoadedModel
 from vignette.errors import InvalidInput
-from vignette.server.metrics import Metrics
+from vignette.server import trace
+from vignette.server.asking import cancel_after, chosen_model, preferences, urgency
 from vignette.server.models import OWNER, model_to_dict, version_to_dict
-from vignette.server.prediction import Prediction
+from vignette.server.prediction import Order, Prediction
 from vignette.server.schema import PredictionBody
 from vignette.server.service import PredictionService
+from vignette.server.stream import StreamUrls, events
 
 PAGE = 100
-MAX_WAIT = 60
+MAX_CALLER = 200
 Prefer = Annotated[str | None, Header()]
 
 
-def public_routes(service: PredictionService, metrics: Metrics) -> APIRouter:
-    """Health and metrics, for orchestrators that hold no token."""
+def public_routes(service: PredictionService, streams: StreamUrls) -> APIRouter:
+    """Health and metrics, for orchestrators that hold no token, and event streams, whose URLs are tokens themselves."""
     router = APIRouter()
     engine = service.engine
 
     @router.get("/health-check")
     async def health_check() -> dict[str, Any]:
-        busy = engine.state is State.DRAINING or engine.unfinished >= engine.max_queue
-        names = {State.DRAINING: "BUSY", State.STOPPED: "DEFUNCT"}
-        status = names.get(engine.state, engine.state.name)
+        # Cog knows no DRAINING: what matters to its callers is that nothing is taken.
+        names = {State.DRAINING: State.BUSY, State.STOPPED: State.DEFUNCT}
         return {
-            "status": "BUSY" if busy else status,
+            "status": names.get(engine.state, engine.state).name,
             "setup": {"status": _setup_status(engine.state), "logs": engine.setup_error or ""},
             "version": {"vignette": __version__},
         }
@@ -50,17 +51,27 @@ def public_routes(service: PredictionService, metrics: Metrics) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
-        if engine.state is State.READY:
-            return JSONResponse({"status": "ready"})
+        # A full runner stays ready: the queue in front of it waits for it, and another replica is no less full.
+        if engine.state in (State.READY, State.BUSY):
+            return JSONResponse({"status": engine.state.value})
         return JSONResponse(
             {"status": engine.state.value, "detail": engine.setup_error or "The runner takes no work now."},
             503,
             {"Retry-After": "2"},
         )
 
+    @router.get("/v1/streams/{id}/{code}")
+    async def stream(id: str, code: str, last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
+        prediction = service.get(id)
+        if prediction is None or not streams.valid(id, code):
+            raise HTTPException(404, "There is no such stream here; finished predictions are kept for an hour.")
+        after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(events(prediction, after), media_type="text/event-stream", headers=headers)
+
     @router.get("/metrics")
     async def prometheus() -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
+        return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
@@ -89,23 +100,26 @@ def api_routes(service: PredictionService, webhook_secret: str, public_url: str 
         engine.check_loaded()
         body.input.model = chosen_model(body, engine.models)
         raw_input = (await request.json())["input"]
-        prediction, new = service.create(
-            id,
-            body.input,
-            raw_input,
+        headers = request.headers
+        order = Order(
             base_url=base_url(request),
             webhook=body.webhook,
-            events=list(body.webhook_events_filter) if body.webhook_events_filter is not None else None,
+            webhook_events_filter=body.webhook_events_filter,
+            cancel_after=cancel_after(headers.get("cancel-after")),
+            urgency=urgency(headers.get("priority")),
+            caller=headers.get("x-vignette-caller", "")[:MAX_CALLER],
+            traceparent=trace.accepted(headers.get("traceparent")),
         )
-        headers = {"Location": f"{base_url(request)}/v1/predictions/{id}"}
+        prediction, new = await service.create(id, body.input, raw_input, order)
         wait, asynchronous = preferences(prefer)
         if wait:
             await _wait(prediction, wait)
         answer = prediction.to_dict()
-        if wait and not prediction.terminal:
+        if wait and not prediction.done.is_set():
             # The clients' run() takes any other status for the end of waiting.
             answer["status"] = "starting"
-        return JSONResponse(answer, (202 if asynchronous else 201) if new else 200, headers)
+        location = {"Location": f"{order.base_url}/v1/predictions/{id}"}
+        return JSONResponse(answer, (202 if asynchronous else 201) if new else 200, location)
 
     @router.post("/v1/predictions", status_code=201)
     async def post_prediction(request: Request, body: PredictionBody, prefer: Prefer = None) -> JSONResponse:
@@ -144,7 +158,7 @@ def api_routes(service: PredictionService, webhook_secret: str, public_url: str 
     @router.post("/v1/predictions/{id}/cancel")
     async def cancel_prediction(id: str) -> dict[str, Any]:
         prediction = found(id)
-        service.cancel(prediction)
+        await service.cancel(prediction)
         return prediction.to_dict()
 
     @router.get("/v1/models")
@@ -181,46 +195,6 @@ def api_routes(service: PredictionService, webhook_secret: str, public_url: str 
         return FileResponse(path, media_type=CONTENT_TYPES[path.suffix[1:]])
 
     return router
-
-
-def chosen_model(body: PredictionBody, models: dict[str, LoadedModel]) -> str | None:
-    """
-    The one model that a request names, in `model`, `version` or the input; None asks for the default.
-
-    `version` may be a version's id, `owner/name` or `owner/name:id`, as Replicate's clients send it.
-
-    Raises:
-        InvalidInput: Two of the places name different models, or the version is not the one loaded.
-    """
-    names = {name.removeprefix(f"{OWNER}/") for name in (body.model, body.input.model) if name is not None}
-    if body.version is not None:
-        name, _, id = body.version.rpartition(":") if "/" in body.version and ":" in body.version else ("", "", "")
-        if not name and "/" in body.version:
-            name = body.version
-        elif not name:
-            id = body.version
-            name = next((m for m, loaded in models.items() if loaded.version == id), "")
-        name = name.removeprefix(f"{OWNER}/")
-        if not name or (id and name in models and models[name].version != id):
-            raise InvalidInput(
-                "version", f"This runner has no version {body.version!r}; GET /v1/models lists what it has."
-            )
-        names.add(name)
-    if len(names) > 1:
-        raise InvalidInput("model", f"The request names different models: {sorted(names)}.")
-    return next(iter(names), None)
-
-
-def preferences(prefer: str | None) -> tuple[float, bool]:
-    """Seconds to wait (0: not at all) and whether `respond-async` was asked for (RFC 7240)."""
-    wait, asynchronous = 0.0, False
-    for part in (prefer or "").split(","):
-        name, _, value = part.strip().partition("=")
-        if name.lower() == "respond-async":
-            asynchronous = True
-        elif name.lower() == "wait":
-            wait = min(MAX_WAIT, max(1.0, float(value))) if value.isdigit() else MAX_WAIT
-    return wait, asynchronous
 
 
 async def _wait(prediction: Prediction, seconds: float) -> None:

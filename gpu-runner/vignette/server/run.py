@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 
 import httpx
+import torch
 import uvicorn
 
 from vignette.engine.catalogue import Catalogue
 from vignette.engine.engine import Engine, State
 from vignette.engine.loader import pick_device
 from vignette.server.app import build_app
+from vignette.server.journal import Journal
+from vignette.server.ledger import Ledger
 from vignette.server.metrics import Metrics
+from vignette.server.outputs import Outputs
 from vignette.server.service import PredictionService
 from vignette.server.settings import Settings
+from vignette.server.stream import StreamUrls
 from vignette.server.webhooks import WebhookSender
 
 log = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0
 
 
 class _Server(uvicorn.Server):
@@ -41,27 +49,37 @@ def serve(settings: Settings, catalogue: Catalogue, listener: socket.socket) -> 
         The exit code: 0 after a drain, 1 when the models could not be loaded or the device broke.
 
     Raises:
-        ConfigError: There is no such device here.
+        ConfigError: There is no such device here, or the state folder is damaged or another runner's.
     """
-    engine = Engine(catalogue, pick_device(settings.device), settings.max_queue)
+    device, metrics = pick_device(settings.device), Metrics()
+    memory_profile = settings.state / "memory.json"
+    engine = Engine(catalogue, device, settings.max_queue, observer=metrics, memory_profile=memory_profile)
+    journal = Journal(settings.state / "journal.sqlite")
+    outputs = Outputs(settings.state / "outputs")
     # The device's thread needs the interpreter for microseconds between two operations; with Python's 5 ms
     # a busy event loop would hold up each of them.
     sys.setswitchinterval(0.0005)
-    return asyncio.run(_serve(settings, engine, listener))
+    metrics.watch_state(lambda: engine.state)
+    if device.type == "cuda":
+        capacity = torch.cuda.get_device_properties(device).total_memory
+        metrics.watch_memory(lambda: torch.cuda.memory_allocated(device), capacity)
+    return asyncio.run(_serve(settings, engine, metrics, journal, outputs, listener))
 
 
-async def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> int:
-    metrics = Metrics()
-    engine.on_call = metrics.unet_call
-    metrics.watch_unfinished(lambda: engine.unfinished)
+async def _serve(
+    settings: Settings, engine: Engine, metrics: Metrics, journal: Journal, outputs: Outputs, listener: socket.socket
+) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with _http_client() as client:
-        sender = WebhookSender(settings.webhook_secret, client, on_outcome=metrics.webhook)
-        service = PredictionService(engine, sender, metrics)
+        streams = StreamUrls(settings.token)
+        sender = WebhookSender(settings.webhook_secret, client)
+        ledger = Ledger(journal, outputs, sender, metrics, stream_url=streams, longest=settings.longest)
+        service = PredictionService(engine, ledger, outputs, sender, metrics)
+        service.restore()
         app = build_app(
             service,
-            metrics,
+            streams,
             token=settings.token,
             webhook_secret=settings.webhook_secret,
             public_url=settings.public_url,
@@ -86,8 +104,12 @@ async def _serve(settings: Settings, engine: Engine, listener: socket.socket) ->
         finally:
             server.should_exit = True
             await serving
-            await engine.stop()
-            service.close()
+            ended = await engine.stop(patience=STOP_SECONDS)
+            await service.close()
+            if not ended:
+                # Python would wait for the device's own clean-up, which waits for what hangs.
+                logging.shutdown()
+                os._exit(1)
 
 
 async def _until_stopped(engine: Engine, service: PredictionService, settings: Settings, stop: asyncio.Event) -> int:
@@ -95,16 +117,18 @@ async def _until_stopped(engine: Engine, service: PredictionService, settings: S
     stopping = asyncio.create_task(stop.wait())
     settled = asyncio.create_task(engine.settled())
     broken = asyncio.create_task(engine.broken())
+    watching = asyncio.create_task(_watch(engine, settings.stuck_seconds))
     try:
         await asyncio.wait({stopping, settled}, return_when=asyncio.FIRST_COMPLETED)
         if engine.state is State.SETUP_FAILED:
             log.error("%s", engine.setup_error)
             return 1
         if not stop.is_set():
+            service.resume()
             log.info("Ready at http://%s:%d on %s.", settings.host, settings.port, engine.device)
         await asyncio.wait({stopping, broken}, return_when=asyncio.FIRST_COMPLETED)
         if engine.state is State.DEFUNCT:
-            log.error("The device stopped working; this process ends so that a new one can take over.")
+            log.error("%s This process ends so that a new one can take over.", engine.setup_error)
             await service.drain(0)
             return 1
         log.info("Draining: %d requests are under way.", engine.unfinished)
@@ -112,8 +136,15 @@ async def _until_stopped(engine: Engine, service: PredictionService, settings: S
         log.info("Drained.")
         return 0
     finally:
-        for task in (stopping, settled, broken):
+        for task in (stopping, settled, broken, watching):
             task.cancel()
+
+
+async def _watch(engine: Engine, seconds: float) -> None:
+    """A kernel that hangs raises nothing; only the clock shows that the device is gone."""
+    while engine.stuck_for <= seconds:  # noqa: ASYNC110  # what hangs sets no event
+        await asyncio.sleep(min(1.0, seconds / 4))
+    engine.give_up(f"A step has taken more than {seconds:g} s.")
 
 
 def _http_client() -> httpx.AsyncClient:

@@ -16,16 +16,22 @@ SECRET_BYTES = (24, 64)  # Standard Webhooks, section "Secret"
 
 @dataclass(frozen=True)
 class Settings:
-    """`webhook_secret` is `whsec_` + base64; `public_url` is how clients reach this runner, if not as they address it."""
+    """
+    `webhook_secret` is `whsec_` + base64; `state` is the folder of what outlives the process; `public_url` is how clients
+    reach this runner, if not as they address it; `longest` and `stuck_seconds` bound a prediction and a single step.
+    """
 
     host: str
     port: int
     models: Path
     device: str
+    state: Path
     token: str = field(repr=False)
     webhook_secret: str = field(repr=False)
     max_queue: int = 128
     drain_seconds: float = 25.0
+    longest: float = 3600.0
+    stuck_seconds: float = 300.0
     public_url: str | None = None
 
 
