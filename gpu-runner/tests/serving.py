@@ -18,12 +18,12 @@ from vignette.server.ledger import Ledger
 from vignette.server.metrics import Metrics
 from vignette.server.outputs import Outputs
 from vignette.server.service import PredictionService
-from vignette.server.stream import StreamUrls
+from vignette.server.stream import StreamCodes
 from vignette.server.webhooks import WebhookSender
 
 TOKEN = "a-token-for-tests-only"
 INPUT = {"prompt": "two purple cats", "seed": 3, "num_inference_steps": 5}
-STREAMS = StreamUrls(TOKEN)
+STREAMS = StreamCodes(TOKEN)
 
 
 @dataclass
@@ -51,7 +51,7 @@ def build_service(engine: Engine, inbox: Inbox, state: Path, **options: Any) -> 
     """`state` is the folder that outlives the process, `options` are the ledger's."""
     sender = WebhookSender(SECRET, httpx.AsyncClient(transport=httpx.MockTransport(inbox)))
     journal, outputs, metrics = Journal(state / "journal.sqlite"), Outputs(state / "outputs"), Metrics()
-    ledger = Ledger(journal, outputs, sender, metrics, stream_url=STREAMS, **options)
+    ledger = Ledger(journal, outputs, sender, metrics, stream_code=STREAMS, **options)
     return PredictionService(engine, ledger, outputs, sender, metrics, webhook_interval=0)
 
 

@@ -102,6 +102,9 @@ async def test_what_ended_is_remembered_with_its_files(lives: Lives) -> None:
     assert (await client.get(done["output"][0])).content == file
     again = await client.put(f"/v1/predictions/{done['id']}", json={"input": INPUT})
     assert (again.status_code, again.json()) == (200, done)
+    # The next process may listen elsewhere.
+    elsewhere = await client.get(f"http://moved:1/v1/predictions/{done['id']}")
+    assert elsewhere.json()["output"] == [f"http://moved:1/files/{done['id']}/0.png"]
 
 
 async def test_a_cancel_that_was_answered_outlives_the_process(lives: Lives, gate: Gate) -> None:

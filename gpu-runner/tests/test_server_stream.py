@@ -100,7 +100,7 @@ async def test_silence_is_broken_by_comments_and_a_reader_that_leaves_is_forgott
     made = (await client.post("/v1/predictions", json={"input": INPUT})).json()
     prediction = service.get(made["id"])
     assert prediction
-    reader: Any = events(prediction, heartbeat=0.01)
+    reader: Any = events(prediction, "http://runner", heartbeat=0.01)
     assert await anext(reader) == ": waiting\n\n"
     await reader.aclose()
     gate.open()
@@ -111,6 +111,6 @@ async def test_silence_is_broken_by_comments_and_a_reader_that_leaves_is_forgott
 async def test_a_stream_needs_its_own_url(client: httpx.AsyncClient) -> None:
     done = await finished(client)
     other = await finished(client)
-    code = STREAMS("", other["id"]).rsplit("/", 1)[1]
+    code = STREAMS(other["id"])
     for path in (f"/v1/streams/{done['id']}/{code}", f"/v1/streams/{done['id']}/", "/v1/streams/unknown/0"):
         assert (await client.get(path)).status_code == 404

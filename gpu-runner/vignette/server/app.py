@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 
 from vignette.server.http import BearerToken, BodyLimit, RequestIds, add_error_handlers
 from vignette.server.routes import api_routes, public_routes
 from vignette.server.service import PredictionService
-from vignette.server.stream import StreamUrls
+from vignette.server.stream import StreamCodes
 
 
 def build_app(
     service: PredictionService,
-    streams: StreamUrls,
+    streams: StreamCodes,
     *,
     token: str,
     webhook_secret: str,
@@ -23,6 +23,10 @@ def build_app(
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestIds)
     add_error_handlers(app, service.metrics)
-    app.include_router(public_routes(service, streams))
-    app.include_router(api_routes(service, webhook_secret, public_url), dependencies=[Depends(BearerToken(token))])
+
+    def base_url(request: Request) -> str:
+        return public_url or str(request.base_url).rstrip("/")
+
+    app.include_router(public_routes(service, streams, base_url))
+    app.include_router(api_routes(service, webhook_secret, base_url), dependencies=[Depends(BearerToken(token))])
     return app

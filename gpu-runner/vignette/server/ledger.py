@@ -15,7 +15,7 @@ from vignette.server.journal import Journal, JournalError, Message
 from vignette.server.metrics import Metrics
 from vignette.server.outbox import Outbox
 from vignette.server.outputs import Outputs
-from vignette.server.prediction import TERMINAL, Order, Prediction, Status, StreamUrl
+from vignette.server.prediction import TERMINAL, Order, Prediction, Status
 from vignette.server.webhooks import WebhookSender, new_message_id
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Ledger:
     Every prediction that it has accepted ends exactly once, and its webhook is told, whatever becomes of this process.
 
     Args:
-        stream_url: Where a prediction's events are streamed.
+        stream_code: What the URL of a prediction's event stream ends in.
         longest: Seconds after which any prediction is canceled.
         retention: Seconds for which a finished prediction and its files are remembered.
         clock: Seconds since 1970.
@@ -44,7 +44,7 @@ class Ledger:
         sender: WebhookSender,
         metrics: Metrics,
         *,
-        stream_url: StreamUrl,
+        stream_code: Callable[[str], str],
         longest: float = 3600.0,
         retention: float = 3600.0,
         clock: Callable[[], float] = time.time,
@@ -58,7 +58,7 @@ class Ledger:
         self._outputs = outputs
         self._outbox = Outbox(sender, journal, clock=clock, on_outcome=metrics.webhook)
         self._metrics = metrics
-        self._stream_url = stream_url
+        self._stream_code = stream_code
         self._longest = longest
         self._retention = retention
         self._predictions: dict[str, Prediction] = {}
@@ -75,7 +75,7 @@ class Ledger:
         for entry in self._journal.start():
             try:
                 prediction = Prediction.from_record(
-                    entry.record, now=self.clock(), now_on=self.timer(), stream_url=self._stream_url
+                    entry.record, now=self.clock(), now_on=self.timer(), stream_code=self._stream_code
                 )
             except (ValueError, TypeError, KeyError):
                 log.exception("What the journal has of %s cannot be read; it stays there and is not drawn.", entry.id)
@@ -106,7 +106,7 @@ class Ledger:
             order=order,
             created_at=self.clock(),
             accepted_on=self.timer(),
-            stream_url=self._stream_url(order.base_url, id),
+            stream_code=self._stream_code(id),
         )
         self._outbox.withdraw(id)
         # Put anew, so that the order stays that of acceptance.
@@ -145,8 +145,7 @@ class Ledger:
             return
         now = self.timer()
         started = prediction.started_on or now
-        if status != "succeeded":
-            prediction.output = None  # a preview is none
+        prediction.previews = []
         prediction.status, prediction.error, prediction.error_code = status, error, code
         prediction.completed_at = self.clock()
         prediction.metrics |= {

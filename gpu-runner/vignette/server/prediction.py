@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 from vignette.engine.request import DEFAULT_URGENCY, GenerationRequest
 
-# From the client's base URL and a prediction's id.
-StreamUrl = Callable[[str, str], str]
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled"})
 # What outlives the process; the rest belongs to it.
@@ -24,7 +22,7 @@ _KEPT = (
     "started_at",
     "completed_at",
     "status",
-    "output",
+    "files",
     "error",
     "error_code",
 )
@@ -54,7 +52,8 @@ class Order:
 class Prediction:
     """
     Times are seconds since 1970; `input` is what the client sent. `accepted_on` and `started_on` are the same moments as
-    `created_at` and `started_at` on a clock that does not jump. `output` holds previews (data URLs) while it is drawn.
+    `created_at` and `started_at` on a clock that does not jump. `files` are the names of its outputs, `previews` the data
+    URLs of what is not finished yet. `stream_code` is what its event stream's URL is good for.
     """
 
     id: str
@@ -64,9 +63,10 @@ class Prediction:
     order: Order
     created_at: float
     accepted_on: float
-    stream_url: str
+    stream_code: str
     status: Status = "starting"
-    output: list[str] | None = None
+    files: list[str] = field(default_factory=list)
+    previews: list[str] = field(default_factory=list)
     error: str | None = None
     error_code: str | None = None
     logs: str = ""
@@ -98,14 +98,19 @@ class Prediction:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def to_dict(self) -> dict[str, Any]:
-        url = f"{self.order.base_url}/v1/predictions/{self.id}"
+    def output(self, base_url: str) -> list[str] | None:
+        return [f"{base_url}/files/{self.id}/{name}" for name in self.files] or list(self.previews) or None
+
+    def to_dict(self, base_url: str | None = None) -> dict[str, Any]:
+        """For who reaches this runner at `base_url`; by default, for who has asked for the prediction."""
+        base_url = base_url or self.order.base_url
+        url = f"{base_url}/v1/predictions/{self.id}"
         return {
             "id": self.id,
             "model": f"vignette/{self.request.model}",
             "version": self.version,
             "input": self.input,
-            "output": self.output,
+            "output": self.output(base_url),
             "logs": self.logs,
             "error": self.error,
             "error_code": self.error_code,
@@ -118,7 +123,12 @@ class Prediction:
             "created_at": rfc3339(self.created_at),
             "started_at": rfc3339(self.started_at),
             "completed_at": rfc3339(self.completed_at),
-            "urls": {"get": url, "cancel": f"{url}/cancel", "stream": self.stream_url, "web": url},
+            "urls": {
+                "get": url,
+                "cancel": f"{url}/cancel",
+                "stream": f"{base_url}/v1/streams/{self.id}/{self.stream_code}",
+                "web": url,
+            },
         }
 
     def to_json(self) -> bytes:
@@ -131,7 +141,7 @@ class Prediction:
         return json.dumps(kept | {"request": asdict(self.request), "order": asdict(self.order)})
 
     @classmethod
-    def from_record(cls, record: str, *, now: float, now_on: float, stream_url: StreamUrl) -> Prediction:
+    def from_record(cls, record: str, *, now: float, now_on: float, stream_code: Callable[[str], str]) -> Prediction:
         """`now` and `now_on` are this moment on the two clocks."""
         kept = json.loads(record)
         request, order = kept.pop("request"), Order(**kept.pop("order"))
@@ -140,11 +150,11 @@ class Prediction:
             request=GenerationRequest(**request),
             order=order,
             accepted_on=now_on - max(0.0, now - kept["created_at"]),
-            stream_url=stream_url(order.base_url, kept["id"]),
+            stream_code=stream_code(kept["id"]),
             **kept,
         )
         if not prediction.terminal:
-            prediction.status, prediction.output, prediction.started_at = "starting", None, None
+            prediction.status, prediction.started_at = "starting", None
         return prediction
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
@@ -22,14 +23,16 @@ from vignette.server.models import OWNER, model_to_dict, version_to_dict
 from vignette.server.prediction import Order, Prediction
 from vignette.server.schema import PredictionBody
 from vignette.server.service import PredictionService
-from vignette.server.stream import StreamUrls, events
+from vignette.server.stream import StreamCodes, events
 
 PAGE = 100
 MAX_CALLER = 200
+# How a request's client reaches this runner.
+BaseUrl = Callable[[Request], str]
 Prefer = Annotated[str | None, Header()]
 
 
-def public_routes(service: PredictionService, streams: StreamUrls) -> APIRouter:
+def public_routes(service: PredictionService, streams: StreamCodes, base_url: BaseUrl) -> APIRouter:
     """Health and metrics, for orchestrators that hold no token, and event streams, whose URLs are tokens themselves."""
     router = APIRouter()
     engine = service.engine
@@ -61,13 +64,17 @@ def public_routes(service: PredictionService, streams: StreamUrls) -> APIRouter:
         )
 
     @router.get("/v1/streams/{id}/{code}")
-    async def stream(id: str, code: str, last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
+    async def stream(
+        request: Request, id: str, code: str, last_event_id: Annotated[str | None, Header()] = None
+    ) -> StreamingResponse:
         prediction = service.get(id)
         if prediction is None or not streams.valid(id, code):
             raise HTTPException(404, "There is no such stream here; finished predictions are kept for an hour.")
         after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(events(prediction, after), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            events(prediction, base_url(request), after), media_type="text/event-stream", headers=headers
+        )
 
     @router.get("/metrics")
     async def prometheus() -> Response:
@@ -76,13 +83,10 @@ def public_routes(service: PredictionService, streams: StreamUrls) -> APIRouter:
     return router
 
 
-def api_routes(service: PredictionService, webhook_secret: str, public_url: str | None) -> APIRouter:
+def api_routes(service: PredictionService, webhook_secret: str, base_url: BaseUrl) -> APIRouter:
     """Replicate's surface and the files; the bearer token is checked by whoever includes this router."""
     router = APIRouter()
     engine = service.engine
-
-    def base_url(request: Request) -> str:
-        return public_url or str(request.base_url).rstrip("/")
 
     def loaded(owner: str, name: str) -> LoadedModel:
         engine.check_loaded()
@@ -114,7 +118,7 @@ def api_routes(service: PredictionService, webhook_secret: str, public_url: str 
         wait, asynchronous = preferences(prefer)
         if wait:
             await _wait(prediction, wait)
-        answer = prediction.to_dict()
+        answer = prediction.to_dict(order.base_url)
         if wait and not prediction.done.is_set():
             # The clients' run() takes any other status for the end of waiting.
             answer["status"] = "starting"
@@ -148,18 +152,18 @@ def api_routes(service: PredictionService, webhook_secret: str, public_url: str 
         return {
             "previous": f"{here}{max(0, cursor - PAGE)}" if cursor else None,
             "next": f"{here}{cursor + PAGE}" if cursor + PAGE < len(every) else None,
-            "results": [prediction.to_dict() for prediction in every[cursor : cursor + PAGE]],
+            "results": [prediction.to_dict(base_url(request)) for prediction in every[cursor : cursor + PAGE]],
         }
 
     @router.get("/v1/predictions/{id}")
-    async def get_prediction(id: str) -> dict[str, Any]:
-        return found(id).to_dict()
+    async def get_prediction(request: Request, id: str) -> dict[str, Any]:
+        return found(id).to_dict(base_url(request))
 
     @router.post("/v1/predictions/{id}/cancel")
-    async def cancel_prediction(id: str) -> dict[str, Any]:
+    async def cancel_prediction(request: Request, id: str) -> dict[str, Any]:
         prediction = found(id)
         await service.cancel(prediction)
-        return prediction.to_dict()
+        return prediction.to_dict(base_url(request))
 
     @router.get("/v1/models")
     async def list_models(request: Request) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from vignette.server.metrics import Metrics
 from vignette.server.outputs import Outputs
 from vignette.server.service import PredictionService
 from vignette.server.settings import Settings
-from vignette.server.stream import StreamUrls
+from vignette.server.stream import StreamCodes
 from vignette.server.webhooks import WebhookSender
 
 log = logging.getLogger(__name__)
@@ -72,9 +72,9 @@ async def _serve(
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with _http_client() as client:
-        streams = StreamUrls(settings.token)
+        streams = StreamCodes(settings.token)
         sender = WebhookSender(settings.webhook_secret, client)
-        ledger = Ledger(journal, outputs, sender, metrics, stream_url=streams, longest=settings.longest)
+        ledger = Ledger(journal, outputs, sender, metrics, stream_code=streams, longest=settings.longest)
         service = PredictionService(engine, ledger, outputs, sender, metrics)
         service.restore()
         app = build_app(

@@ -117,7 +117,7 @@ class PredictionService:
     def file(self, id: str, name: str) -> Path | None:
         """An output's file, or None when there is none (any more)."""
         prediction = self._ledger.get(id)
-        if prediction is None or not any(url.endswith(f"/{name}") for url in prediction.output or []):
+        if prediction is None or name not in prediction.files:
             return None
         return self._outputs.path(id, name)
 
@@ -199,9 +199,9 @@ class PredictionService:
         self._notify(prediction, "start")
 
     def _previewed(self, prediction: Prediction, event: Preview) -> None:
-        previews = list(prediction.output or [""] * prediction.request.num_images)
+        previews = list(prediction.previews or [""] * prediction.request.num_images)
         previews[event.index] = data_url(event.picture)
-        prediction.output = previews
+        prediction.previews = previews
         self._notify(prediction, "output")
 
     async def _finished(self, prediction: Prediction, event: Finished) -> None:
@@ -209,7 +209,7 @@ class PredictionService:
         names = await asyncio.to_thread(self._store, prediction, event)
         if prediction.terminal:  # canceled while its files were written
             return
-        prediction.output = [f"{prediction.order.base_url}/files/{prediction.id}/{name}" for name in names]
+        prediction.files = names
         prediction.metrics |= {
             "steps": request.num_inference_steps,
             "seed": request.seed,

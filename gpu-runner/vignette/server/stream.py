@@ -14,29 +14,27 @@ HEARTBEAT_SECONDS = 15.0
 DONE = {"succeeded": {}, "failed": {"reason": "error"}, "canceled": {"reason": "canceled"}}
 
 
-class StreamUrls:
-    """
-    Event streams' URLs, each good for one prediction alone: Replicate's clients fetch them without the bearer token.
-    """
+class StreamCodes:
+    """Event streams' URLs are each good for one prediction: Replicate's clients fetch them without the bearer token."""
 
     def __init__(self, token: str) -> None:
         self._key = token.encode()
 
-    def __call__(self, base_url: str, id: str) -> str:
-        return f"{base_url}/v1/streams/{id}/{self._code(id)}"
-
-    def valid(self, id: str, code: str) -> bool:
-        return hmac.compare_digest(self._code(id), code)
-
-    def _code(self, id: str) -> str:
+    def __call__(self, id: str) -> str:
         return hmac.new(self._key, f"stream {id}".encode(), hashlib.sha256).hexdigest()[:32]
 
+    def valid(self, id: str, code: str) -> bool:
+        return hmac.compare_digest(self(id).encode(), code.encode())
 
-async def events(prediction: Prediction, after: int = 0, heartbeat: float = HEARTBEAT_SECONDS) -> AsyncIterator[str]:
+
+async def events(
+    prediction: Prediction, base_url: str, after: int = 0, heartbeat: float = HEARTBEAT_SECONDS
+) -> AsyncIterator[str]:
     """
     `logs` as they grow, `output` for every preview and then for every picture, `error` where there is one, and `done`.
 
     Args:
+        base_url: How the client reaches this runner.
         after: Characters of the logs that the client has, which is what the events' ids count.
         heartbeat: Seconds of silence after which a comment is sent.
     """
@@ -49,7 +47,7 @@ async def events(prediction: Prediction, after: int = 0, heartbeat: float = HEAR
             text, seen = prediction.logs[seen:], len(prediction.logs)
             yield _event("logs", text, seen)
         # Between the end and its entry in the journal nothing new is told.
-        output = list(prediction.output or []) if ended or not prediction.terminal else shown
+        output = (prediction.output(base_url) or []) if ended or not prediction.terminal else shown
         for url in output:
             if url and url not in shown:
                 yield _event("output", url, seen)
