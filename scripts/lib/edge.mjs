@@ -13,6 +13,8 @@ const HEAP = { MINIFLARE_WORKERD_V8_FLAGS: "--max-semi-space-size=4" };
 /** Variables of further runners and of the bots at the edge, handed on where they are set. */
 const HANDED_ON = [
   "RUNNERS",
+  "IMAGES_DAYS",
+  "GENERATIONS_DAYS",
   "CHAT_API_KEY",
   "DISCORD_PUBLIC_KEY",
   "DISCORD_TOKEN",

@@ -1,8 +1,9 @@
-import type { Account, UpdateAccount } from "../contract/accounts.ts";
+import type { Account, UpdateAccountInput } from "../contract/accounts.ts";
 import { GenerationEvent } from "../contract/events.ts";
 import type { CreateGenerationInput, Generation, GenerationList, Image, ListInput } from "../contract/generation.ts";
 import type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
 import type { ModelList } from "../contract/models.ts";
+import type { Policy, SetPolicyInput } from "../contract/policy.ts";
 import type { Usage, UsageInput } from "../contract/usage.ts";
 import type {
   CreatedWebhookEndpoint,
@@ -142,7 +143,18 @@ export class Client {
 
   readonly account = {
     get: (query: { account?: string } = {}): Promise<Account> => this.#json("GET", `/v1/account${search(query)}`),
-    update: (change: UpdateAccount): Promise<Account> => this.#json("PATCH", "/v1/account", { body: change }),
+    /** Erases it with all it has; only its usage stays. @param query.confirm its id once more */
+    erase: (query: { confirm: string; account?: string }): Promise<Account> =>
+      this.#json("DELETE", `/v1/account${search(query)}`),
+    update: (change: UpdateAccountInput): Promise<Account> => this.#json("PATCH", "/v1/account", { body: change }),
+  };
+
+  /** Which prompts are taken; `account` is for operators, `"*"` means every account. */
+  readonly policy = {
+    get: (query: { account?: string } = {}): Promise<Policy> => this.#json("GET", `/v1/policy${search(query)}`),
+    set: (policy: SetPolicyInput, query: { account?: string } = {}): Promise<Policy> =>
+      this.#json("PUT", `/v1/policy${search(query)}`, { body: policy }),
+    remove: (query: { account?: string } = {}): Promise<void> => this.#empty("DELETE", `/v1/policy${search(query)}`),
   };
 
   /** What was drawn per day, and what is left of every limit. */

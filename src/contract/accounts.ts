@@ -15,6 +15,19 @@ export const AccountLimits = z
   .openapi("AccountLimits", { description: "A limit left out does not apply. Days are UTC's." });
 export type AccountLimits = z.infer<typeof AccountLimits>;
 
+const days = z.int().min(1).max(3_650).nullable().default(null);
+
+export const Retention = z
+  .strictObject({
+    images_days: days.openapi({ description: "After how many days pictures are removed." }),
+    generations_days: days.openapi({ description: "After how many days generations go, with prompts and pictures." }),
+  })
+  .openapi("Retention", {
+    description:
+      "Days since a generation was made; null: as the operator set it for everybody, or for ever. Usage stays.",
+  });
+export type Retention = z.infer<typeof Retention>;
+
 /** What an account may set for itself; the others are its operator's. */
 export const OWN_LIMITS = ["concurrent_per_user", "images_per_day_per_user"] as const;
 
@@ -25,6 +38,9 @@ export const Account = z
     operator: z.boolean(),
     created_at: z.string(),
     limits: AccountLimits,
+    retention: Retention,
+    erased_at: z.string().nullable().openapi({ description: "When it was erased; its usage stays." }),
+    erasing: z.boolean().openapi({ description: "Whether something of it is still being removed." }),
   })
   .openapi("Account");
 export type Account = z.infer<typeof Account>;
@@ -33,6 +49,8 @@ export const UpdateAccount = z
   .strictObject({
     account: z.string().min(1).max(64).optional().openapi({ description: "Operators only: another account." }),
     limits: AccountLimits.optional().openapi({ description: "Replaced as a whole." }),
+    retention: Retention.optional().openapi({ description: "Replaced as a whole." }),
   })
   .openapi("UpdateAccount");
 export type UpdateAccount = z.infer<typeof UpdateAccount>;
+export type UpdateAccountInput = z.input<typeof UpdateAccount>;

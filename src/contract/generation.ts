@@ -1,5 +1,5 @@
 import { GENERATION_EXAMPLE } from "./examples.ts";
-import { wellFormed } from "./text.ts";
+import { promptText, wellFormed } from "./text.ts";
 import { RequestEvents, WebhookUrl } from "./webhooks.ts";
 import { z } from "./zod.ts";
 
@@ -32,10 +32,10 @@ const side = z.int().min(8).max(BOUNDS.side).multipleOf(8);
 
 export const CreateGeneration = z
   .strictObject({
-    prompt: wellFormed(BOUNDS.promptChars)
+    prompt: promptText(BOUNDS.promptChars)
       .refine((text) => text.trim().length > 0, "Say what the picture shows: the prompt is empty.")
       .openapi({ example: "two purple cats fell asleep on the beach" }),
-    negative_prompt: wellFormed(BOUNDS.promptChars)
+    negative_prompt: promptText(BOUNDS.promptChars)
       .optional()
       .openapi({ description: "What the picture must not show." }),
     model: z

@@ -4,6 +4,7 @@ export * from "./generation.ts";
 export * from "./ids.ts";
 export * from "./keys.ts";
 export * from "./models.ts";
+export * from "./policy.ts";
 export * from "./problem.ts";
 export * from "./readiness.ts";
 export * from "./usage.ts";

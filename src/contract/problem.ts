@@ -19,11 +19,14 @@ export const PROBLEMS = {
   idempotency_key_reused: [422, "The idempotency key belongs to another request"],
   too_many_endpoints: [409, "Too many webhook endpoints"],
   delivery_pending: [409, "The delivery is under way"],
+  account_erased: [409, "The account was erased"],
+  operator_account: [409, "An operator's account cannot be erased"],
   key_inactive: [409, "The API key is no longer active"],
   body_too_large: [413, "The body is too large"],
   unsupported_media_type: [415, "Unsupported content type"],
   range_not_satisfiable: [416, "Range not satisfiable"],
   invalid_request: [422, "The request is not valid"],
+  prompt_refused: [422, "The prompt is not allowed"],
   rate_limited: [429, "Too many requests"],
   too_many_generations: [429, "Too many generations at once"],
   quota_exceeded: [429, "The day's pictures are used up"],
@@ -33,6 +36,7 @@ export const PROBLEMS = {
   internal: [500, "Internal error"],
   misconfigured: [500, "The service is not configured"],
   models_unknown: [503, "The models are not known yet"],
+  moderation_unavailable: [503, "The prompt could not be checked"],
   output_unavailable: [503, "The output cannot be fetched yet"],
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 
@@ -59,6 +63,7 @@ export const Problem = z
     code: z.string().openapi({ example: "invalid_request" }),
     request_id: z.string(),
     errors: z.array(FieldError).optional(),
+    rule: z.string().optional().openapi({ description: "The rule of the policy that a prompt broke." }),
     "violated-policies": z.array(z.string()).optional().openapi({
       description: "Which of the `RateLimit-Policy` names ran out (draft-ietf-httpapi-ratelimit-headers).",
     }),

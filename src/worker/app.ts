@@ -12,6 +12,7 @@ import { registerKeys } from "./routes/keys.ts";
 import { registerMeta } from "./routes/meta.ts";
 import { registerModels } from "./routes/models.ts";
 import { registerOpenAIImages } from "./routes/openai-images.ts";
+import { registerPolicy } from "./routes/policy.ts";
 import { registerRunner } from "./routes/runner.ts";
 import { registerSlack } from "./routes/slack.ts";
 import { registerSlackInstall } from "./routes/slack-install.ts";
@@ -32,6 +33,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerImages(app);
   registerKeys(app);
   registerAccount(app);
+  registerPolicy(app);
   registerWebhookEndpoints(app);
   registerRunner(app);
   registerDiscord(app);

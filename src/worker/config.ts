@@ -3,6 +3,8 @@ import { DEFAULT_RUNNER, httpUrl, type RunnerSettings, Runners, webhookSecret } 
 
 const seconds = z.coerce.number("must be a number of seconds").int().min(1).max(86_400).default(600);
 
+const days = z.coerce.number("must be a number of days").int().min(1).max(3_650).optional();
+
 /** The three that describe one runner of ours. */
 const OWN_RUNNER = ["RUNNER_URL", "RUNNER_TOKEN", "RUNNER_WEBHOOK_SECRET"] as const;
 
@@ -14,6 +16,8 @@ const Fields = z.object({
   PUBLIC_URL: httpUrl.describe("where the runner and the clients reach this edge"),
   QUEUE_DEADLINE_SECONDS: seconds.describe("how long a generation may wait for a runner"),
   RUN_DEADLINE_SECONDS: seconds.describe("how long a runner may draw"),
+  IMAGES_DAYS: days.describe("after how many days pictures are removed, where an account says nothing"),
+  GENERATIONS_DAYS: days.describe("after how many days generations are removed, where an account says nothing"),
   ALLOW_LOCAL_WEBHOOKS: z
     .enum(["", "0", "1"], "must be 1 or absent")
     .optional()

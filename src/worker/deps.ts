@@ -9,6 +9,8 @@ import { type IdempotencyStore, idempotencyStore } from "./storage/idempotency.t
 import { type ImageStore, imageStore } from "./storage/images.ts";
 import { type KeyStore, keyStore } from "./storage/keys.ts";
 import { type ObjectStore, objectStore } from "./storage/objects.ts";
+import { type PolicyStore, policyStore } from "./storage/policies.ts";
+import { type RetentionStore, retentionStore } from "./storage/retention.ts";
 import { type ReuseStore, reuseStore } from "./storage/reuse.ts";
 import { type RunnerStore, runnerStore } from "./storage/runners.ts";
 import { type UsageStore, usageStore } from "./storage/usage.ts";
@@ -29,6 +31,8 @@ export interface Deps {
   keys: KeyStore;
   accounts: AccountStore;
   usage: UsageStore;
+  policies: PolicyStore;
+  retention: RetentionStore;
   limits: Limits;
   reuse: ReuseStore;
   idempotency: IdempotencyStore;
@@ -63,6 +67,8 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
     keys: keyStore(env.DB),
     accounts: accountStore(env.DB),
     usage: usageStore(env.DB),
+    policies: policyStore(env.DB),
+    retention: retentionStore(env.DB),
     limits: limitsOf(env),
     reuse: reuseStore(env.DB),
     idempotency: idempotencyStore(env.DB),

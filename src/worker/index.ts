@@ -4,6 +4,7 @@ import type { Bindings, DeliveryMessage, GenerationMessage } from "./env.ts";
 import { sweep } from "./services/check.ts";
 import { consume, revive } from "./services/consume.ts";
 import { refreshModels } from "./services/models.ts";
+import { sweepRetention } from "./services/retention.ts";
 import { consumeDelivery, sweepDeliveries } from "./services/webhook-delivery.ts";
 
 export { ChatTaskObject } from "./chat/object.ts";
@@ -26,6 +27,16 @@ export default {
 
   async scheduled(_controller, env, ctx) {
     const deps = makeDeps(env, ctx);
-    await Promise.all([sweep(deps), refreshModels(deps), deps.idempotency.expire(deps.now()), sweepDeliveries(deps)]);
+    const work = [
+      sweep(deps),
+      refreshModels(deps),
+      deps.idempotency.expire(deps.now()),
+      sweepDeliveries(deps),
+      sweepRetention(deps),
+    ];
+    // One that fails must not cut the others off.
+    for (const outcome of await Promise.allSettled(work))
+      if (outcome.status === "rejected")
+        console.error(JSON.stringify({ event: "cron_failed", error: String(outcome.reason) }));
   },
 } satisfies ExportedHandler<Bindings, GenerationMessage | DeliveryMessage>;

@@ -1,9 +1,10 @@
 import type { OpenAIError } from "../contract/openai.ts";
-import type { FieldError } from "../contract/problem.ts";
-import { PROBLEMS } from "../contract/problem.ts";
+import { type FieldError, PROBLEMS, type ProblemCode } from "../contract/problem.ts";
 import type { Refusal } from "./refusal.ts";
 
 export const OPENAI_PREFIX = "/v1/images/";
+/** Where OpenAI has a word of its own. */
+const CODES: Partial<Record<ProblemCode, string>> = { prompt_refused: "moderation_blocked" };
 /** What a field of ours is called in OpenAI's request. */
 const THEIRS: Record<string, string> = { width: "size", height: "size", num_images: "n" };
 
@@ -21,7 +22,7 @@ export function errorBody(refusal: Refusal, status: number): OpenAIError {
   const at = refusal.errors?.[0];
   const param = at ? fieldOf(at) : null;
   const message = at && param ? `${param}: ${at.detail}` : refusal.message;
-  return { error: { message, type: typeOf(refusal, status), param, code: refusal.code } };
+  return { error: { message, type: typeOf(refusal, status), param, code: CODES[refusal.code] ?? refusal.code } };
 }
 
 /** `x-ratelimit-*-requests` beside the IETF headers: what OpenAI's customers have code for. */

@@ -9,6 +9,7 @@ import { invalid, Refusal } from "./refusal.ts";
 /** RFC 9457 answers: the one place that turns what was thrown into HTTP. */
 export function problemResponse(c: AppContext, refusal: Refusal): Response {
   c.set("code", refusal.code);
+  if (refusal.rule) c.set("rule", refusal.rule);
   if (new URL(c.req.url).pathname.startsWith(OPENAI_PREFIX)) return openAIError(refusal);
   const [status, title] = PROBLEMS[refusal.code];
   const problem: Problem = {
@@ -20,6 +21,7 @@ export function problemResponse(c: AppContext, refusal: Refusal): Response {
     code: refusal.code,
     request_id: c.get("requestId"),
     ...(refusal.errors ? { errors: refusal.errors } : {}),
+    ...(refusal.rule ? { rule: refusal.rule } : {}),
     ...(refusal.violated ? { "violated-policies": refusal.violated } : {}),
   };
   return new Response(JSON.stringify(problem), {

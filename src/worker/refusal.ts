@@ -7,17 +7,20 @@ export class Refusal extends Error {
   readonly headers: Record<string, string>;
   /** Names of the rate limit policies that ran out. */
   readonly violated: string[] | undefined;
+  /** The rule of the policy that a prompt broke. */
+  readonly rule: string | undefined;
 
   constructor(
     code: ProblemCode,
     detail: string,
-    extra: { errors?: FieldError[]; headers?: Record<string, string>; violated?: string[] } = {},
+    extra: { errors?: FieldError[]; headers?: Record<string, string>; violated?: string[]; rule?: string } = {},
   ) {
     super(detail);
     this.code = code;
     this.errors = extra.errors;
     this.headers = extra.headers ?? {};
     this.violated = extra.violated;
+    this.rule = extra.rule;
   }
 }
 

@@ -14,6 +14,8 @@ export interface Live {
   progress(): Promise<Progress | null>;
   /** When the runner last told something, milliseconds since 1970; null when this object does not know. */
   heardAt(): Promise<number | null>;
+  /** Forgets what it knows of a generation that was deleted. */
+  forget(): Promise<void>;
   wait(ms: number): Promise<Generation | null>;
   /** The event stream; 404 when it is over and the object no longer remembers it. */
   events(lastEventId: number, over: boolean): Promise<Response>;
@@ -31,6 +33,7 @@ export function liveOf(namespace: Bindings["GENERATION"], now: () => number): (i
       status: () => object().status(),
       progress: () => object().progress(),
       heardAt: () => object().heardAt(),
+      forget: () => object().forget(),
       wait: (ms) => object().wait(ms),
       events: (lastEventId, over) =>
         object().fetch("https://generation/events", {

@@ -70,6 +70,15 @@ export class GenerationObject extends DurableObject<Bindings> {
     return this.#heardAt;
   }
 
+  /** Forgets everything: the generation was deleted, after it had ended. */
+  async forget(): Promise<void> {
+    for (const subscriber of this.#streams) subscriber.end();
+    this.#streams.clear();
+    this.#history = null;
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+  }
+
   /** The ended generation, as soon as it ends; null when that takes longer than `ms` milliseconds. */
   async wait(ms: number): Promise<Generation | null> {
     const ended = this.#history && endOf(this.#history);

@@ -7,6 +7,8 @@ export interface Limits {
   admit(accountId: string, id: string, demand: Demand, now: number): Promise<Verdict | null>;
   /** Gives a generation's place back; with `refund` its pictures too. */
   release(accountId: string, id: string, refund: boolean): Promise<void>;
+  /** Forgets an account's counts. */
+  erase(accountId: string): Promise<void>;
   quotas(accountId: string, demand: Omit<Demand, "images">, now: number): Promise<QuotaLeft[]>;
 }
 
@@ -38,6 +40,9 @@ export function limitsOf(env: Pick<Bindings, "LIMITS" | "COARSE_LIMIT">): Limits
     },
     async release(accountId, id, refund) {
       await object(accountId).release(id, refund);
+    },
+    async erase(accountId) {
+      await object(accountId).erase();
     },
     async quotas(accountId, demand, now) {
       return isLimited(rulesOf(demand)) ? object(accountId).quotas(demand, now) : [];

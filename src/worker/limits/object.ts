@@ -45,6 +45,13 @@ export class LimitsObject extends DurableObject<Bindings> {
     this.#release(id, refund);
   }
 
+  /** Forgets everything: the account was erased. */
+  async erase(): Promise<void> {
+    this.ctx.storage.transactionSync(() => {
+      for (const table of ["places", "spent", "counts", "buckets"]) this.#sql.exec(`DELETE FROM ${table}`);
+    });
+  }
+
   async quotas(demand: Omit<Demand, "images">, now: number): Promise<QuotaLeft[]> {
     return this.#quotas({ ...demand, images: 0 }, now);
   }

@@ -26,6 +26,7 @@ export function request(): MiddlewareHandler<AppEnv> {
           generation: c.req.param("id"),
           status: c.res.status,
           code: c.get("code"),
+          rule: c.get("rule"),
           ms: Date.now() - started,
           account: key?.accountId,
           key: key?.id,

@@ -25,12 +25,12 @@ const FILE = /^([0-9a-f]{32})\.([a-z]{3,4})$/;
 export function registerImages(app: OpenAPIHono<AppEnv>): void {
   app.openapi(image, async (c) => {
     const [, token = "", extension = ""] = FILE.exec(c.req.valid("param").file) ?? [];
-    const found = await findImage(c.get("deps"), token, extension);
+    const { image: found, maxAge } = await findImage(c.get("deps"), token, extension);
     const etag = `"${found.sha256}"`;
     const headers = new Headers({
       ETag: etag,
       "Accept-Ranges": "bytes",
-      "Cache-Control": "public, max-age=31536000, immutable",
+      "Cache-Control": `public, max-age=${maxAge}, immutable`,
       "Content-Type": found.contentType,
       "X-Content-Type-Options": "nosniff",
       "Access-Control-Allow-Origin": "*",

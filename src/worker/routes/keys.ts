@@ -14,7 +14,7 @@ const create = createRoute({
   ...secured("admin"),
   middleware: [authorize("admin"), jsonBody()] as const,
   request: { body: { required: true, content: { "application/json": { schema: CreateKey } } } },
-  responses: { 201: json(CreatedKey, "The key, shown this once."), ...problems(400, 401, 403, 413, 415, 422) },
+  responses: { 201: json(CreatedKey, "The key, shown this once."), ...problems(400, 401, 403, 409, 413, 415, 422) },
 });
 
 const list = createRoute({

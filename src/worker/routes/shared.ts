@@ -52,3 +52,10 @@ export const RateLimitHeaders = z.object({
 });
 
 export const LocationHeader = z.object({ Location: z.string().openapi({ description: "The generation's URL." }) });
+
+/** What signs a message of ours, as Standard Webhooks say. */
+export const SignatureHeaders = z.object({
+  "webhook-id": z.string().openapi({ description: "The same for every attempt." }),
+  "webhook-timestamp": z.string().openapi({ description: "Seconds since 1970, of this attempt." }),
+  "webhook-signature": z.string().openapi({ description: "`v1,` + base64; one for each secret, separated by spaces." }),
+});

@@ -29,7 +29,7 @@ import {
   testEndpoint,
   updateEndpoint,
 } from "../services/webhook-endpoints.ts";
-import { idParams, json, problems, secured } from "./shared.ts";
+import { idParams, json, problems, SignatureHeaders, secured } from "./shared.ts";
 
 const PATH = "/v1/webhook-endpoints";
 const keyed = { ...secured("webhooks"), middleware: [authorize("webhooks")] };
@@ -39,11 +39,6 @@ const body = <Schema extends z.ZodType>(schema: Schema) => ({
   content: { "application/json": { schema } },
 });
 const deliveryParams = z.object({ id: z.string(), delivery: z.string() });
-const SignatureHeaders = z.object({
-  "webhook-id": z.string().openapi({ description: "The same for every attempt." }),
-  "webhook-timestamp": z.string().openapi({ description: "Seconds since 1970, of this attempt." }),
-  "webhook-signature": z.string().openapi({ description: "`v1,` + base64; one for each secret, separated by spaces." }),
-});
 const receiver = "`requests` as the id names what went to requests' own `webhook_url`.";
 
 const create = createRoute({

@@ -70,6 +70,11 @@ export function forgetAccount(deps: Deps, accountId: string): void {
   for (const [hash, { key }] of memory) if (key.accountId === accountId) memory.delete(hash);
 }
 
+/** Lets this isolate look every key up anew. */
+export function forgetEverybody(deps: Deps): void {
+  memoryOf(deps).clear();
+}
+
 async function lookUp(deps: Deps, hash: string): Promise<KnownKey | null> {
   const memory = memoryOf(deps);
   const now = deps.now();

@@ -12,6 +12,7 @@ import { CLAIM_MS, offer } from "./dispatch.ts";
 import { getGeneration } from "./generations.ts";
 import { isTaken, type Once, recordOf, replay } from "./idempotency.ts";
 import { currentModels, refreshModels } from "./models.ts";
+import { requireAllowed } from "./policies.ts";
 import { type Resolved, resolve } from "./resolve.ts";
 import { type CacheStatus, cacheKeyOf, copyOf, follow, isSame } from "./reuse.ts";
 import { toGeneration } from "./view.ts";
@@ -59,6 +60,7 @@ export async function createGeneration(
   const wanted = cache === "default" ? cacheKey : null;
   const known = wanted || once ? await deps.reuse.lookUp(row, wanted, idempotencyKey, row.createdAt) : null;
   if (once && known?.record) return repeated(deps, key, known.record, once);
+  await requireAllowed(deps, key, request, chosen);
   try {
     const shared = known?.same ? await share(deps, row, known.same, once, holdsBack) : null;
     if (shared) return shared;

@@ -13,6 +13,7 @@ import { type Accepted, waiting } from "./create.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { cancelRow } from "./finish.ts";
 import { removeStrays } from "./images.ts";
+import { deleteObjects } from "./retention.ts";
 import { toGeneration } from "./view.ts";
 
 /** The generation when it has ended, or as it is after `seconds`. */
@@ -68,9 +69,8 @@ export async function cancelGeneration(deps: Deps, accountId: string, id: string
 export async function deleteGeneration(deps: Deps, accountId: string, id: string): Promise<void> {
   const row = await findRow(deps, accountId, id);
   if (!isTerminal(row.status)) await cancelRow(deps, row);
-  const { orphans } = await deps.generations.remove(accountId, id);
-  await deps.objects.remove(orphans);
-  await removeStrays(deps, id);
+  await deleteObjects(deps, await deps.retention.forget(accountId, [id]));
+  await Promise.all([removeStrays(deps, id), deps.live(id).forget()]);
 }
 
 /** @throws {Refusal} not_found */

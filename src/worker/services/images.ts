@@ -2,11 +2,27 @@ import type { Deps } from "../deps.ts";
 import { Refusal } from "../refusal.ts";
 import type { ImageRow } from "../storage/images.ts";
 
-/** An image by its unguessable name. @throws {Refusal} not_found */
-export async function findImage(deps: Deps, token: string, extension: string): Promise<ImageRow> {
+const YEAR_S = 31_536_000;
+const DAY_MS = 86_400_000;
+
+/**
+ * An image by its unguessable name, and for how many seconds it may be kept by whoever gets it: not longer than here.
+ *
+ * @throws {Refusal} not_found
+ */
+export async function findImage(
+  deps: Deps,
+  token: string,
+  extension: string,
+): Promise<{ image: ImageRow; maxAge: number }> {
   const image = await deps.images.byToken(token);
   if (!image || image.extension !== extension) throw gone();
-  return image;
+  const { IMAGES_DAYS, GENERATIONS_DAYS } = deps.config;
+  const days = [image.imagesDays ?? IMAGES_DAYS, image.generationsDays ?? GENERATIONS_DAYS].filter(
+    (limit) => limit !== undefined,
+  );
+  const left = Math.floor((image.madeAt + Math.min(...days) * DAY_MS - deps.now()) / 1000);
+  return { image, maxAge: days.length === 0 ? YEAR_S : Math.min(YEAR_S, Math.max(0, left)) };
 }
 
 /** Its bytes, or a part of them. @throws {Refusal} not_found */
@@ -29,5 +45,5 @@ export async function removeStrays(deps: Deps, generationId: string): Promise<vo
 }
 
 function gone(): Refusal {
-  return new Refusal("not_found", "There is no such image; it may have been deleted.");
+  return new Refusal("not_found", "There is no such image; it may have been deleted, or be too old.");
 }

@@ -10,6 +10,7 @@ import {
 import type { Deps } from "../deps.ts";
 import { invalid, Refusal } from "../refusal.ts";
 import type { KeyRow, KnownKey, StoredKey } from "../storage/keys.ts";
+import { erased } from "./accounts.ts";
 import { forgetKey } from "./authenticate.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { rfc3339 } from "./view.ts";
@@ -23,6 +24,7 @@ export async function createKey(deps: Deps, maker: KnownKey, request: CreateKey)
     throw new Refusal("operator_only", "Only operators make keys for other accounts; leave account out.", {
       errors: [{ pointer: "#/account", detail: "Leave it out: the key is made in your own account." }],
     });
+  if (account !== maker.accountId && (await deps.accounts.find(account))?.erasedAt) throw erased();
   const { secret, id, hash, prefix } = await newKey(now);
   const row: KeyRow = {
     id,

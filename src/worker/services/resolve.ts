@@ -1,6 +1,7 @@
 import type { CreateGeneration, Parameters } from "../../contract/generation.ts";
 import type { Model } from "../../contract/models.ts";
 import type { FieldError } from "../../contract/problem.ts";
+import { leastTokens } from "../policy/tokens.ts";
 import { invalid } from "../refusal.ts";
 
 /** A request with every choice made. */
@@ -46,8 +47,8 @@ export function resolve(request: CreateGeneration, models: Model[], freshSeed: n
   };
   const adapter = chooseAdapter(request, model);
   const errors = [
-    length("prompt", request.prompt, limits.max_prompt_chars),
-    length("negative_prompt", request.negative_prompt ?? "", limits.max_prompt_chars),
+    length("prompt", request.prompt, limits),
+    length("negative_prompt", request.negative_prompt ?? "", limits),
     side("width", parameters.width, limits.min_width, limits.max_width, limits.multiple_of),
     side("height", parameters.height, limits.min_height, limits.max_height, limits.multiple_of),
     most("num_inference_steps", parameters.num_inference_steps, limits.max_steps),
@@ -88,12 +89,20 @@ function chooseAdapter(
   return { chosen: null, error: { pointer: "#/adapter", detail: unknown("adapter", adapter, ids) } };
 }
 
-function length(field: string, text: string, max: number): FieldError | null {
-  if (text.length <= max) return null;
-  return {
-    pointer: `#/${field}`,
-    detail: `${text.length} characters are too many for this model; shorten it to ${max}.`,
-  };
+function length(
+  field: string,
+  text: string,
+  { max_prompt_chars, max_prompt_tokens }: Model["limits"],
+): FieldError | null {
+  const pointer = `#/${field}`;
+  if (text.length > max_prompt_chars)
+    return {
+      pointer,
+      detail: `${text.length} characters are too many for this model; shorten it to ${max_prompt_chars}.`,
+    };
+  if (max_prompt_tokens !== null && leastTokens(text) > max_prompt_tokens)
+    return { pointer, detail: `This model reads ${max_prompt_tokens} tokens, and this has more; shorten it.` };
+  return null;
 }
 
 function side(field: string, value: number, min: number, max: number, multiple: number): FieldError | null {

@@ -188,24 +188,6 @@ export function generationStore(db: D1Database) {
       return row ? parse(row) : null;
     },
 
-    /**
-     * Forgets a generation, its images and the answers that repeat it. Answers the objects that nobody refers to any
-     * more: after this transaction nobody can begin to, because copies are made from image rows.
-     */
-    async remove(accountId: string, id: string): Promise<{ orphans: string[] }> {
-      const [orphans] = await db.batch<{ object_key: string }>([
-        db
-          .prepare(
-            `SELECT DISTINCT object_key FROM images WHERE generation_id = ?1 AND NOT EXISTS (SELECT 1 FROM images AS other
-               WHERE other.object_key = images.object_key AND other.generation_id <> ?1)`,
-          )
-          .bind(id),
-        db.prepare("UPDATE idempotency SET generation_id = NULL, response = NULL WHERE generation_id = ?").bind(id),
-        db.prepare("DELETE FROM generations WHERE id = ? AND account_id = ?").bind(id, accountId),
-      ]);
-      return { orphans: (orphans?.results ?? []).map(({ object_key }) => object_key) };
-    },
-
     /** How many waiting generations are older; ids sort by time. */
     async ahead({ id, createdAt }: Pick<GenerationRow, "id" | "createdAt">): Promise<number> {
       const row = await db

@@ -19,14 +19,31 @@ export interface ImageRow extends StoredImage {
   generationId: string;
 }
 
+/** When its generation was made, and after how many days it goes. */
+export interface Age {
+  madeAt: number;
+  imagesDays: number | null;
+  generationsDays: number | null;
+}
+
 export type ImageStore = ReturnType<typeof imageStore>;
 
 /** The table `images`, which only a successful generation writes (`generationStore.succeed`). */
 export function imageStore(db: D1Database) {
   return {
-    async byToken(token: string): Promise<ImageRow | null> {
-      const row = await db.prepare("SELECT * FROM images WHERE token = ?").bind(token).first<ImageColumns>();
-      return row && parseImage(row);
+    /** With what its account says about its age. */
+    async byToken(token: string): Promise<(ImageRow & Age) | null> {
+      const row = await db
+        .prepare(
+          `SELECT images.*, generations.created_at AS made_at, accounts.images_days, accounts.generations_days
+             FROM images JOIN generations ON generations.id = generation_id
+             JOIN accounts ON accounts.id = account_id WHERE token = ?`,
+        )
+        .bind(token)
+        .first<ImageColumns & { made_at: number; images_days: number | null; generations_days: number | null }>();
+      if (!row) return null;
+      const { made_at: madeAt, images_days: imagesDays, generations_days: generationsDays } = row;
+      return { ...parseImage(row), madeAt, imagesDays, generationsDays };
     },
 
     /** Every image of these generations, grouped by generation and in order. */

@@ -27,6 +27,8 @@ export interface StoredKey extends KeyRow {
 export interface KnownKey extends StoredKey {
   operator: boolean;
   accountLimits: AccountLimits;
+  /** Of the policies that hold for it: everybody's, its account's. */
+  policyVersions: string[];
 }
 
 /** What of a key can change. */
@@ -67,12 +69,20 @@ export function keyStore(db: D1Database) {
     async byHash(hash: string): Promise<KnownKey | null> {
       const row = await db
         .prepare(
-          `SELECT keys.*, accounts.operator, accounts.limits AS account_limits FROM keys JOIN accounts ON accounts.id = account_id
-             WHERE hash = ?1 OR previous_hash = ?1`,
+          `SELECT keys.*, accounts.operator, accounts.limits AS account_limits,
+             (SELECT version FROM policies WHERE account_id = '*') AS common_policy,
+             (SELECT version FROM policies WHERE account_id = keys.account_id) AS own_policy
+             FROM keys JOIN accounts ON accounts.id = account_id WHERE hash = ?1 OR previous_hash = ?1`,
         )
         .bind(hash)
-        .first<Columns & { operator: number; account_limits: string }>();
-      return row && { ...parse(row), operator: row.operator === 1, accountLimits: JSON.parse(row.account_limits) };
+        .first<KnownColumns>();
+      if (!row) return null;
+      return {
+        ...parse(row),
+        operator: row.operator === 1,
+        accountLimits: JSON.parse(row.account_limits),
+        policyVersions: [row.common_policy, row.own_policy].filter((version) => version !== null),
+      };
     },
 
     async find(accountId: string, id: string): Promise<StoredKey | null> {
@@ -155,6 +165,13 @@ interface Columns {
   previous_hash: string | null;
   previous_until: number | null;
   last_used_at: number | null;
+}
+
+interface KnownColumns extends Columns {
+  operator: number;
+  account_limits: string;
+  common_policy: string | null;
+  own_policy: string | null;
 }
 
 function parse(row: Columns): StoredKey {

@@ -24,7 +24,7 @@ export async function send(
   headers: Record<string, string>,
   { resolve, fetch: fetcher, allowLocal }: SendOptions,
 ): Promise<Outcome> {
-  const fault = faultOfUrl(url, { allowLocal }) ?? (await faultOfHost(url, { resolve, allowLocal }));
+  const fault = await receiverFault(url, { resolve, allowLocal });
   if (fault) return { kind: "failed", status: null, error: fault, retryAfter: null };
   let response: Response;
   try {
@@ -48,6 +48,14 @@ export async function send(
   const error =
     status >= 300 && status < 400 ? "Redirects are not followed; give the final URL." : `It answered ${status}.`;
   return { kind: "failed", status, error, retryAfter: response.headers.get("Retry-After") };
+}
+
+/** Why nothing may be sent there, in a sentence; null when it may. Names are looked up each time. */
+export async function receiverFault(
+  url: string,
+  options: { resolve: Resolve; allowLocal: boolean },
+): Promise<string | null> {
+  return faultOfUrl(url, options) ?? (await faultOfHost(url, options));
 }
 
 async function faultOfHost(
