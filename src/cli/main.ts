@@ -1,43 +1,63 @@
+import { type Command, helpOf, synopses } from "./command.ts";
+import { account } from "./commands/account.ts";
 import { cancel, get, list, remove } from "./commands/generations.ts";
-import { IMAGINE_HELP, imagine } from "./commands/imagine.ts";
-import { KEYS_HELP, keys } from "./commands/keys.ts";
+import { imagine } from "./commands/imagine.ts";
+import { keys } from "./commands/keys.ts";
 import { models } from "./commands/models.ts";
-import { usage as showUsage, USAGE_HELP } from "./commands/usage.ts";
-import { WATCH_HELP, watch } from "./commands/watch.ts";
-import { WEBHOOKS_HELP, webhooks } from "./commands/webhooks.ts";
-import { usage } from "./error.ts";
+import { policy } from "./commands/policy.ts";
+import { usage as showUsage } from "./commands/usage.ts";
+import { watch } from "./commands/watch.ts";
+import { webhooks } from "./commands/webhooks.ts";
+import { completionOf } from "./completion.ts";
+import { EXIT, usage } from "./error.ts";
 import type { Host } from "./host.ts";
 
 export { CliError } from "./error.ts";
 
-const COMMANDS: Record<string, (args: string[], host: Host) => Promise<number>> = {
+const COMMANDS: Record<string, Command> = {
   imagine,
   get,
   list,
+  watch,
   cancel,
   delete: remove,
-  keys,
   models,
   usage: showUsage,
-  watch,
+  keys,
+  account,
+  policy,
   webhooks,
+  completion: completionOf(() => ({ ...COMMANDS, ...LAUNCHED })),
 };
 
-const HELP = `${IMAGINE_HELP}
+/** What the launcher does itself, before it asks for any of these: named here for the help and the shells. */
+const elsewhere = (summary: string, args?: string): Command => ({
+  summary,
+  ...(args ? { args } : {}),
+  options: {},
+  run: () => Promise.reject(usage("Run it through `npm exec vignette`.")),
+});
+const LAUNCHED: Record<string, Command> = {
+  start: elsewhere("the whole of Vignette on this machine"),
+  serve: elsewhere("the runner alone", "…"),
+  adapter: elsewhere("train, convert and inspect adapters", "…"),
+  surd: elsewhere("build training data", "…"),
+  evaluate: elsewhere("compare variants on the same prompts and seeds", "…"),
+  miniature: elsewhere("the bundled model: train, study", "…"),
+  judge: elsewhere("what a picture of the miniature shows", "FILE…"),
+  reading: elsewhere("how a sentence is understood", "…"),
+  inspect: elsewhere("what a weights file holds", "FILE"),
+};
 
-vignette get ID                   one generation as JSON
-vignette list [--status S] [--user U] [--limit N] [--cursor C] [--json]
-${WATCH_HELP}
-vignette cancel ID
-vignette delete ID                with its pictures
-${KEYS_HELP}
-vignette models [--json]
-${USAGE_HELP}
-${WEBHOOKS_HELP}
-vignette start                    the whole of Vignette on this machine
-vignette adapter|surd|evaluate|miniature|judge|reading|inspect|serve|models check …   the runner's own commands
+const HELP = `Vignette: a sentence in, the picture you meant out.
 
-These talk to VIGNETTE_URL with VIGNETTE_API_KEY, or to the instance that \`npm start\` runs here.
+${synopses("vignette", { ...COMMANDS, ...LAUNCHED })}
+
+\`vignette COMMAND --help\` says more. Every command takes --json.
+They talk to VIGNETTE_URL with VIGNETTE_API_KEY, or to the instance that \`npm start\` runs here.
+
+Exit status: 0 done; ${EXIT.failed} it failed; ${EXIT.usage} the command line is wrong; ${EXIT.unreachable} nobody answers; ${EXIT.denied} the key may not do it;
+${EXIT.missing} there is no such thing; ${EXIT.limited} a limit is reached; 130 interrupted.
 `;
 
 /**
@@ -47,11 +67,34 @@ These talk to VIGNETTE_URL with VIGNETTE_API_KEY, or to the instance that \`npm 
  */
 export async function main(argv: string[], host: Host): Promise<number> {
   const [name = "help", ...args] = argv;
-  if (["help", "--help", "-h"].includes(name) || args.includes("--help")) {
-    host.stdout.write(HELP);
+  const asked = name === "help" || name === "--help" || name === "-h";
+  const words = asked ? args : argv;
+  if (asked || wantsHelp(args)) {
+    host.stdout.write(help(words.filter((word) => !word.startsWith("-"))));
     return 0;
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw usage(`There is no command ${JSON.stringify(name)}; \`vignette help\` lists them.`);
-  return command(args, host);
+  return command.run(args, host);
+}
+
+/** A prompt may hold anything behind `--`. */
+function wantsHelp(args: string[]): boolean {
+  const end = args.indexOf("--");
+  return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === "--help" || arg === "-h");
+}
+
+/** The help of the innermost command that these words name. */
+function help(words: string[]): string {
+  const path: string[] = [];
+  let at: Command | undefined;
+  let commands: Record<string, Command> | undefined = COMMANDS;
+  for (const word of words) {
+    const next: Command | undefined = commands && Object.hasOwn(commands, word) ? commands[word] : undefined;
+    if (!next) break;
+    path.push(word);
+    at = next;
+    commands = next.commands;
+  }
+  return at ? helpOf(path, at) : HELP;
 }

@@ -1,14 +1,4 @@
-import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { usage } from "./error.ts";
-
-/** Parses a command's arguments strictly: an unknown option is an error that names it. */
-export function parse<const T extends ParseArgsOptionsConfig>(args: string[], options: T) {
-  try {
-    return parseArgs({ args, options, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw usage(`${(error as Error).message.split(". To specify")[0]}.`);
-  }
-}
 
 /** The option's number, or nothing; the API checks its range. */
 export function number(name: string, text: string | undefined): number | undefined {
@@ -25,6 +15,30 @@ export function only(what: string, positionals: string[]): string {
   if (value === undefined) throw usage(`Say which ${what}.`);
   if (extra !== undefined) throw usage(`One ${what} at a time; ${JSON.stringify(extra)} is one too many.`);
   return value;
+}
+
+/** No positional argument at all. */
+export function none(command: string, [first]: string[]): void {
+  if (first !== undefined) throw usage(`\`${command}\` takes options only, not ${JSON.stringify(first)}.`);
+}
+
+/** One of a few words, or nothing. */
+export function oneOf<const T extends readonly string[]>(
+  name: string,
+  text: string | undefined,
+  choices: T,
+): T[number] | undefined {
+  if (text === undefined || choices.includes(text)) return text;
+  throw usage(`--${name} is ${JSON.stringify(text)}; there are ${choices.join(", ")}.`);
+}
+
+/** Several of a few words, separated by commas, or nothing. */
+export function severalOf<const T extends readonly string[]>(
+  name: string,
+  text: string | undefined,
+  choices: T,
+): T[number][] | undefined {
+  return text?.split(",").map((part) => oneOf(name, part.trim(), choices) as T[number]);
 }
 
 /** The object without the keys whose value is undefined. */

@@ -1,5 +1,5 @@
 import { Client, ClientError } from "../client/index.ts";
-import { CliError } from "./error.ts";
+import { CliError, EXIT, type ExitStatus } from "./error.ts";
 import type { Host } from "./host.ts";
 
 /** Runs `work` against a Vignette and tells its failures in sentences; an instance started for it is stopped again. */
@@ -22,10 +22,16 @@ export async function withClient<T>(
 function told(error: unknown, url: string): unknown {
   if (error instanceof ClientError) {
     const fields = error.problem?.errors?.map(({ pointer, detail }) => `${pointer.replace("#/", "")}: ${detail}`);
-    return new CliError(fields?.join("\n") ?? error.message);
+    return new CliError(fields?.join("\n") ?? error.message, statusOf(error.status));
   }
   // What fetch throws when it gets no answer (https://fetch.spec.whatwg.org/#fetch-method).
   if (error instanceof TypeError && "cause" in error)
-    return new CliError(`${url} does not answer. Is Vignette running there?`);
+    return new CliError(`${url} does not answer. Is Vignette running there?`, EXIT.unreachable);
   return error;
+}
+
+function statusOf(http: number): ExitStatus {
+  if (http === 401 || http === 403) return EXIT.denied;
+  if (http === 404 || http === 410) return EXIT.missing;
+  return http === 429 ? EXIT.limited : EXIT.failed;
 }

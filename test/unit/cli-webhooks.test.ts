@@ -1,40 +1,11 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { Webhook } from "standardwebhooks";
-import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Host } from "../../src/cli/host.ts";
+import { describe, expect, it, vi } from "vitest";
 import { main } from "../../src/cli/main.ts";
 import { generation } from "../bots/sample.ts";
+import { hostOf, serve } from "./cli-host.ts";
 
 const SECRET = `whsec_${btoa("s".repeat(32))}`;
-const closers: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
-
-async function serve(answer: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<string> {
-  const server = createServer((request, response) => void answer(request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  closers.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-function hostOf(url: string, signal = new AbortController().signal) {
-  const said = { out: "", err: "" };
-  const host = {
-    connect: async () => ({ url, apiKey: "vgt_x", failed: new Promise<never>(() => {}), close: async () => {} }),
-    fromHere: (path: string) => path,
-    signal,
-    stdout: { write: (words: string) => Object.assign(said, { out: said.out + words }) },
-    stderr: { write: (words: string) => Object.assign(said, { err: said.err + words }) },
-  } as unknown as Host;
-  return { host, said };
-}
-
 describe("vignette webhooks", () => {
   it("listen forwards what ends from now on, signed, once", async () => {
     const known = [generation()];

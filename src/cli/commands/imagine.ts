@@ -3,48 +3,51 @@ import { extname } from "node:path";
 import type { Client } from "../../client/index.ts";
 import type { CreateGenerationInput, Generation, Image, OutputFormat } from "../../contract/index.ts";
 import { Bar } from "../bar.ts";
+import { command } from "../command.ts";
 import { CliError, usage } from "../error.ts";
 import type { Host } from "../host.ts";
-import { given, number, parse } from "../options.ts";
+import { given, number } from "../options.ts";
+import { printJson } from "../print.ts";
 import { withClient } from "../session.ts";
 
 const FORMATS: Record<string, OutputFormat> = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" };
 
-export const IMAGINE_HELP = `vignette imagine "a sentence" [options]
-  -o, --output FILE    where the picture goes (.png, .jpg, .webp); default: named after the sentence and the seed
-      --seed N         the same seed and settings draw the same picture
-      --steps N        denoising steps
-      --guidance N     guidance scale
-      --scheduler NAME a diffusers scheduler
-      --scale N        strength of the adapter, 0 to 2
-      --adapter ID     another adapter than the model's default
-      --no-adapter     without any adapter
-      --model ID       a model of \`vignette models\`
-      --width N, --height N   pixels
-      --negative TEXT  what the picture must not show
-      --images N       how many, 1 to 4
-      --json           print the generation as JSON`;
-
 const OPTIONS = {
-  output: { type: "string", short: "o" },
-  seed: { type: "string" },
-  steps: { type: "string" },
-  guidance: { type: "string" },
-  scheduler: { type: "string" },
-  scale: { type: "string" },
-  adapter: { type: "string" },
-  "no-adapter": { type: "boolean" },
-  model: { type: "string" },
-  width: { type: "string" },
-  height: { type: "string" },
-  negative: { type: "string" },
-  images: { type: "string" },
-  json: { type: "boolean" },
+  output: {
+    type: "string",
+    short: "o",
+    value: "FILE",
+    help: "where the picture goes (.png, .jpg, .webp); named after the sentence and the seed when left out",
+  },
+  seed: { type: "string", value: "N", help: "the same seed and settings draw the same picture" },
+  steps: { type: "string", value: "N", help: "denoising steps" },
+  guidance: { type: "string", value: "N", help: "guidance scale" },
+  scheduler: { type: "string", value: "NAME", help: "a diffusers scheduler" },
+  scale: { type: "string", value: "N", help: "strength of the adapter, 0 to 2" },
+  adapter: { type: "string", value: "ID", help: "another adapter than the model's default" },
+  "no-adapter": { type: "boolean", help: "without any adapter" },
+  model: { type: "string", value: "ID", help: "a model of `vignette models`" },
+  width: { type: "string", value: "N", help: "pixels" },
+  height: { type: "string", value: "N", help: "pixels" },
+  negative: { type: "string", help: "what the picture must not show" },
+  images: { type: "string", value: "N", help: "how many, 1 to 4" },
 } as const;
 
-/** Draws a sentence and writes the pictures to disk. */
-export async function imagine(args: string[], host: Host): Promise<number> {
-  const { values, positionals } = parse(args, OPTIONS);
+export const imagine = command({
+  summary: "draw a sentence and write the picture to disk",
+  args: '"a sentence"',
+  details: "Uses the Vignette that runs here; when none does, one is started and stopped again.",
+  options: OPTIONS,
+  run: draw,
+});
+
+async function draw(
+  values: { [Name in keyof typeof OPTIONS]?: (typeof OPTIONS)[Name]["type"] extends "boolean" ? boolean : string } & {
+    json?: boolean;
+  },
+  positionals: string[],
+  host: Host,
+): Promise<number> {
   const prompt = positionals.join(" ").trim();
   if (prompt === "")
     throw usage('Say what the picture shows: vignette imagine "two purple cats fell asleep on the beach"');
@@ -69,7 +72,7 @@ export async function imagine(args: string[], host: Host): Promise<number> {
   });
 
   return withClient(host, { orStart: true }, async (client) => {
-    const generation = await draw(client, request, host);
+    const generation = await follow(client, request, host);
     const files = await Promise.all(
       generation.images.map(async (image) => {
         const path = host.fromHere(fileName(values.output, generation, image, format));
@@ -77,14 +80,14 @@ export async function imagine(args: string[], host: Host): Promise<number> {
         return path;
       }),
     );
-    if (values.json) host.stdout.write(`${JSON.stringify({ ...generation, files }, null, 2)}\n`);
+    if (values.json) printJson(host, { ...generation, files });
     else for (const file of files) host.stdout.write(`${file}\n`);
     host.stderr.write(understood(generation));
     return 0;
   });
 }
 
-async function draw(client: Client, request: CreateGenerationInput, host: Host): Promise<Generation> {
+async function follow(client: Client, request: CreateGenerationInput, host: Host): Promise<Generation> {
   const bar = new Bar(host.stderr);
   const { id, parameters } = await client.generations.create(request, { signal: host.signal });
   try {

@@ -2,9 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Webhook } from "standardwebhooks";
 import type { Client } from "../../client/index.ts";
 import { type Generation, isTerminal } from "../../contract/index.ts";
+import { command } from "../command.ts";
 import { usage } from "../error.ts";
-import type { Host } from "../host.ts";
-import { parse } from "../options.ts";
+import { none } from "../options.ts";
 import { withClient } from "../session.ts";
 
 const LOOK_EVERY_MS = 2_000;
@@ -12,29 +12,33 @@ const PATIENCE_MS = 15_000;
 const PAGE = 100;
 
 /**
- * `vignette webhooks listen`: looks for generations that ended and sends each to a server on this machine as the edge
- * would, signed with the account's default secret. Nothing is tried again: this is for development.
+ * Looks for generations that ended and sends each to a server on this machine as the edge would, signed with the
+ * account's default secret. Nothing is tried again: this is for development.
  */
-export async function listen(args: string[], host: Host): Promise<number> {
-  const { values } = parse(args, { "forward-to": { type: "string" } });
-  const target = values["forward-to"];
-  if (!target || !URL.canParse(target)) throw usage("Say where to with --forward-to URL.");
-  return withClient(host, {}, async (client) => {
-    const { secret } = await client.webhookEndpoints.defaultSecret();
-    host.stderr.write(`Listening; messages are signed with ${secret}\n`);
-    const told = new Set((await newest(client)).filter(({ status }) => isTerminal(status)).map(({ id }) => id));
-    while (!host.signal.aborted) {
-      const ended = (await newest(client)).filter(({ id, status }) => isTerminal(status) && !told.has(id));
-      for (const generation of ended.reverse()) {
-        told.add(generation.id);
-        const outcome = await forward(generation, target, secret);
-        host.stdout.write(`${generation.id} ${generation.status} -> ${outcome}\n`);
+export const listen = command({
+  summary: "bring every end to a server on this machine, signed",
+  options: { "forward-to": { type: "string", value: "URL", help: "where to, such as http://127.0.0.1:3000/vignette" } },
+  async run({ json, "forward-to": target }, positionals, host) {
+    none("webhooks listen", positionals);
+    if (!target || !URL.canParse(target)) throw usage("Say where to with --forward-to URL.");
+    return withClient(host, {}, async (client) => {
+      const { secret } = await client.webhookEndpoints.defaultSecret();
+      const told = new Set((await newest(client)).filter(({ status }) => isTerminal(status)).map(({ id }) => id));
+      host.stderr.write(`Listening; messages are signed with ${secret}\n`);
+      while (!host.signal.aborted) {
+        const ended = (await newest(client)).filter(({ id, status }) => isTerminal(status) && !told.has(id));
+        for (const generation of ended.reverse()) {
+          told.add(generation.id);
+          const { id, status } = generation;
+          const answer = await forward(generation, target, secret);
+          host.stdout.write(json ? `${JSON.stringify({ id, status, answer })}\n` : `${id} ${status} -> ${answer}\n`);
+        }
+        await delay(LOOK_EVERY_MS, undefined, { signal: host.signal }).catch(() => {});
       }
-      await delay(LOOK_EVERY_MS, undefined, { signal: host.signal }).catch(() => {});
-    }
-    return 0;
-  });
-}
+      return 0;
+    });
+  },
+});
 
 const newest = async (client: Client) => (await client.generations.list({ limit: PAGE })).data;
 
