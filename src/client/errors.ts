@@ -1,4 +1,4 @@
-import { Problem } from "../contract/problem.ts";
+import type { Problem } from "../contract/problem.ts";
 
 /** The API refused a request; `problem` says why in its own words. */
 export class ClientError extends Error {
@@ -22,11 +22,17 @@ export class ClientError extends Error {
 
   static async from(response: Response): Promise<ClientError> {
     const after = response.headers.get("Retry-After");
-    const body = Problem.safeParse(await response.json().catch(() => null));
+    const body: unknown = await response.json().catch(() => null);
     return new ClientError(
       response.status,
-      body.success ? body.data : null,
+      isProblem(body) ? body : null,
       after && /^\d+$/.test(after) ? Number(after) : null,
     );
   }
+}
+
+/** A proxy's error page is no answer of the API's. */
+function isProblem(body: unknown): body is Problem {
+  const { code, title, detail } = (body ?? {}) as Record<string, unknown>;
+  return [code, title, detail].every((text) => typeof text === "string");
 }

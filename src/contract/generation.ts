@@ -1,32 +1,16 @@
 import { GENERATION_EXAMPLE } from "./examples.ts";
+import { BOUNDS, OUTPUT_FORMATS, STATUSES } from "./terms.ts";
 import { promptText, wellFormed } from "./text.ts";
 import { RequestEvents, WebhookUrl } from "./webhooks.ts";
 import { z } from "./zod.ts";
 
-/** What any model may be asked for; a model's own, narrower limits stand in `/v1/models`. */
-export const BOUNDS = {
-  promptChars: 8000,
-  side: 4096,
-  steps: 1000,
-  guidance: 50,
-  adapterScale: 2,
-  /** The largest seed that every image of a request fits above: image k is drawn with `seed + k`. */
-  seed: 4_294_967_295,
-  images: 4,
-} as const;
+export { BOUNDS, isTerminal, OUTPUT_FORMATS, STATUSES } from "./terms.ts";
 
-export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
 export const OutputFormat = z.enum(OUTPUT_FORMATS);
 export type OutputFormat = z.infer<typeof OutputFormat>;
 
-export const STATUSES = ["queued", "running", "succeeded", "failed", "canceled"] as const;
 export const Status = z.enum(STATUSES).openapi("Status");
 export type Status = z.infer<typeof Status>;
-
-/** Whether nothing can follow this status. */
-export function isTerminal(status: Status): boolean {
-  return status === "succeeded" || status === "failed" || status === "canceled";
-}
 
 const side = z.int().min(8).max(BOUNDS.side).multipleOf(8);
 

@@ -1,6 +1,7 @@
 import { describe, it } from "vitest";
 import {
   CreateGeneration,
+  GenerationEvent,
   hashKey,
   idPattern,
   isWellFormedKey,
@@ -8,6 +9,7 @@ import {
   newKey,
   pointer,
 } from "../../src/contract/index.ts";
+import { EVENT_NAMES } from "../../src/contract/terms.ts";
 
 describe("ids", () => {
   it("sort by time, also within the alphabet's turns", ({ expect }) => {
@@ -71,5 +73,11 @@ describe("a request", () => {
 
   it("keeps the prompt as it is: spaces and line ends mean something to a tokenizer", ({ expect }) => {
     expect(CreateGeneration.parse({ prompt: "  a cat\n" }).prompt).toBe("  a cat\n");
+  });
+});
+
+describe("events", () => {
+  it("have the names that the client looks for", ({ expect }) => {
+    expect(GenerationEvent.options.map(({ shape }) => shape.type.value)).toEqual([...EVENT_NAMES]);
   });
 });

@@ -1,5 +1,6 @@
-import { BOUNDS, type CreateGenerationInput, type Generation } from "../../contract/generation.ts";
+import type { CreateGenerationInput, Generation } from "../../contract/generation.ts";
 import type { Model } from "../../contract/models.ts";
+import { BOUNDS } from "../../contract/terms.ts";
 import { readRatio, sizeFor } from "./ratio.ts";
 import type { ImagineRequest } from "./request.ts";
 import { type Sentence, sentence } from "./strings.ts";
