@@ -3,11 +3,12 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Miniflare, Response } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
 import { ensureKey } from "./dev-key.mjs";
 import { ROOT } from "./paths.mjs";
 import { HOST } from "./ports.mjs";
+import { buildWeb, contentType } from "./web.mjs";
 
 const CRON_MS = 60_000;
 
@@ -47,11 +48,32 @@ async function migrate(database) {
   }
 }
 
-async function serve({ port, state, bindings, apiKey }) {
+/**
+ * The built page as a service of the worker. Miniflare's own assets would stand before every request and halve the
+ * API's throughput (docs/playground.md).
+ */
+async function assets() {
+  const files = await buildWeb();
+  return ({ url }) => {
+    const path = new URL(url).pathname.slice(1);
+    const contents = files.get(path);
+    if (!contents) return new Response("Not found", { status: 404 });
+    const caching = path.startsWith("assets/") ? "public, max-age=31536000, immutable" : "no-cache";
+    const headers = {
+      "Content-Type": contentType(path),
+      "Cache-Control": caching,
+      "X-Content-Type-Options": "nosniff",
+    };
+    return new Response(contents, { headers });
+  };
+}
+
+async function serve({ port, state, bindings, apiKey, pageKey }) {
   const config = join(ROOT, "wrangler.toml");
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(config);
-  const { modulesRules: _, rootPath: __, ...options } = workerOptions;
+  const { modulesRules: _, rootPath: __, assets: ___, ...options } = workerOptions;
   const { triggers } = unstable_readConfig({ config });
+  let key; // known once the database is
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: HOST,
@@ -62,6 +84,13 @@ async function serve({ port, state, bindings, apiKey }) {
       ...options,
       name: "vignette",
       bindings: { ...options.bindings, ...bindings },
+      serviceBindings: {
+        ...options.serviceBindings,
+        ASSETS: await assets(),
+        ...(pageKey
+          ? { DEV_SESSION: () => Response.json({ api_key: key }, { headers: { "Cache-Control": "no-store" } }) }
+          : {}),
+      },
       modules: [{ type: "ESModule", path: resolve(ROOT, "index.js"), contents: await bundle(main) }],
       modulesRoot: ROOT,
     }),
@@ -69,7 +98,7 @@ async function serve({ port, state, bindings, apiKey }) {
   await miniflare.ready;
   const database = await miniflare.getD1Database("DB");
   await migrate(database);
-  const key = await ensureKey(database, apiKey);
+  key = await ensureKey(database, apiKey);
   const timer = setInterval(async () => {
     const worker = await miniflare.getWorker();
     for (const cron of triggers.crons ?? [])

@@ -30,10 +30,11 @@ const HANDED_ON = [
 
 /**
  * Starts the edge on a free port and waits until it listens.
- * @param {{ port: number, state: string, runner: import("./state.mjs").Instance, apiKey?: string }} options
+ * @param {{ port: number, state: string, runner: import("./state.mjs").Instance, apiKey?: string, pageKey?: boolean }} options
+ *   `pageKey`: the page gets the development key by itself
  * @returns the child process, its URL and the development key
  */
-export async function startEdge({ port, state, runner, apiKey }) {
+export async function startEdge({ port, state, runner, apiKey, pageKey = false }) {
   const url = `http://${HOST}:${port}`;
   const log = join(state, "logs", "edge.log");
   const child = startChild(process.execPath, ["--no-warnings", ENTRY], {
@@ -50,7 +51,7 @@ export async function startEdge({ port, state, runner, apiKey }) {
     ALLOW_LOCAL_WEBHOOKS: "1",
     ...Object.fromEntries(HANDED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
   };
-  child.process.send({ port, state, bindings, apiKey });
+  child.process.send({ port, state, bindings, apiKey, pageKey });
   const [answer] = await Promise.race([
     once(child.process, "message"),
     child.exited.then(({ tail }) => [{ failed: tail.at(-1) }]),

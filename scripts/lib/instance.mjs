@@ -54,7 +54,13 @@ export async function startInstance(settings, { signal }) {
     lost.promise.catch(() => {}); // heard at the next race, or never when it is stopped first
     runner.done.catch(lost.reject);
     const edge = await step("Starting the edge", () =>
-      startEdge({ port, state: settings.state, runner: { ...secrets, runner_url: runner.url }, apiKey: known.api_key }),
+      startEdge({
+        port,
+        state: settings.state,
+        runner: { ...secrets, runner_url: runner.url },
+        apiKey: known.api_key,
+        pageKey: settings.pageKey,
+      }),
     );
     parts.push(edge);
     watchEdge(edge, port, signal).catch(lost.reject);

@@ -12,6 +12,7 @@ const WEBHOOK_SECRET = /^whsec_[A-Za-z0-9+/]{32,}={0,2}$/;
  * @property {string} state folder of D1, R2, logs and dev.json
  * @property {string} models path of models.toml
  * @property {string} device auto, cpu, mps, cuda or cuda:N
+ * @property {boolean} pageKey whether the page at the edge's root gets the development key by itself
  * @property {string | undefined} runnerToken
  * @property {string | undefined} runnerWebhookSecret `whsec_` and standard base64
  */
@@ -43,6 +44,7 @@ export function readSettings(env) {
     state: env.VIGNETTE_STATE ? fromHere(env.VIGNETTE_STATE) : join(ROOT, ".vignette"),
     models: env.VIGNETTE_MODELS ? fromHere(env.VIGNETTE_MODELS) : join(RUNNER, "models.toml"),
     device: matching("VIGNETTE_DEVICE", DEVICE, "auto, cpu, mps, cuda or cuda:N") ?? "auto",
+    pageKey: matching("PAGE_KEY", /^[01]$/, "1, or 0 for a page that asks for its key") !== "0",
     runnerToken: matching("RUNNER_TOKEN", /^[\x21-\x7e]{16,}$/, "at least 16 printable characters without spaces"),
     runnerWebhookSecret: matching(
       "RUNNER_WEBHOOK_SECRET",

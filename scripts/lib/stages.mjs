@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { missingChromium } from "./chromium.mjs";
 import { NODE_MODULES, ROOT, VENV_PYTHON } from "./paths.mjs";
 
 // Under the launcher's own Node: the scripts' first line would find whichever is first in PATH, maybe one too old.
@@ -34,7 +35,8 @@ const nodeTest = (folder) => (report) => [
 /**
  * Everything that CI checks, quickest first. A stage is a list of command lines; one that counts tests is a function of
  * the file where its JUnit report goes.
- * @type {Record<string, { python?: "dev" | "run", commands?: string[][], tests?: (report: string) => string[] }>}
+ * `skipped` answers why a stage cannot run on this machine, if it cannot.
+ * @type {Record<string, { python?: "dev" | "run", commands?: string[][], tests?: (report: string) => string[], skipped?: () => string | undefined }>}
  */
 export const STAGES = {
   format: {
@@ -53,6 +55,8 @@ export const STAGES = {
     commands: [
       tsc("-p", "tsconfig.json"),
       tsc("-p", "tsconfig.node.json"),
+      tsc("-p", "tsconfig.web.json"),
+      tsc("-p", "tsconfig.browser.json"),
       python("mypy", "--config-file", "gpu-runner/pyproject.toml"),
     ],
   },
@@ -62,4 +66,9 @@ export const STAGES = {
   worker: { tests: vitest("worker*") },
   runner: { python: "dev", tests: (report) => python("pytest", "gpu-runner/tests", `--junitxml=${report}`) },
   e2e: { python: "run", tests: nodeTest("test/e2e") },
+  browser: {
+    python: "run",
+    tests: nodeTest("test/browser"),
+    skipped: () => missingChromium(),
+  },
 };

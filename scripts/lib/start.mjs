@@ -12,7 +12,7 @@ export async function start() {
   await ensureVenv();
   const instance = await startInstance(settings, { signal: interruption });
   try {
-    console.log(greeting(instance));
+    console.log(greeting(instance, settings));
     // A bot that cannot run says so and leaves the rest alone.
     if (hasTokens(process.env)) void bots([], instance).catch(({ message }) => console.error(`No bot: ${message}`));
     await Promise.race([interrupted(), instance.failed]);
@@ -22,8 +22,9 @@ export async function start() {
   return 0; // stopped because somebody wished it
 }
 
-const greeting = ({ url, apiKey }) => `
+const greeting = ({ url, apiKey }, { pageKey }) => `
 Vignette is ready at ${url}
+Open it in a browser and describe a picture${pageKey ? "" : "; the page asks for the key"}.
 API key: ${apiKey}
 
   curl -s ${url}/v1/generations -H 'Authorization: Bearer ${apiKey}' \\

@@ -25,6 +25,14 @@ export function newId(
   return `${prefix}_${time}${tail}`;
 }
 
+/** When an id was made, in milliseconds since 1970 by its maker's clock; NaN for what is no id. */
+export function timeOf(id: string): number {
+  const [, time = ""] = /^[a-z]+_([0-9a-z]{10})/.exec(id) ?? [];
+  let at = time === "" ? Number.NaN : 0;
+  for (const char of time) at = at * 32 + (ALPHABET.includes(char) ? ALPHABET.indexOf(char) : Number.NaN);
+  return at;
+}
+
 /** The pattern of an id with this prefix. */
 export function idPattern(prefix: IdPrefix): RegExp {
   return new RegExp(`^${prefix}_[${ALPHABET}]{${TIME_CHARS + RANDOM_CHARS}}$`);

@@ -12,6 +12,7 @@ import { registerKeys } from "./routes/keys.ts";
 import { registerMeta } from "./routes/meta.ts";
 import { registerModels } from "./routes/models.ts";
 import { registerOpenAIImages } from "./routes/openai-images.ts";
+import { isNavigation, page, registerPage } from "./routes/page.ts";
 import { registerPolicy } from "./routes/policy.ts";
 import { registerRunner } from "./routes/runner.ts";
 import { registerSlack } from "./routes/slack.ts";
@@ -22,7 +23,7 @@ import { registerWebhookEndpoints } from "./routes/webhook-endpoints.ts";
 export function createApp(): OpenAPIHono<AppEnv> {
   const app = new OpenAPIHono<AppEnv>({ defaultHook: onInvalid });
   app.onError((error, c) => onError(error, c));
-  app.notFound((c) => onNotFound(c));
+  app.notFound((c) => (isNavigation(c) ? page(c, 404) : onNotFound(c)));
   app.use(request());
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => onMethodNotAllowed(c as AppContext, methods) }));
   registerMeta(app);
@@ -39,5 +40,6 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerDiscord(app);
   registerSlack(app);
   registerSlackInstall(app);
+  registerPage(app);
   return app;
 }

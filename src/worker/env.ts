@@ -8,6 +8,10 @@ export interface Bindings {
   LIMITS: DurableObjectNamespace<import("./limits/object.ts").LimitsObject>;
   COARSE_LIMIT: RateLimit;
   CHAT: DurableObjectNamespace<import("./chat/object.ts").ChatTaskObject>;
+  /** The built page (scripts/lib/web.mjs). */
+  ASSETS: Fetcher;
+  /** Hands a page on this machine its key; only `npm start` binds it. */
+  DEV_SESSION?: Fetcher;
   PUBLIC_URL: string;
 }
 

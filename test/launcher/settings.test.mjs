@@ -15,6 +15,7 @@ describe("the environment", () => {
   const malformed = {
     PORT: ["http", /^PORT is "http"; it must be a port/],
     RUNNER_PORT: ["65536", /^RUNNER_PORT is "65536"/],
+    PAGE_KEY: ["yes", /^PAGE_KEY is malformed; it must be 1, or 0 for a page that asks/],
     VIGNETTE_DEVICE: ["gpu", /^VIGNETTE_DEVICE is malformed; it must be auto, cpu/],
     RUNNER_TOKEN: ["short", /^RUNNER_TOKEN is malformed/],
     RUNNER_WEBHOOK_SECRET: ["whsec_%%", /^RUNNER_WEBHOOK_SECRET is malformed; it must be whsec_/],

@@ -8,6 +8,7 @@ import {
   newId,
   newKey,
   pointer,
+  timeOf,
 } from "../../src/contract/index.ts";
 import { EVENT_NAMES } from "../../src/contract/terms.ts";
 
@@ -17,6 +18,8 @@ describe("ids", () => {
     const ids = times.map((time) => newId("gen", time));
     expect([...ids].sort()).toEqual(ids);
     for (const id of ids) expect(id).toMatch(idPattern("gen"));
+    expect(ids.map(timeOf)).toEqual(times);
+    for (const text of ["", "gen_", "gen_short", "gen_uuuuuuuuuuuuuuuuuuuuuuuuuu"]) expect(timeOf(text)).toBeNaN();
   });
 
   it("differ within one millisecond", ({ expect }) => {

@@ -1,0 +1,135 @@
+// Builds the web page into hashed files that never change under their names, and the two HTML files that name them.
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
+import { build } from "esbuild";
+import { ROOT } from "./paths.mjs";
+
+const SOURCE = join(ROOT, "src", "web");
+/** Where `wrangler deploy` looks for it (wrangler.toml). */
+export const WEB_DIST = join(ROOT, "dist", "web");
+
+const TYPES = {
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".png": "image/png",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+};
+export const contentType = (path) => TYPES[extname(path)] ?? "application/octet-stream";
+
+/** What is under /assets is served by the platform itself where it can; this is its `_headers` file. */
+const HEADERS = `/assets/*
+  Cache-Control: public, max-age=31536000, immutable
+  X-Content-Type-Options: nosniff
+`;
+
+/**
+ * @param {{ minify?: boolean }} [options]
+ * @returns {Promise<Map<string, Uint8Array>>} path from the site's root, without a leading slash, to contents
+ */
+export async function buildWeb({ minify = true } = {}) {
+  const outdir = join(ROOT, "dist", "web");
+  const { outputFiles, metafile } = await build({
+    entryPoints: { app: join(SOURCE, "main.tsx") },
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    target: "es2023",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    minify,
+    entryNames: "assets/[name]-[hash]",
+    chunkNames: "assets/[name]-[hash]",
+    assetNames: "assets/[name]-[hash]",
+    loader: { ".woff2": "file", ".png": "file" },
+    legalComments: "none",
+    metafile: true,
+    write: false,
+    logLevel: "silent",
+    absWorkingDir: ROOT,
+    plugins: [study],
+  });
+  const files = new Map(outputFiles.map(({ path, contents }) => [path.slice(outdir.length + 1), contents]));
+  const names = entryNames(metafile, files);
+  for (const page of ["index.html"])
+    files.set(page, encode(fill(await readFile(join(SOURCE, page), "utf8"), names)));
+  files.set("favicon.svg", await readFile(join(SOURCE, "favicon.svg")));
+  files.set("robots.txt", encode("User-agent: *\nDisallow: /v1/\nDisallow: /i/\nDisallow: /s/\n"));
+  files.set("_headers", encode(HEADERS));
+  return files;
+}
+
+/** Builds into a folder that wrangler reads. */
+export async function writeWeb(folder = WEB_DIST) {
+  const files = await buildWeb();
+  await rm(folder, { recursive: true, force: true });
+  for (const [path, contents] of files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), contents);
+  }
+}
+
+/** The names that the HTML files need. */
+function entryNames(metafile, files) {
+  const [script, output] = Object.entries(metafile.outputs).find(
+    ([, { entryPoint }]) => entryPoint === "src/web/main.tsx",
+  );
+  const url = (path) => `/${path.replace(/^dist\/web\//, "")}`;
+  // Everything that the first view imports is fetched at once, and the two faces that its first line is set in.
+  const chunks = output.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => url(path));
+  const fonts = [...files.keys()].filter((path) => /-latin-wght-normal-/.test(basename(path)));
+  return {
+    script: url(script),
+    style: url(output.cssBundle),
+    preload: [
+      ...fonts.map((path) => `<link rel="preload" href="/${path}" as="font" type="font/woff2" crossorigin>`),
+      ...chunks.map((path) => `<link rel="modulepreload" href="${path}">`),
+    ].join("\n    "),
+  };
+}
+
+const fill = (template, values) => template.replace(/\{\{(\w+)\}\}/g, (whole, name) => values[name] ?? whole);
+const encode = (text) => new TextEncoder().encode(text);
+
+/**
+ * `import … from "study:data"`: every table of docs/study, and the pictures that docs/study.md shows, as they are at the
+ * time of the build.
+ */
+const study = {
+  name: "study",
+  setup(build) {
+    build.onResolve({ filter: /^study:data$/ }, ({ path }) => ({ path, namespace: "study" }));
+    build.onLoad({ filter: /.*/, namespace: "study" }, async () => {
+      const folder = join(ROOT, "docs", "study");
+      const names = (await readdir(folder)).filter((name) => name.endsWith(".json")).sort();
+      const tables = await Promise.all(
+        names.map(async (name) => ({
+          name: basename(name, ".json"),
+          data: JSON.parse(await readFile(join(folder, name), "utf8")),
+        })),
+      );
+      const text = await readFile(join(ROOT, "docs", "study.md"), "utf8");
+      const sheets = [...text.matchAll(/!\[([^\]]*)\]\((images\/[^)]+\.png)\)/g)].map(([, alt, path]) => ({
+        alt,
+        path: join(ROOT, "docs", path),
+      }));
+      const sizes = await Promise.all(sheets.map(async ({ path }) => pngSize(await readFile(path))));
+      return {
+        contents: [
+          ...sheets.map(({ path }, index) => `import sheet${index} from ${JSON.stringify(path)};`),
+          `export const tables = ${JSON.stringify(tables)};`,
+          `export const sheets = [${sheets.map(({ alt }, index) => `{ url: "/assets/" + sheet${index}.split("/").pop(), alt: ${JSON.stringify(alt)}, ...${JSON.stringify(sizes[index])} }`).join(", ")}];`,
+        ].join("\n"),
+        loader: "js",
+        resolveDir: ROOT,
+      };
+    });
+  },
+};
+
+/** Width and height stand at bytes 16 and 20 (PNG specification, section 11.2.2). */
+function pngSize(bytes) {
+  return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
+}

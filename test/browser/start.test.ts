@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { Browser } from "playwright-core";
+import { type Launch, Place } from "../e2e/launch.ts";
+import { AXE, accessible, launch } from "./world.ts";
+
+describe("a newcomer", { timeout: 600_000 }, () => {
+  let place: Place;
+  let started: Launch;
+  let browser: Browser;
+  before(async () => {
+    place = await Place.create();
+    [{ launch: started }, browser] = await Promise.all([place.start(), launch()]);
+  });
+  after(async () => {
+    await browser?.close();
+    started?.process.kill("SIGTERM");
+    await place.empty();
+    await place.remove();
+  });
+
+  it("starts Vignette, opens the address it prints, writes a sentence, and sees the picture arrive step by step", async () => {
+    const [, address] = /ready at (http:\/\/\S+)\n/.exec(started.stdout) ?? [];
+    assert.ok(address, "an address is printed");
+    const context = await browser.newContext();
+    await context.addInitScript({ path: AXE });
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    await page.goto(address);
+    await page.locator("textarea").first().fill("two purple cats fell asleep on the beach");
+    const steps = page.evaluate(
+      () =>
+        new Promise<number[]>((resolve) => {
+          const seen: number[] = [];
+          new MutationObserver(() => {
+            const [, step] = /Step (\d+) of/.exec(document.querySelector("main")?.textContent ?? "") ?? [];
+            if (step && seen.at(-1) !== Number(step)) seen.push(Number(step));
+            if (document.querySelector("figure.mat img")) resolve(seen);
+          }).observe(document.body, { subtree: true, childList: true, characterData: true });
+        }),
+    );
+    await page.getByRole("button", { name: "Imagine", exact: true }).click();
+    const seen = await steps;
+    assert.ok(seen.length >= 2, `several steps were shown: ${seen}`);
+    assert.deepEqual(
+      seen.toSorted((a, b) => a - b),
+      seen,
+    );
+    const image = page.locator("figure.mat img").first();
+    const width = await image.evaluate((element: HTMLImageElement) =>
+      element.decode().then(() => element.naturalWidth),
+    );
+    assert.equal(width, 128);
+    assert.match((await image.getAttribute("alt")) ?? "", /^Picture: two purple cats .*Understood as /);
+    await accessible(page);
+    assert.deepEqual(complaints, []);
+  });
+});
