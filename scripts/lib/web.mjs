@@ -53,8 +53,7 @@ export async function buildWeb({ minify = true } = {}) {
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [path.slice(outdir.length + 1), contents]));
   const names = entryNames(metafile, files);
-  for (const page of ["index.html"])
-    files.set(page, encode(fill(await readFile(join(SOURCE, page), "utf8"), names)));
+  for (const page of ["index.html"]) files.set(page, encode(fill(await readFile(join(SOURCE, page), "utf8"), names)));
   files.set("favicon.svg", await readFile(join(SOURCE, "favicon.svg")));
   files.set("robots.txt", encode("User-agent: *\nDisallow: /v1/\nDisallow: /i/\nDisallow: /s/\n"));
   files.set("_headers", encode(HEADERS));

@@ -66,7 +66,7 @@ export const vignette: Protocol = {
 
 async function create(runner: FakeRunner, id: string, request: Request): Promise<Response> {
   if (request.headers.get("Prefer") !== "respond-async") return detail(400, "This test wants asynchronous creation.");
-  const body = await request.json<CreateBody>();
+  const body = (await request.json()) as CreateBody;
   if (body.id !== id) return invalid("id", "The body's id is not the URL's.");
   if (body.model !== "vignette/miniature") return invalid("model", "There is no such model here.");
   const wrong = wrongInput(body.input, INPUT);
@@ -113,7 +113,7 @@ export const DELIVERY = "delivery.test";
 const CLOUD_KEYS = ["version", "input", "webhook", "webhook_events_filter", "stream"];
 
 async function createInCloud(runner: FakeRunner, request: Request, model: string | null): Promise<Response> {
-  const body = await request.json<CreateBody>();
+  const body = (await request.json()) as CreateBody;
   const unknown = Object.keys(body).find((key) => !CLOUD_KEYS.includes(key));
   if (unknown) return detail(422, `- ${unknown}: Unknown field.`);
   if ((model === null) !== (body.version !== undefined)) return detail(422, "- version: Give it here, or a model.");
@@ -141,7 +141,7 @@ export const cog: Protocol = {
     if (request.method !== "PUT" || !put?.[1]) return null;
     // Any other value makes it wait for the end; a test that sees that has found a mistake.
     if (request.headers.get("Prefer") !== "respond-async") return detail(400, "This would be synchronous.");
-    const body = await request.json<CreateBody>();
+    const body = (await request.json()) as CreateBody;
     if (body.id !== put[1]) return invalid("id", "id mismatch");
     if (runner.mood === "starting")
       return Response.json({ error: "Setup has not finished yet", status: "failed" }, { status: 503 });
