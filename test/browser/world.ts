@@ -30,35 +30,37 @@ export async function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: findChromium() ?? "chromium", args: CHROMIUM_FLAGS });
 }
 
+interface EdgeSettings {
+  port: number;
+  state: string;
+  runnerUrl: string;
+  /** Whether the page gets the key by itself. */
+  pageKey: boolean;
+  /** The key of the last run. */
+  apiKey?: string;
+}
+
 /** A real edge with its page, a fake runner that a test moves by hand, and a real browser. */
 export class World {
   readonly url: string;
   readonly key: string;
   readonly runner: FakeRunner;
   readonly browser: Browser;
-  readonly #state: string;
+  readonly #settings: EdgeSettings;
   #edge: ChildProcess;
-  readonly #runnerUrl: string;
   readonly #close: () => Promise<void>;
   readonly #opened: Page[] = [];
 
-  private constructor(parts: {
-    url: string;
-    key: string;
-    runner: FakeRunner;
-    browser: Browser;
-    state: string;
-    edge: ChildProcess;
-    runnerUrl: string;
-    close: () => Promise<void>;
-  }) {
-    this.url = parts.url;
-    this.key = parts.key;
+  private constructor(
+    settings: EdgeSettings & { apiKey: string },
+    parts: { runner: FakeRunner; browser: Browser; edge: ChildProcess; close: () => Promise<void> },
+  ) {
+    this.url = `http://127.0.0.1:${settings.port}`;
+    this.key = settings.apiKey;
     this.runner = parts.runner;
     this.browser = parts.browser;
-    this.#state = parts.state;
+    this.#settings = settings;
     this.#edge = parts.edge;
-    this.#runnerUrl = parts.runnerUrl;
     this.#close = parts.close;
   }
 
@@ -70,21 +72,10 @@ export class World {
       async (request) => (await runner?.fetch(request)) ?? new Response(null, { status: 503 }),
     );
     runner = new FakeRunner({ url: server.origin, token: TOKEN, secret: SECRET, deliver: fetch });
-    const port = await freePort();
-    const [{ edge, key }, browser] = await Promise.all([
-      startEdge({ port, state, runnerUrl: server.origin, pageKey }),
-      launch(),
-    ]);
-    return new World({
-      url: `http://127.0.0.1:${port}`,
-      key,
-      runner,
-      browser,
-      state,
-      edge,
-      runnerUrl: server.origin,
-      close: server.close,
-    });
+    const [port = 0] = await claimPorts([["PORT", 0]]);
+    const settings = { port, state, runnerUrl: server.origin, pageKey };
+    const [{ edge, apiKey }, browser] = await Promise.all([startEdge(settings), launch()]);
+    return new World({ ...settings, apiKey }, { runner, browser, edge, close: server.close });
   }
 
   /** A fresh visitor; what the page complains of is kept in `complaints`. */
@@ -109,13 +100,7 @@ export class World {
     this.#edge.kill();
     await once(this.#edge, "exit");
     return async () => {
-      const { edge } = await startEdge({
-        port: Number(new URL(this.url).port),
-        state: this.#state,
-        runnerUrl: this.#runnerUrl,
-        pageKey: true,
-      });
-      this.#edge = edge;
+      ({ edge: this.#edge } = await startEdge(this.#settings));
     };
   }
 
@@ -124,7 +109,7 @@ export class World {
     this.#edge.kill();
     if (this.#edge.exitCode === null && this.#edge.signalCode === null) await once(this.#edge, "exit");
     await this.#close();
-    await rm(this.#state, { recursive: true, force: true });
+    await rm(this.#settings.state, { recursive: true, force: true });
   }
 
   /** Ends what a test opened, so that the next begins with nothing. */
@@ -181,17 +166,8 @@ export async function accessible(page: Page): Promise<void> {
   assert.deepEqual(told, []);
 }
 
-async function startEdge({
-  port,
-  state,
-  runnerUrl,
-  pageKey,
-}: {
-  port: number;
-  state: string;
-  runnerUrl: string;
-  pageKey: boolean;
-}): Promise<{ edge: ChildProcess; key: string }> {
+async function startEdge(settings: EdgeSettings): Promise<{ edge: ChildProcess; apiKey: string }> {
+  const { port, state, runnerUrl, pageKey, apiKey } = settings;
   const edge = fork(EDGE, {
     cwd: ROOT,
     execArgv: ["--no-warnings"],
@@ -205,13 +181,8 @@ async function startEdge({
     PUBLIC_URL: `http://127.0.0.1:${port}`,
     ALLOW_LOCAL_WEBHOOKS: "1",
   };
-  edge.send({ port, state, bindings, pageKey });
+  edge.send({ port, state, bindings, pageKey, apiKey });
   const [answer] = (await once(edge, "message")) as [{ ready?: true; apiKey: string; failed?: string }];
   if (!answer.ready) throw new Error(`the edge could not start: ${answer.failed}`);
-  return { edge, key: answer.apiKey };
-}
-
-async function freePort(): Promise<number> {
-  const [port] = await claimPorts([["PORT", 0]]);
-  return port ?? 0;
+  return { edge, apiKey: answer.apiKey };
 }
