@@ -19,6 +19,7 @@ MODELS_TOML = Path(__file__).resolve().parent.parent / "models.toml"
 DELEGATED = {
     "miniature": "vignette.miniature.cli",
     "judge": "vignette.judge",
+    "inspect": "vignette.provenance.inspect",
     "evaluate": "vignette.evaluation.cli",
     "reading": "vignette.reading.cli",
     "surd": "vignette.surd.cli",
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("miniature", "train and export the bundled model"),
         ("judge", "say what pictures show"),
+        ("inspect", "say how pictures were made, by what they carry"),
         ("evaluate", "compare models, adapters and prompts on the same seeds"),
         ("reading", "say how sentences are understood"),
         ("surd", "build and look at data sets for training adapters"),
@@ -118,9 +120,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     catalogue = read_catalogue(settings.models)
     with listen(settings.host, settings.port) as listener:
+        from vignette.provenance.c2pa import signer_from
         from vignette.server.run import serve
 
-        return serve(settings, catalogue, listener)
+        return serve(settings, catalogue, signer_from(os.environ), listener)
 
 
 def _models(arguments: argparse.Namespace) -> int:

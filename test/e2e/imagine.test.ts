@@ -64,6 +64,21 @@ describe("npm run imagine", { timeout: 600_000 }, () => {
     assert.equal((await readFile(file)).subarray(8, 12).toString(), "WEBP");
     assert.equal(`${imagine.stdout}${imagine.stderr}`.includes(instance.api_key), false);
 
+    // The picture says how it was made, and the same can be asked for again.
+    const again = join(place.state, "again.png");
+    const like = place.launch(["imagine", "--like", file, "-o", again]);
+    assert.equal(await like.ended, 0, like.stderr);
+    const inspect = [join(ROOT, "scripts/vignette.mjs"), "inspect"];
+    const recipes = await Promise.all(
+      [file, again].map(async (picture) => {
+        const { stdout } = await promisify(execFile)(process.execPath, [...inspect, picture]);
+        return (JSON.parse(stdout) as { recipe: Record<string, unknown> }).recipe;
+      }),
+    );
+    assert.deepEqual(recipes[1], recipes[0]);
+    assert.equal(recipes[0]?.prompt, "a blue robot in the snow");
+    assert.equal(recipes[0]?.seed, generation.images[0].seed);
+
     const wrong = place.launch(["imagine", "a robot", "--steps", "many"]);
     assert.equal(await wrong.ended, 2);
     assert.match(wrong.stderr, /--steps is "many"; it must be a number\.\n$/);

@@ -98,6 +98,23 @@ class SpeedSpec(_Strict):
         return self
 
 
+class SafetySpec(_Strict):
+    """
+    Who looks at finished pictures: `nudenet`, or `module:factory` for a detector of one's own. From `threshold` on a
+    finding counts; the picture is then given out with a flag and its reason, or not at all.
+    """
+
+    detector: str = Field("nudenet", pattern=r"^(nudenet|[\w.]+:\w+)$")
+    policy: Literal["flag", "refuse"] = "flag"
+    threshold: float = Field(0.5, gt=0, le=1)
+
+
+class ProvenanceSpec(_Strict):
+    """Whether pictures carry their prompts as text, with which they can be drawn again, or as SHA-256 only."""
+
+    prompts: Literal["text", "hash"] = "text"
+
+
 class ModelSpec(_Strict):
     """
     A diffusers folder (`StableDiffusionPipeline` or `StableDiffusionXLPipeline`) or a single safetensors file, and how to
@@ -122,6 +139,8 @@ class ModelSpec(_Strict):
     embeddings: tuple[EmbeddingSpec, ...] = ()
     lexicon: Path | None = Field(None, description="TOML file of the phrases that `reading` ranks")
     notice: NoticeSpec | None = None
+    safety: SafetySpec | None = None
+    provenance: ProvenanceSpec = ProvenanceSpec()
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelSpec:

@@ -15,6 +15,7 @@ from vignette.engine.components import files_of, load_components
 from vignette.engine.inversion import add_inversion
 from vignette.engine.lora import LoraSwitch, read_lora
 from vignette.engine.preview import LinearDecoder
+from vignette.engine.safety import SafetyCheck, load_check
 from vignette.engine.speed import speed_up
 from vignette.engine.text import TextCache
 from vignette.errors import ConfigError
@@ -47,6 +48,7 @@ class LoadedModel:
     text_encoder_2: Any = None
     zeros_for_empty: bool = False
     reader: Reader | None = None
+    check: SafetyCheck | None = None
     previewer: LinearDecoder | None = None
     text_cache: TextCache = field(default_factory=TextCache)
 
@@ -120,6 +122,7 @@ def load_model(spec: ModelSpec, device: torch.device) -> LoadedModel:
     for adapter in spec.adapters:
         model.adapters[adapter.id] = _load_adapter(adapter.path, model)
     model.reader = load_reader(model)
+    model.check = load_check(spec.id, spec.safety)
     return model
 
 

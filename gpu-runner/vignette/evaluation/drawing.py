@@ -79,7 +79,7 @@ def seed_of(case: Case, number: int) -> int:
 def content_key(variant: Variant, request: GenerationRequest, device: torch.device) -> str:
     """SHA-256 (hex) of all that makes a picture: weights, prompts, seed, sampling, number format, version."""
     recipe: dict[str, Any] = asdict(request)
-    for name in ("id", "model", "adapter", "num_images", "output_format"):
+    for name in ("id", "model", "adapter", "num_images", "output_format", "urgency", "caller"):
         recipe.pop(name, None)
     adapter = variant.adapter if request.adapter_scale else None
     recipe["adapter_scale"] = request.adapter_scale if adapter else None
@@ -127,8 +127,9 @@ def _draw_with_one_model(
 ) -> dict[str, str]:
     from vignette.engine.core import EngineCore
     from vignette.engine.events import Failed, Finished
-    from vignette.engine.images import encode_image, recipe
+    from vignette.engine.images import encode_image
     from vignette.engine.loader import load_model
+    from vignette.provenance.recipe import recipe
 
     spec = _with_adapters_of(jobs)
     model = load_model(spec, device)
@@ -137,7 +138,7 @@ def _draw_with_one_model(
 
     def on_event(key: str, event: Event) -> None:
         if isinstance(event, Finished):
-            provenance = recipe(waiting[key].request, 0, model.version)
+            provenance = recipe(waiting[key].request, 0, model)
             write_atomically(picture_file(folder, key), encode_image(event.pictures[0], "png", provenance))
         elif isinstance(event, Failed):
             failures[key] = event.message

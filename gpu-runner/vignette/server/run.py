@@ -18,6 +18,7 @@ import uvicorn
 from vignette.engine.catalogue import Catalogue
 from vignette.engine.engine import Engine, State
 from vignette.engine.loader import pick_device
+from vignette.provenance.c2pa import Signer
 from vignette.server.app import build_app
 from vignette.server.journal import Journal
 from vignette.server.ledger import Ledger
@@ -41,7 +42,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(settings: Settings, catalogue: Catalogue, listener: socket.socket) -> int:
+def serve(settings: Settings, catalogue: Catalogue, signer: Signer | None, listener: socket.socket) -> int:
     """
     Serves on `listener` until SIGTERM or SIGINT; a second signal ends it without waiting.
 
@@ -63,11 +64,17 @@ def serve(settings: Settings, catalogue: Catalogue, listener: socket.socket) -> 
     if device.type == "cuda":
         capacity = torch.cuda.get_device_properties(device).total_memory
         metrics.watch_memory(lambda: torch.cuda.memory_allocated(device), capacity)
-    return asyncio.run(_serve(settings, engine, metrics, journal, outputs, listener))
+    return asyncio.run(_serve(settings, engine, metrics, journal, outputs, signer, listener))
 
 
 async def _serve(
-    settings: Settings, engine: Engine, metrics: Metrics, journal: Journal, outputs: Outputs, listener: socket.socket
+    settings: Settings,
+    engine: Engine,
+    metrics: Metrics,
+    journal: Journal,
+    outputs: Outputs,
+    signer: Signer | None,
+    listener: socket.socket,
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -75,7 +82,7 @@ async def _serve(
         streams = StreamCodes(settings.token)
         sender = WebhookSender(settings.webhook_secret, client)
         ledger = Ledger(journal, outputs, sender, metrics, stream_code=streams, longest=settings.longest)
-        service = PredictionService(engine, ledger, outputs, sender, metrics)
+        service = PredictionService(engine, ledger, outputs, sender, metrics, signer=signer)
         service.restore()
         app = build_app(
             service,

@@ -10,10 +10,12 @@ from typing import Any
 
 from vignette.engine.engine import Engine
 from vignette.engine.events import Failed, Finished, Preview, Progress, Started
-from vignette.engine.images import data_url, encode_image, recipe
+from vignette.engine.finishing import FinishedFiles, finish
+from vignette.engine.images import data_url
 from vignette.engine.request import GenerationInput
 from vignette.engine.ticket import Ticket
-from vignette.errors import InvalidInput, Unavailable
+from vignette.errors import DrawingFailed, InvalidInput, Unavailable
+from vignette.provenance.c2pa import Signer
 from vignette.server.ledger import Ledger
 from vignette.server.metrics import Metrics
 from vignette.server.outputs import Outputs
@@ -30,6 +32,7 @@ ASK_AGAIN = frozenset({"shutting_down", "runner_defunct"})
 class PredictionService:
     """
     Args:
+        signer: Signs every picture, if there is one.
         webhook_interval: Least seconds between two intermediate callbacks of a prediction.
     """
 
@@ -41,6 +44,7 @@ class PredictionService:
         sender: WebhookSender,
         metrics: Metrics,
         *,
+        signer: Signer | None = None,
         webhook_interval: float = 0.5,
     ) -> None:
         self.engine = engine
@@ -48,6 +52,7 @@ class PredictionService:
         self._ledger = ledger
         self._outputs = outputs
         self._sender = sender
+        self._signer = signer
         self._webhook_interval = webhook_interval
         self._unresumed: list[Prediction] = []
         self._tickets: dict[str, Ticket] = {}
@@ -206,29 +211,32 @@ class PredictionService:
 
     async def _finished(self, prediction: Prediction, event: Finished) -> None:
         request = prediction.request
-        names = await asyncio.to_thread(self._store, prediction, event)
+        try:
+            finished = await asyncio.to_thread(self._store, prediction, event)
+        except DrawingFailed as failure:
+            if failure.code == "flagged":
+                self.metrics.flagged("refuse", 1)
+            self._ledger.end(prediction, "failed", failure.message, failure.code)
+            return
         if prediction.terminal:  # canceled while its files were written
             return
-        prediction.files = names
+        prediction.files = list(finished.files)
+        self.metrics.flagged("flag", sum(reason is not None for reason in finished.flags))
         prediction.metrics |= {
             "steps": request.num_inference_steps,
             "seed": request.seed,
             "batch_mean": round(event.batch_mean, 2),
-            "flagged": [False] * len(names),
+            "flagged": [reason is not None for reason in finished.flags],
+            "flag_reasons": finished.flags,
             "adapter": {"id": request.adapter, "scale": request.adapter_scale} if request.adapter else None,
         }
         self._ledger.end(prediction, "succeeded")
 
-    def _store(self, prediction: Prediction, event: Finished) -> list[str]:
-        request = prediction.request
-        files = {
-            f"{index}.{request.output_format}": encode_image(
-                picture, request.output_format, recipe(request, index, prediction.version)
-            )
-            for index, picture in enumerate(event.pictures)
-        }
-        self._outputs.write(prediction.id, files)
-        return list(files)
+    def _store(self, prediction: Prediction, event: Finished) -> FinishedFiles:
+        model = self.engine.models[prediction.request.model]
+        finished = finish(model, prediction.request, event.pictures, self._signer)
+        self._outputs.write(prediction.id, finished.files)
+        return finished
 
     def _notify(self, prediction: Prediction, event: str) -> None:
         prediction.touch()

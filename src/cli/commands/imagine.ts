@@ -8,6 +8,7 @@ import { CliError, usage } from "../error.ts";
 import type { Host } from "../host.ts";
 import { given, number } from "../options.ts";
 import { printJson } from "../print.ts";
+import { recipeOf } from "../recipe.ts";
 import { withClient } from "../session.ts";
 
 const FORMATS: Record<string, OutputFormat> = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" };
@@ -31,6 +32,11 @@ const OPTIONS = {
   height: { type: "string", value: "N", help: "pixels" },
   negative: { type: "string", help: "what the picture must not show" },
   images: { type: "string", value: "N", help: "how many, 1 to 4" },
+  like: {
+    type: "string",
+    value: "FILE",
+    help: "as that picture was drawn, prompt and seed included; what else is given replaces its part",
+  },
 } as const;
 
 export const imagine = command({
@@ -48,15 +54,14 @@ async function draw(
   positionals: string[],
   host: Host,
 ): Promise<number> {
-  const prompt = positionals.join(" ").trim();
-  if (prompt === "")
-    throw usage('Say what the picture shows: vignette imagine "two purple cats fell asleep on the beach"');
+  const like = values.like === undefined ? undefined : await recipeOf(host.fromHere(values.like));
+  const prompt = positionals.join(" ").trim() || like?.prompt;
+  if (!prompt) throw usage('Say what the picture shows: vignette imagine "two purple cats fell asleep on the beach"');
   if (values.adapter !== undefined && values["no-adapter"])
     throw usage("--adapter and --no-adapter exclude each other.");
   const format = values.output === undefined ? "png" : FORMATS[extname(values.output).toLowerCase()];
   if (!format) throw usage(`--output is ${values.output}; its name must end in .png, .jpg or .webp.`);
-  const request: CreateGenerationInput = given({
-    prompt,
+  const said = given({
     negative_prompt: values.negative,
     model: values.model,
     adapter: values["no-adapter"] ? null : values.adapter,
@@ -70,6 +75,9 @@ async function draw(
     num_images: number("images", values.images),
     output_format: format,
   });
+  const request: CreateGenerationInput = { ...like, ...said, prompt };
+  // The picture's scale was that of its own adapter.
+  if (said.adapter !== undefined && said.adapter_scale === undefined) delete request.adapter_scale;
 
   return withClient(host, { orStart: true }, async (client) => {
     const generation = await follow(client, request, host);

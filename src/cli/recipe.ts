@@ -1,0 +1,53 @@
+import { readFile } from "node:fs/promises";
+import type { CreateGenerationInput } from "../contract/index.ts";
+import { z } from "../contract/zod.ts";
+import { CliError } from "./error.ts";
+
+/** What of a picture's recipe asks for the same picture again; the API checks the values. */
+const Recipe = z.object({
+  prompt: z.string(),
+  negative_prompt: z.string(),
+  model: z.string(),
+  adapter: z.string().nullable(),
+  adapter_scale: z.number().nullable(),
+  loras: z.array(z.unknown()),
+  width: z.number(),
+  height: z.number(),
+  num_inference_steps: z.number(),
+  guidance_scale: z.number(),
+  scheduler: z.string(),
+  seed: z.number(),
+});
+
+const ENTITIES: Record<string, string> = { "&lt;": "<", "&gt;": ">", "&amp;": "&" };
+
+/**
+ * The recipe in a picture's XMP, which lies as plain text in PNG, JPEG and WebP alike.
+ * @throws {CliError} the file cannot be read, or does not say how it was drawn
+ */
+export async function recipeOf(file: string): Promise<CreateGenerationInput> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new CliError(`${file} cannot be read (${error.code}).`);
+  });
+  const json = text.match(/<vignette:recipe>(.*?)<\/vignette:recipe>/s)?.[1];
+  if (json === undefined)
+    throw new CliError(`${file} carries no recipe of Vignette's: another program made or rewrote it.`);
+  const parsed = Recipe.safeParse(parseJson(json.replace(/&(lt|gt|amp);/g, (entity) => ENTITIES[entity] ?? entity)));
+  if (!parsed.success) {
+    const field = parsed.error.issues[0]?.path.join(".");
+    if (field === "prompt")
+      throw new CliError(`${file} names its prompt by a hash only, so that it cannot be drawn again.`);
+    throw new CliError(`The recipe in ${file} cannot be read${field ? ` (${field})` : ""}.`);
+  }
+  const { adapter_scale, loras, ...recipe } = parsed.data;
+  if (loras.length > 0) throw new CliError(`${file} was drawn with LoRAs, which only the runner's own API takes.`);
+  return adapter_scale === null ? recipe : { ...recipe, adapter_scale };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
