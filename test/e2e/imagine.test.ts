@@ -93,7 +93,7 @@ describe("npm run imagine", { timeout: 600_000 }, () => {
   it("says that nothing answers at VIGNETTE_URL", async () => {
     const env = { VIGNETTE_URL: "http://127.0.0.1:9", VIGNETTE_API_KEY: "vgt_none" };
     const launch = place.launch(["imagine", "a robot"], env);
-    assert.equal(await launch.ended, 1);
+    assert.equal(await launch.ended, 3);
     assert.match(launch.stderr, /http:\/\/127\.0\.0\.1:9 does not answer\. Is Vignette running there\?\n$/);
   });
 });
