@@ -54,6 +54,9 @@ export const CreateGeneration = z
       .openapi({ description: "Absent: a random one, told in the answer." }),
     num_images: z.int().min(1).max(BOUNDS.images).default(1),
     output_format: OutputFormat.default("png"),
+    previews: z.int().min(0).max(BOUNDS.previews).optional().openapi({
+      description: "How many `preview` events to send of each picture while it is drawn, where its runner can.",
+    }),
     user: wellFormed(200).min(1).optional().openapi({ description: "The id of your end user." }),
     webhook_url: WebhookUrl.optional().openapi({
       description: "Told of this generation's end, beside your endpoints; signed with the account's default secret.",

@@ -10,6 +10,7 @@ export const BOUNDS = {
   /** The largest seed that every image of a request fits above: image k is drawn with `seed + k`. */
   seed: 4_294_967_295,
   images: 4,
+  previews: 8,
 } as const;
 
 export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;

@@ -33,11 +33,12 @@ const INPUT: Record<string, (value: unknown) => boolean> = {
   seed: (value) => Number.isInteger(value),
   num_images: (value) => Number.isInteger(value) && Number(value) >= 1,
   output_format: (value) => value === "png" || value === "jpeg" || value === "webp",
+  preview_every: (value) => Number.isInteger(value) && Number(value) >= 1,
 };
 /** Inputs of the foreign model that the fake cloud has. */
 const FOREIGN: typeof INPUT = {
   ...Object.fromEntries(
-    Object.entries(INPUT).filter(([name]) => !/^(model|adapter|num_images|output_format)/.test(name)),
+    Object.entries(INPUT).filter(([name]) => !/^(model|adapter|num_images|output_format|preview_every)/.test(name)),
   ),
   num_outputs: (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 4,
   scheduler: (value) => value === "K_EULER",

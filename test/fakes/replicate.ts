@@ -169,6 +169,15 @@ export class FakeRunner {
     return this.callback(prediction, "logs");
   }
 
+  /** Shows one of its pictures as it is so far, in the place of its output. */
+  async preview(id: string, index: number, content: string): Promise<Response | null> {
+    const prediction = this.get(id);
+    const previews = prediction.output ?? Array.from({ length: Number(prediction.input.num_images) }, () => "");
+    previews[index] = `data:image/png;base64,${btoa(String.fromCharCode(...png(content)))}`;
+    prediction.output = previews;
+    return this.callback(prediction, "output");
+  }
+
   /** @param bytes the output files' contents; by default one small PNG for each image asked for */
   async succeed(id: string, bytes?: Uint8Array<ArrayBuffer>[]): Promise<Response | null> {
     const prediction = this.get(id);

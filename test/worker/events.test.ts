@@ -4,8 +4,8 @@ import { beforeAll, describe, it, vi } from "vitest";
 import { parseEvents, type ServerSentEvent } from "../../src/client/sse.ts";
 import type { GenerationObject } from "../../src/worker/generation/object.ts";
 import { KEEPALIVE_MS, Subscriber } from "../../src/worker/generation/stream.ts";
-import type { FakeRunner } from "../fakes/replicate.ts";
-import { arrival, call, imagine, installRunner, makeKey } from "./harness.ts";
+import { type FakeRunner, png } from "../fakes/replicate.ts";
+import { arrival, call, imagine, installRunner, makeKey, released } from "./harness.ts";
 
 let runner: FakeRunner;
 let key: string;
@@ -125,13 +125,81 @@ describe("the event stream", () => {
     }
   });
 
+  it("tells a watched one its place in line", async ({ expect }) => {
+    runner.mood = "busy";
+    const first = await imagine(key);
+    await released(first.id);
+    const second = await imagine(key);
+    await released(second.id);
+    const events = parseEvents((await open(second.id)).body ?? new ReadableStream());
+    await events.next();
+    const { value } = await events.next();
+    expect(value?.event).toBe("progress");
+    const { queue_position, step } = JSON.parse(value?.data ?? "{}");
+    expect(step).toBe(0);
+    expect(queue_position).toBeGreaterThanOrEqual(1);
+    await events.return(undefined);
+    runner.mood = "well";
+  });
+
+  it("shows previews as they come, the newest to who comes later, and none at the end", async ({ expect }) => {
+    const { id } = await imagine(key, { num_images: 2, previews: 3, num_inference_steps: 20 });
+    const { input, webhook_events_filter } = await arrival(runner, id);
+    expect(input.preview_every).toBe(5);
+    expect(webhook_events_filter).toContain("output");
+    const watching = all(await open(id));
+    await runner.start(id);
+    await runner.progress(id, 5, 20);
+    await runner.preview(id, 0, "early");
+    await runner.preview(id, 1, "early too");
+    await runner.callback(runner.get(id), "output");
+    await runner.progress(id, 10, 20);
+    await runner.preview(id, 0, "later");
+    const late = all(await open(id));
+    await runner.succeed(id);
+    const shown = (events: ServerSentEvent[]) =>
+      events.filter(({ event }) => event === "preview").map(({ data }) => JSON.parse(data));
+    const image = (content: string) => `data:image/png;base64,${btoa(String.fromCharCode(...png(content)))}`;
+    expect(shown(await watching)).toEqual([
+      { index: 0, step: 5, image: image("early") },
+      { index: 1, step: 5, image: image("early too") },
+      { index: 0, step: 10, image: image("later") },
+    ]);
+    expect(shown(await late).map(({ index, step }) => [index, step])).toEqual([
+      [1, 5],
+      [0, 10],
+    ]);
+    expect(shown(await all(await open(id)))).toEqual([]);
+  });
+
+  it("takes no preview for an end, nor anything that is none", async ({ expect }) => {
+    const { id } = await imagine(key, { previews: 1 });
+    const prediction = await arrival(runner, id);
+    await runner.start(id);
+    await runner.progress(id, 3, 25);
+    for (const output of [["https://example.com/x.png"], ["data:text/html;base64,PGh0bWw+"], "x", [5], { a: 1 }])
+      expect((await runner.callback({ ...prediction, output } as typeof prediction, "output"))?.status).toBe(204);
+    const big = [`data:image/png;base64,${"A".repeat(300_000)}`];
+    await runner.callback({ ...prediction, output: big }, "output");
+    const stream = all(await open(id));
+    await runner.succeed(id);
+    expect((await stream).map(({ event }) => event)).toEqual(["status", "status", "progress", "completed"]);
+  });
+
+  it("asks for no previews where nobody wants any", async ({ expect }) => {
+    const { id } = await imagine(key);
+    const { input, webhook_events_filter } = await arrival(runner, id);
+    expect(input).not.toHaveProperty("preview_every");
+    expect(webhook_events_filter).not.toContain("output");
+  });
+
   it("drops progress that comes late", async ({ expect }) => {
     const { id } = await imagine(key);
     await arrival(runner, id);
     await runner.start(id);
     await runInDurableObject(stubOf(id), async (object: GenerationObject) => {
-      await object.steps(id, 10, 25, Date.now());
-      await object.steps(id, 4, 25, Date.now());
+      await object.steps(id, 10, 25, [], Date.now());
+      await object.steps(id, 4, 25, [], Date.now());
       expect((await object.progress())?.step).toBe(10);
     });
   });

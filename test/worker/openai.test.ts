@@ -84,6 +84,26 @@ describe("the official openai SDK", () => {
     expect(seen[0]).toMatchObject({ size: "128x128", output_format: "png", b64_json: expect.stringMatching(/^iVBOR/) });
   });
 
+  it("sees the picture become clear, as often as it asked for", async ({ expect }) => {
+    const events = await sdk().images.generate({ prompt: "an owl, slowly", stream: true, partial_images: 2 });
+    const collected = collect(events);
+    const { id, input } = await arrivalOf("an owl, slowly");
+    expect(input.preview_every).toBe(9);
+    await runner.start(id);
+    for (const step of [9, 18, 24]) {
+      await runner.progress(id, step, 25);
+      await runner.preview(id, 0, `step ${step}`);
+    }
+    await runner.succeed(id);
+    const seen = await collected;
+    expect(seen.map(({ type }) => type)).toEqual([
+      "image_generation.partial_image",
+      "image_generation.partial_image",
+      "image_generation.completed",
+    ]);
+    expect(seen[1]).toMatchObject({ partial_image_index: 1, size: "128x128", b64_json: expect.stringMatching(/^iVBOR/) });
+  });
+
   it("throws its own classes, with the field at fault", async ({ expect }) => {
     const wrong = await refused(sdk().images.generate({ prompt: "owl", size: "100x100" as "auto" }));
     expect(wrong).toBeInstanceOf(BadRequestError);

@@ -59,7 +59,8 @@ export async function follow(
       throwIfLost(pace);
       if (event.type === "completed") return viewOf(event.data, origin, clock.now());
       if (event.type === "status") known = { ...known, status: event.data.status };
-      else progress = event.data;
+      else if (event.type === "progress") progress = event.data;
+      else continue;
       // What is as good as ready is not worth an edit that the picture would have to wait for.
       if (event.type === "progress" && (progress?.eta_seconds ?? Number.POSITIVE_INFINITY) * 1000 < interval) continue;
       pace.offer(view());

@@ -29,6 +29,8 @@ function line(event: GenerationEvent): string {
       const { queue_position: ahead, step, steps } = event.data;
       return ahead === null ? `step ${step} of ${steps}` : `${ahead} ahead`;
     }
+    case "preview":
+      return `preview of picture ${event.data.index + 1} at step ${event.data.step}`;
     case "completed":
       return [event.data.status, ...event.data.images.map(({ url }) => url)].join(" ");
   }

@@ -1,4 +1,4 @@
-import type { GenerationEvent } from "../../contract/events.ts";
+import type { GenerationEvent, Preview } from "../../contract/events.ts";
 import type { Generation, Progress, Status } from "../../contract/generation.ts";
 import type { Bindings } from "../env.ts";
 import { OVER } from "./object.ts";
@@ -9,7 +9,7 @@ export interface Live {
   report(event: GenerationEvent): Promise<void>;
   /** Passes this one's progress on to another that waits for its pictures. */
   follow(followerId: string): Promise<void>;
-  steps(step: number, steps: number): Promise<Status>;
+  steps(step: number, steps: number, previews: Preview[]): Promise<Status>;
   status(): Promise<Status>;
   progress(): Promise<Progress | null>;
   /** When the runner last told something, milliseconds since 1970; null when this object does not know. */
@@ -29,7 +29,7 @@ export function liveOf(namespace: Bindings["GENERATION"], now: () => number): (i
       open: () => object().open(id, now()),
       report: (event) => object().report(id, event, now()),
       follow: (followerId) => object().follow(followerId),
-      steps: (step, steps) => object().steps(id, step, steps, now()),
+      steps: (step, steps, previews) => object().steps(id, step, steps, previews, now()),
       status: () => object().status(),
       progress: () => object().progress(),
       heardAt: () => object().heardAt(),

@@ -1,17 +1,33 @@
 import { DurableObject } from "cloudflare:workers";
-import type { GenerationEvent } from "../../contract/events.ts";
+import type { GenerationEvent, Preview } from "../../contract/events.ts";
 import { type Generation, isTerminal, type Progress, type Status } from "../../contract/generation.ts";
 import { makeDeps } from "../deps.ts";
 import type { Bindings } from "../env.ts";
 import { CHECK_MS, check } from "../services/check.ts";
-import { append, endOf, type History, newHistory, progressAt, progressOf, revived } from "./history.ts";
+import { generationStore } from "../storage/generations.ts";
+import {
+  append,
+  endOf,
+  type History,
+  isLasting,
+  newHistory,
+  progressAt,
+  progressOf,
+  revived,
+  waitingAt,
+} from "./history.ts";
 import { EVENT_STREAM, Subscriber } from "./stream.ts";
 
 /** How long an ended generation's events stay for clients that come back; later the row in D1 answers. */
 const KEEP_MS = 60 * 60 * 1000;
+/** How often a watched generation's place in line is looked at. */
+const LINE_MS = 5_000;
+const FIRST_LOOK_MS = 1_000;
 const STATE = "history";
 /** Set by a caller that knows the generation to be over: no stream is opened that nothing would end. */
 export const OVER = "X-Generation-Over";
+
+const rest = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * One generation while it lives: its progress, who listens to it, and the alarm that looks after it when no callback
@@ -22,6 +38,7 @@ export class GenerationObject extends DurableObject<Bindings> {
   readonly #waiting = new Set<(generation: Generation) => void>();
   #history: History | null = null;
   #heardAt: number | null = null;
+  #watching = false;
 
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
@@ -47,14 +64,15 @@ export class GenerationObject extends DurableObject<Bindings> {
   async follow(followerId: string): Promise<void> {
     if (!this.#history || isTerminal(this.#history.status)) return;
     this.#history.followers = [...(this.#history.followers ?? []), followerId];
-    void this.ctx.storage.put(STATE, this.#history, { allowUnconfirmed: true });
+    this.#store(this.#history);
   }
 
   /** Notes the runner's steps; answers the status that this object knows, so that the caller can see it is new. */
-  async steps(generationId: string, step: number, steps: number, now: number): Promise<Status> {
+  async steps(generationId: string, step: number, steps: number, previews: Preview[], now: number): Promise<Status> {
     this.#heardAt = now;
     const since = this.#history?.runningSince ?? now;
     this.#report(generationId, { type: "progress", data: progressAt(step, steps, now - since) }, now);
+    for (const preview of previews) this.#report(generationId, { type: "preview", data: preview }, now);
     return this.#history?.status ?? "queued";
   }
 
@@ -109,6 +127,7 @@ export class GenerationObject extends DurableObject<Bindings> {
     for (const event of missed) subscriber.send(event);
     if (ended) subscriber.end();
     else this.#streams.add(subscriber);
+    if (history?.status === "queued") this.ctx.waitUntil(this.#watchLine(history.generationId));
     return new Response(subscriber.body, { headers: EVENT_STREAM });
   }
 
@@ -131,6 +150,33 @@ export class GenerationObject extends DurableObject<Bindings> {
     else await this.ctx.storage.setAlarm(next);
   }
 
+  #store(history: History): void {
+    const lasting = { ...history, events: history.events.filter(isLasting) };
+    void this.ctx.storage.put(STATE, lasting, { allowUnconfirmed: true });
+  }
+
+  /** As long as somebody watches it wait: how many are before it. */
+  async #watchLine(generationId: string): Promise<void> {
+    if (this.#watching) return;
+    this.#watching = true;
+    try {
+      const generations = generationStore(this.env.DB);
+      // Most are taken before anybody could read their place.
+      await rest(FIRST_LOOK_MS);
+      while (this.#streams.size > 0 && this.#history?.status === "queued") {
+        const row = await generations.load(generationId);
+        if (row?.status !== "queued") return;
+        const data = waitingAt(row.parameters.num_inference_steps, await generations.ahead(row));
+        this.#report(generationId, { type: "progress", data }, Date.now());
+        await rest(LINE_MS);
+      }
+    } catch (error) {
+      console.error(JSON.stringify({ event: "line_unknown", generation: generationId, error: String(error) }));
+    } finally {
+      this.#watching = false;
+    }
+  }
+
   async #relay(followerId: string, event: GenerationEvent, now: number): Promise<void> {
     const { GENERATION } = this.env;
     // Progress is worth one try: the next one follows soon.
@@ -144,12 +190,12 @@ export class GenerationObject extends DurableObject<Bindings> {
     const entry = append(this.#history, event, now);
     if (!entry) return;
     for (const subscriber of this.#streams) subscriber.send(entry);
-    if (event.type === "progress") {
+    if (event.type === "progress" || event.type === "preview") {
       for (const id of this.#history.followers ?? []) this.ctx.waitUntil(this.#relay(id, event, now));
       return;
     }
     // Unconfirmed, so that no answer waits for this write: what is lost with it, D1 still knows.
-    void this.ctx.storage.put(STATE, this.#history, { allowUnconfirmed: true });
+    this.#store(this.#history);
     if (event.type !== "completed") return;
     void this.ctx.storage.setAlarm(now + KEEP_MS, { allowUnconfirmed: true });
     for (const done of this.#waiting) done(event.data);

@@ -10,7 +10,8 @@ const events = createRoute({
   path: "/v1/generations/{id}/events",
   summary: "Follow a generation",
   description:
-    "Server-sent events: `status`, `progress` and, as the last, `completed` with the generation, whatever its end. " +
+    "Server-sent events: `status`, `progress` (its place in line, then its steps), `preview` where `previews` asked for " +
+    "them and, as the last, `completed` with the generation, whatever its end. " +
     "A comment comes every 15 s. `Last-Event-ID` resumes; 204 says that the end has already been seen.",
   ...secured("read"),
   middleware: [authorize("read")] as const,

@@ -1,4 +1,6 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { parseEvents } from "../../client/sse.ts";
+import type { Preview } from "../../contract/events.ts";
 import type { Generation } from "../../contract/generation.ts";
 import { CreateImages, Images, OpenAIError } from "../../contract/openai.ts";
 import { z } from "../../contract/zod.ts";
@@ -11,13 +13,17 @@ import { errorBody, rateLimits } from "../openai-errors.ts";
 import { onError } from "../problems.ts";
 import { Refusal } from "../refusal.ts";
 import { type Accepted, createGeneration } from "../services/create.ts";
+import { openEvents } from "../services/events.ts";
 import { awaitEnd } from "../services/generations.ts";
 import { parseIdempotencyKey } from "../services/idempotency.ts";
-import { fromOpenAI, toOpenAI } from "../services/openai-images.ts";
+import { drawn, fromOpenAI, toOpenAI } from "../services/openai-images.ts";
 import { json, secured } from "./shared.ts";
 
 /** The SDKs give up after ten minutes; a proxy in between, after five. */
 const WAIT_SECONDS = 290;
+
+const PARTIAL = "image_generation.partial_image";
+const WHOLE = "image_generation.completed";
 
 const errors = (...statuses: number[]) =>
   Object.fromEntries(statuses.map((status) => [status, json(OpenAIError, "OpenAI's error object.")]));
@@ -28,7 +34,8 @@ const create = createRoute({
   summary: "OpenAI's Images API",
   description:
     "What the official `openai` SDKs call as `images.generate`, with errors in their shape. The picture is drawn while " +
-    "the client waits. With `stream`, server-sent events `image_generation.completed`, one per picture.",
+    "the client waits. With `stream`, server-sent events: `image_generation.partial_image` where `partial_images` asks " +
+    "for them, and `image_generation.completed`, one per picture.",
   ...secured("generate"),
   middleware: [authorize("generate"), jsonBody()] as const,
   request: { body: { required: true, content: { "application/json": { schema: CreateImages } } } },
@@ -65,7 +72,39 @@ async function ended(c: AppContext, accepted: Accepted): Promise<Generation> {
   return generation;
 }
 
-/** Server-sent events as OpenAI writes them: nothing but comments until the end, then each picture whole. */
+/** Sends the previews of a generation under way until it has ended. Without them the picture comes all the same. */
+async function showPreviews(
+  c: AppContext,
+  { generation, offered }: Accepted,
+  request: CreateImages,
+  over: AbortSignal,
+  send: (data: object) => Promise<void>,
+): Promise<void> {
+  if (!request.partial_images || offered === null) return;
+  try {
+    await offered;
+    const events = await openEvents(c.get("deps"), c.get("key").accountId, generation.id, 0);
+    if (!events.body) return;
+    const sent = new Map<number, number>();
+    const stream = events.body.pipeThrough(new TransformStream(), { signal: over });
+    for await (const { event, data } of parseEvents(stream)) {
+      if (event === "completed") return;
+      if (event !== "preview") continue;
+      const { index, image } = JSON.parse(data) as Preview;
+      const count = sent.get(index) ?? 0;
+      if (count >= request.partial_images) continue;
+      sent.set(index, count + 1);
+      const b64_json = image.slice(image.indexOf(",") + 1);
+      const { created, ...about } = drawn(generation, request);
+      await send({ type: PARTIAL, b64_json, partial_image_index: count, created_at: created, ...about });
+    }
+  } catch (error) {
+    if (!over.aborted)
+      console.error(JSON.stringify({ event: "previews_lost", generation: generation.id, error: String(error) }));
+  }
+}
+
+/** Server-sent events as OpenAI writes them: previews as they come, then each picture whole. */
 function stream(c: AppContext, accepted: Accepted, request: CreateImages): Response {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
@@ -76,9 +115,13 @@ function stream(c: AppContext, accepted: Accepted, request: CreateImages): Respo
 
   const tell = async () => {
     try {
-      const { data, created, ...about } = await toOpenAI(c.get("deps"), await ended(c, accepted), request);
-      const type = "image_generation.completed";
-      for (const { b64_json } of data) await event(type, { type, b64_json, created_at: created, ...about });
+      const shown = new AbortController();
+      const previews = showPreviews(c, accepted, request, shown.signal, (data) => event(PARTIAL, data));
+      const generation = await ended(c, accepted);
+      shown.abort();
+      await previews;
+      const { data, created, ...about } = await toOpenAI(c.get("deps"), generation, request);
+      for (const { b64_json } of data) await event(WHOLE, { type: WHOLE, b64_json, created_at: created, ...about });
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal("internal", "Something went wrong here.");
       if (refusal !== error) onError(error as Error, c);

@@ -21,6 +21,8 @@ export interface PredictionInput {
   seed: number;
   num_images: number;
   output_format: string;
+  /** Steps between two previews. */
+  preview_every?: number;
 }
 
 /** A generation, and what its runner calls it: null until that is known. */

@@ -38,7 +38,7 @@ export function vignetteBackend(
           model: `${OWNER}/${input.model}`,
           input,
           webhook,
-          webhook_events_filter: ["start", "logs", "completed"],
+          webhook_events_filter: ["start", "logs", "completed", ...(input.preview_every ? (["output"] as const) : [])],
         }),
       ),
     get: ({ id }) => reply(predictions.get(id)),

@@ -2,6 +2,7 @@ import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
 import type { Backend } from "../runner/backend.ts";
 import { errorSentence, type Prediction } from "../runner/prediction.ts";
+import { previewsOf } from "../runner/previews.ts";
 import { stepsFromLogs } from "../runner/progress.ts";
 import { complete } from "./complete.ts";
 import { canceledByRunner, failRow } from "./finish.ts";
@@ -21,7 +22,7 @@ export async function apply(deps: Deps, id: string, prediction: Prediction, runn
     case "starting":
       return;
     case "processing":
-      return progressed(deps, id, prediction.logs);
+      return progressed(deps, id, prediction);
     case "succeeded":
       return complete(deps, id, prediction, runner);
     case "failed":
@@ -37,14 +38,15 @@ async function failed(deps: Deps, id: string, { error, error_code }: Prediction)
   await failRow(deps, id, error_code ?? "runner_failed", errorSentence(error));
 }
 
-async function progressed(deps: Deps, id: string, logs: string): Promise<void> {
+async function progressed(deps: Deps, id: string, { logs, output }: Prediction): Promise<void> {
   const live = deps.live(id);
   const at = stepsFromLogs(logs);
-  const status = at ? await live.steps(at.step, at.steps) : await live.status();
+  const previews = previewsOf(output).map((preview) => ({ ...preview, step: at?.step ?? 0 }));
+  const status = at ? await live.steps(at.step, at.steps, previews) : await live.status();
   if (status === "running" || isTerminal(status)) return;
   const now = deps.now();
   const begun = await deps.generations.running(id, now, now + deps.config.RUN_DEADLINE_SECONDS * 1000);
   if (begun.length === 0) return;
   await Promise.all(begun.map((row) => deps.live(row.id).report({ type: "status", data: { status: "running" } })));
-  if (at) await live.steps(at.step, at.steps);
+  if (at) await live.steps(at.step, at.steps, previews);
 }

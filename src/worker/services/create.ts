@@ -1,7 +1,8 @@
-import type { CreateGeneration, Generation, Progress } from "../../contract/generation.ts";
+import type { CreateGeneration, Generation } from "../../contract/generation.ts";
 import { newId } from "../../contract/ids.ts";
 import { GENERATION_EVENTS } from "../../contract/webhooks.ts";
 import type { Deps } from "../deps.ts";
+import { waitingAt } from "../generation/history.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import type { StoredImage } from "../storage/images.ts";
 import type { KnownKey } from "../storage/keys.ts";
@@ -73,11 +74,6 @@ export async function createGeneration(
   }
 }
 
-/** What a waiting generation has done so far. */
-export function waiting(row: GenerationRow, ahead: number | null): Progress {
-  return { fraction: 0, step: 0, steps: row.parameters.num_inference_steps, queue_position: ahead, eta_seconds: null };
-}
-
 /** Hands it to a runner. */
 async function draw(
   deps: Deps,
@@ -143,7 +139,7 @@ function answer(
 ) {
   const { once, holdsBack, cacheStatus, headers } = options;
   const { accountId } = row;
-  const progress = row.status === "queued" ? waiting(row, null) : null;
+  const progress = row.status === "queued" ? waitingAt(row.parameters.num_inference_steps, null) : null;
   const generation = toGeneration(row, images, { publicUrl: deps.config.PUBLIC_URL, progress });
   const known = holdsBack && status === 202 ? null : status;
   return {
@@ -213,6 +209,7 @@ function newRow(
     webhook: request.webhook_url
       ? { url: request.webhook_url, events: request.webhook_events ?? [...GENERATION_EVENTS] }
       : null,
+    previews: request.previews ?? 0,
   };
 }
 

@@ -86,5 +86,6 @@ function inputOf(row: GenerationRow) {
     adapter: row.adapter?.id ?? null,
     ...(row.adapter ? { adapter_scale: row.adapter.scale } : {}),
     ...row.parameters,
+    ...(row.previews > 0 ? { preview_every: Math.ceil(row.parameters.num_inference_steps / (row.previews + 1)) } : {}),
   };
 }

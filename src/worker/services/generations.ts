@@ -7,9 +7,10 @@ import {
 } from "../../contract/generation.ts";
 import type { z } from "../../contract/zod.ts";
 import type { Deps } from "../deps.ts";
+import { waitingAt } from "../generation/history.ts";
 import { Refusal } from "../refusal.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
-import { type Accepted, waiting } from "./create.ts";
+import type { Accepted } from "./create.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { cancelRow } from "./finish.ts";
 import { removeStrays } from "./images.ts";
@@ -82,6 +83,6 @@ export async function findRow(deps: Deps, accountId: string, id: string): Promis
 
 async function progressOf(deps: Deps, row: GenerationRow): Promise<Progress | null> {
   if (row.status === "running") return deps.live(row.id).progress();
-  if (row.status === "queued") return waiting(row, await deps.generations.ahead(row));
+  if (row.status === "queued") return waitingAt(row.parameters.num_inference_steps, await deps.generations.ahead(row));
   return null;
 }

@@ -35,6 +35,7 @@ export async function fromOpenAI(deps: Deps, request: CreateImages): Promise<Cre
     seed: request.seed,
     num_images: request.n ?? 1,
     output_format: request.output_format ?? "png",
+    previews: request.stream ? (request.partial_images ?? 0) : 0,
     user: request.user,
     metadata: request.metadata,
   };

@@ -39,6 +39,8 @@ export interface GenerationRow {
   leaderId: string | null;
   /** Who is told of its end, beside the account's endpoints. */
   webhook: { url: string; events: string[] } | null;
+  /** How many previews of each picture are wanted. */
+  previews: number;
 }
 
 export const UNFINISHED = "status IN ('queued', 'running')";
@@ -74,6 +76,7 @@ export interface Columns {
   cache_key: string | null;
   leader_id: string | null;
   webhook: string | null;
+  previews: number;
 }
 
 export function parse(row: Columns): GenerationRow {
@@ -107,6 +110,7 @@ export function parse(row: Columns): GenerationRow {
     cacheKey: row.cache_key,
     leaderId: row.leader_id,
     webhook: row.webhook === null ? null : JSON.parse(row.webhook),
+    previews: row.previews,
   };
 }
 
@@ -143,6 +147,7 @@ function serialize(row: GenerationRow): Columns {
     cache_key: row.cacheKey,
     leader_id: row.leaderId,
     webhook: row.webhook && JSON.stringify(row.webhook),
+    previews: row.previews,
   };
 }
 
