@@ -23,4 +23,4 @@ export function isTerminal(status: (typeof STATUSES)[number]): boolean {
 }
 
 /** The events of a generation's stream. */
-export const EVENT_NAMES = ["status", "progress", "completed"] as const;
+export const EVENT_NAMES = ["status", "progress", "preview", "completed"] as const;

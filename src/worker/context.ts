@@ -13,6 +13,8 @@ export interface AppEnv {
     key: KnownKey;
     /** What a failed request was refused for, for its log line. */
     code: string;
+    /** The generation that it is about, where the path does not say. */
+    generation: string;
     /** Which rule of a policy it broke. */
     rule: string;
   };

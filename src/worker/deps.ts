@@ -2,6 +2,8 @@ import { type Config, readConfig } from "./config.ts";
 import type { Bindings } from "./env.ts";
 import { type Live, liveOf } from "./generation/live.ts";
 import { type Limits, limitsOf } from "./limits/limits.ts";
+import { type Counts, meterD1, meterObjects, meterQueue, meterR2, noCounts } from "./observe/meter.ts";
+import { type Metrics, metricsOf } from "./observe/metrics.ts";
 import { type Runners, runnersOf } from "./runner/runners.ts";
 import { type AccountStore, accountStore } from "./storage/accounts.ts";
 import { type GenerationStore, generationStore } from "./storage/generations.ts";
@@ -26,6 +28,9 @@ export interface Deps {
   now: () => number;
   /** 0 to 1, below 1. */
   random: () => number;
+  /** What this request, message or alarm has cost so far. */
+  counts: Counts;
+  metrics: Metrics;
   generations: GenerationStore;
   images: ImageStore;
   keys: KeyStore;
@@ -58,36 +63,41 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
   const now = () => Date.now();
   // Looked up at each call: a bound global would be an illegal invocation in workerd.
   const fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init);
+  const counts = noCounts();
+  const db = meterD1(env.DB, counts);
+  const queues = { generations: meterQueue(env.GENERATIONS, counts), webhooks: meterQueue(env.WEBHOOKS, counts) };
   return {
     config,
     now,
     random: () => Math.random(),
-    generations: generationStore(env.DB),
-    images: imageStore(env.DB),
-    keys: keyStore(env.DB),
-    accounts: accountStore(env.DB),
-    usage: usageStore(env.DB),
-    policies: policyStore(env.DB),
-    retention: retentionStore(env.DB),
-    limits: limitsOf(env),
-    reuse: reuseStore(env.DB),
-    idempotency: idempotencyStore(env.DB),
-    runnerRows: runnerStore(env.DB),
-    objects: objectStore(env.IMAGES),
-    endpoints: endpointStore(env.DB),
-    deliveries: deliveryStore(env.DB),
+    counts,
+    metrics: metricsOf(env.METRICS),
+    generations: generationStore(db),
+    images: imageStore(db),
+    keys: keyStore(db),
+    accounts: accountStore(db),
+    usage: usageStore(db),
+    policies: policyStore(db),
+    retention: retentionStore(db),
+    limits: limitsOf(env, meterObjects(env.LIMITS, counts)),
+    reuse: reuseStore(db),
+    idempotency: idempotencyStore(db),
+    runnerRows: runnerStore(db),
+    objects: objectStore(meterR2(env.IMAGES, counts)),
+    endpoints: endpointStore(db),
+    deliveries: deliveryStore(db),
     webhooks: {
       allowLocal: config.ALLOW_LOCAL_WEBHOOKS,
       resolve: dnsOverHttps(config.WEBHOOK_RESOLVER, fetcher),
       fetch: fetcher,
     },
     runners: runnersOf(config.runners, fetcher),
-    live: liveOf(env.GENERATION, now),
+    live: liveOf(meterObjects(env.GENERATION, counts), now),
     async enqueue(id, delaySeconds = 0) {
-      await env.GENERATIONS.send({ id }, { delaySeconds });
+      await queues.generations.send({ id }, { delaySeconds });
     },
     async deliver(id) {
-      await env.WEBHOOKS.send({ delivery: id });
+      await queues.webhooks.send({ delivery: id });
     },
     background: (work) => ctx.waitUntil(work),
   };

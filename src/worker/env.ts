@@ -12,6 +12,8 @@ export interface Bindings {
   ASSETS: Fetcher;
   /** Hands a page on this machine its key; only `npm start` binds it. */
   DEV_SESSION?: Fetcher;
+  /** Figures for dashboards; a deployment may leave it out. */
+  METRICS?: AnalyticsEngineDataset;
   PUBLIC_URL: string;
 }
 

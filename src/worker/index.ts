@@ -1,6 +1,7 @@
 import { createApp } from "./app.ts";
 import { makeDeps } from "./deps.ts";
 import type { Bindings, DeliveryMessage, GenerationMessage } from "./env.ts";
+import { told } from "./observe/told.ts";
 import { sweep } from "./services/check.ts";
 import { consume, revive } from "./services/consume.ts";
 import { refreshModels } from "./services/models.ts";
@@ -11,8 +12,11 @@ export { ChatTaskObject } from "./chat/object.ts";
 export { GenerationObject } from "./generation/object.ts";
 export { LimitsObject } from "./limits/object.ts";
 
-const DEAD_LETTERS = "generations-dead";
-const WEBHOOKS = "webhooks";
+/** By what a queue's name holds: an environment's queues have its name too, `generations-dead-staging`. */
+const HANDLERS = [
+  ["generations-dead", revive],
+  ["webhooks", consumeDelivery],
+] as const;
 
 const app = createApp();
 
@@ -21,8 +25,10 @@ export default {
 
   async queue(batch, env, ctx) {
     const deps = makeDeps(env, ctx);
-    const handle = { [DEAD_LETTERS]: revive, [WEBHOOKS]: consumeDelivery }[batch.queue] ?? consume;
-    await Promise.all(batch.messages.map((message) => handle(deps, message)));
+    const handle = HANDLERS.find(([name]) => batch.queue.includes(name))?.[1] ?? consume;
+    await told(deps, { event: "queue", queue: batch.queue, messages: batch.messages.length }, () =>
+      Promise.all(batch.messages.map((message) => handle(deps, message))),
+    );
   },
 
   async scheduled(_controller, env, ctx) {
@@ -34,9 +40,11 @@ export default {
       sweepDeliveries(deps),
       sweepRetention(deps),
     ];
-    // One that fails must not cut the others off.
-    for (const outcome of await Promise.allSettled(work))
-      if (outcome.status === "rejected")
-        console.error(JSON.stringify({ event: "cron_failed", error: String(outcome.reason) }));
+    await told(deps, { event: "cron" }, async () => {
+      // One that fails must not cut the others off.
+      for (const outcome of await Promise.allSettled(work))
+        if (outcome.status === "rejected")
+          console.error(JSON.stringify({ event: "cron_failed", error: String(outcome.reason) }));
+    });
   },
 } satisfies ExportedHandler<Bindings, GenerationMessage | DeliveryMessage>;

@@ -101,7 +101,11 @@ describe("the official openai SDK", () => {
       "image_generation.partial_image",
       "image_generation.completed",
     ]);
-    expect(seen[1]).toMatchObject({ partial_image_index: 1, size: "128x128", b64_json: expect.stringMatching(/^iVBOR/) });
+    expect(seen[1]).toMatchObject({
+      partial_image_index: 1,
+      size: "128x128",
+      b64_json: expect.stringMatching(/^iVBOR/),
+    });
   });
 
   it("throws its own classes, with the field at fault", async ({ expect }) => {

@@ -304,28 +304,6 @@ describe("Idempotency-Key", () => {
 });
 
 describe("trips to D1 on the way of an accepted request", () => {
-  /** The database, counting what goes there. */
-  function counting(trips: { count: number }): D1Database {
-    const counted = <T extends object>(target: T, names: string[]): T =>
-      new Proxy(target, {
-        get(object, name) {
-          const value = Reflect.get(object, name);
-          if (typeof value !== "function") return value;
-          if (name === "prepare" || name === "bind")
-            return (...args: unknown[]) => counted(value.apply(object, args), ["first", "all", "run", "raw"]);
-          return (...args: unknown[]) => {
-            if (names.includes(String(name))) trips.count++;
-            return value.apply(object, name === "batch" ? [(args[0] as object[]).map(unwrap)] : args);
-          };
-        },
-        getOwnPropertyDescriptor: (object, name) =>
-          name === TARGET ? { configurable: true, value: object } : Reflect.getOwnPropertyDescriptor(object, name),
-      });
-    return counted(env.DB, ["batch", "exec"]);
-  }
-  const TARGET = Symbol("target");
-  const unwrap = (statement: object) => Object.getOwnPropertyDescriptor(statement, TARGET)?.value ?? statement;
-
   it("are one or two", async ({ expect }) => {
     const known = await keyStore(env.DB).byHash(await hashKey(key));
     if (!known) throw new Error("the key is not there");
@@ -335,11 +313,10 @@ describe("trips to D1 on the way of an accepted request", () => {
       [{ prompt: "a cat", seed: 77_001 }, {}, 2],
       [{ prompt: "a cat", seed: 77_002 }, { idempotencyKey: "counted" }, 2],
     ] as const) {
-      const trips = { count: 0 };
       const ctx = createExecutionContext();
-      const deps = makeDeps({ ...env, DB: counting(trips) }, ctx);
+      const deps = makeDeps(env, ctx);
       await currentModels(deps);
-      trips.count = 0;
+      deps.counts.d1 = 0;
       // Work after the answer is not on its way.
       const late: (() => void)[] = [];
       deps.background = (work) => void late.push(() => ctx.waitUntil(work));
@@ -348,7 +325,7 @@ describe("trips to D1 on the way of an accepted request", () => {
       const before = backend.create;
       backend.create = (...args) => new Promise((resolve) => late.push(() => resolve(before(...args))));
       await createGeneration(deps, known, CreateGeneration.parse(request), options);
-      expect(trips.count, JSON.stringify(request)).toBe(most);
+      expect(deps.counts.d1, JSON.stringify(request)).toBe(most);
       for (const go of late) go();
       await waitOnExecutionContext(ctx);
     }

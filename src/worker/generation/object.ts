@@ -3,6 +3,7 @@ import type { GenerationEvent, Preview } from "../../contract/events.ts";
 import { type Generation, isTerminal, type Progress, type Status } from "../../contract/generation.ts";
 import { makeDeps } from "../deps.ts";
 import type { Bindings } from "../env.ts";
+import { told } from "../observe/told.ts";
 import { CHECK_MS, check } from "../services/check.ts";
 import { generationStore } from "../storage/generations.ts";
 import {
@@ -140,7 +141,9 @@ export class GenerationObject extends DurableObject<Bindings> {
     }
     let next: number | null = Date.now() + CHECK_MS;
     try {
-      next = await check(makeDeps(this.env, this.ctx), history.generationId);
+      const deps = makeDeps(this.env, this.ctx);
+      const { generationId } = history;
+      next = await told(deps, { event: "alarm", generation: generationId }, () => check(deps, generationId));
     } catch (error) {
       console.error(JSON.stringify({ event: "check_failed", generation: history.generationId, error: String(error) }));
     }

@@ -19,9 +19,10 @@ const MEMORY_SUBJECTS = 5_000;
 /** Who is known to be refused until when: asking again would change nothing. */
 const blocked = new WeakMap<object, Map<string, { until: number; verdict: Verdict }>>();
 
-export function limitsOf(env: Pick<Bindings, "LIMITS" | "COARSE_LIMIT">): Limits {
+/** @param namespace the environment's `LIMITS`, or one that counts what goes there */
+export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Bindings["LIMITS"]): Limits {
   // A stub that threw stays broken: every call makes its own.
-  const object = (accountId: string) => env.LIMITS.get(env.LIMITS.idFromName(accountId));
+  const object = (accountId: string) => namespace.get(namespace.idFromName(accountId));
   return {
     async admit(accountId, id, demand, now) {
       if (!isLimited(rulesOf(demand))) return null;

@@ -109,6 +109,7 @@ export function registerGenerations(app: OpenAPIHono<AppEnv>): void {
       holdsBack: wait !== null,
     });
     const { offered } = accepted;
+    c.set("generation", accepted.generation.id);
     for (const [name, value] of Object.entries(accepted.headers)) c.header(name, value);
     c.header("Location", accepted.generation.urls.self);
     if (wait === null || offered === null) return c.json(accepted.generation, accepted.status);

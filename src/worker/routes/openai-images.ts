@@ -57,6 +57,7 @@ export function registerOpenAIImages(app: OpenAPIHono<AppEnv>): void {
       cache: cacheWish(c.req.header("Cache-Control")),
       holdsBack: true,
     });
+    c.set("generation", accepted.generation.id);
     const headers = { ...accepted.headers, ...rateLimits(accepted.headers) };
     for (const [name, value] of Object.entries(headers)) c.header(name, value);
     if (request.stream) return stream(c, accepted, request);

@@ -50,6 +50,7 @@ async function succeed(deps: Deps, row: GenerationRow, { metrics }: Prediction, 
     images,
   });
   if (ended) {
+    deps.metrics.end(ended);
     announce(deps, row.id);
     const generation = toGeneration(ended, images, { publicUrl: deps.config.PUBLIC_URL });
     await Promise.all([

@@ -115,7 +115,10 @@ async function share(
   if (done) {
     const options = { once, holdsBack, cacheStatus: "hit", headers: {} } as const;
     const copied = await copyOf(deps, row, same, (copy, images) => answer(deps, copy, images, 200, options).record);
-    if (copied) announce(deps, copied.row.id);
+    if (copied) {
+      deps.metrics.end(copied.row);
+      announce(deps, copied.row.id);
+    }
     return copied && { ...answer(deps, copied.row, copied.images, 200, options), offered: null };
   }
   const follower: GenerationRow = { ...row, leaderId: same.row.id, claimedUntil: null };

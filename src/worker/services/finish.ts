@@ -25,6 +25,7 @@ export async function canceledByRunner(deps: Deps, id: string): Promise<boolean>
 
 async function reportEnd(deps: Deps, row: GenerationRow | null): Promise<boolean> {
   if (!row) return false;
+  deps.metrics.end(row);
   announce(deps, row.id);
   const generation = toGeneration(row, [], { publicUrl: deps.config.PUBLIC_URL });
   await Promise.all([

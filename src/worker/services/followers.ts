@@ -28,6 +28,7 @@ export async function settleFollowers(deps: Deps, leaderId: string): Promise<voi
 async function share(deps: Deps, { id, parameters }: GenerationRow, leaderId: string): Promise<void> {
   const row = await deps.reuse.share(id, leaderId, newTokens(parameters.num_images), deps.now());
   if (!row) return;
+  deps.metrics.end(row);
   announce(deps, id);
   const images = (await deps.images.of([id])).get(id) ?? [];
   const generation = toGeneration(row, images, { publicUrl: deps.config.PUBLIC_URL });
