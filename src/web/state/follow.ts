@@ -31,7 +31,7 @@ export async function follow(client: Client, id: string, watcher: Watcher, signa
       watcher.channel("stream");
       if (event.type === "completed") return event.data;
       if (event.type === "status") watcher.status(event.data.status);
-      else watcher.progress(event.data);
+      else if (event.type === "progress") watcher.progress(event.data);
     }
     return client.generations.get(id, { signal: either });
   };
