@@ -1,11 +1,15 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { Compare } from "./pages/compare/compare.tsx";
 import { Imagine } from "./pages/imagine/imagine.tsx";
 import type { Route } from "./state/address.ts";
 import { route } from "./state/router.ts";
 import { Announcer, Notices, Toast } from "./ui/notices.tsx";
 
-const PAGES: { page: Route["page"]; href: string; name: string }[] = [{ page: "imagine", href: "/", name: "Imagine" }];
+const PAGES: { page: Route["page"]; href: string; name: string }[] = [
+  { page: "imagine", href: "/", name: "Imagine" },
+  { page: "compare", href: "/compare", name: "Compare" },
+];
 
 const TITLES: Record<Route["page"], string> = {
   imagine: "Imagine",
@@ -56,6 +60,8 @@ function View({ route }: { route: Route }) {
   switch (route.page) {
     case "imagine":
       return <Imagine id={route.id} />;
+    case "compare":
+      return <Compare ids={route.ids} />;
     default:
       return (
         <div class="empty">

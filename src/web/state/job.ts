@@ -1,15 +1,16 @@
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { again, type Order, vary } from "../../bots/core/order.ts";
 import type { Client } from "../../client/index.ts";
-import type { CreateGenerationInput, Generation, Progress } from "../../contract/generation.ts";
+import type { Generation, Progress } from "../../contract/generation.ts";
 import { isTerminal } from "../../contract/terms.ts";
 import { announce } from "./announce.ts";
-import { api, reachable } from "./api.ts";
+import { api } from "./api.ts";
 import { change, draft } from "./draft.ts";
 import { follow } from "./follow.ts";
 import { draftOf, requestOf } from "./form.ts";
 import { models, settledModels } from "./models.ts";
 import { navigate } from "./router.ts";
+import { send } from "./send.ts";
 import { settledKey } from "./session.ts";
 import { explain, type Trouble } from "./trouble.ts";
 
@@ -76,9 +77,10 @@ export async function draw(order: Order, from?: { generation: Generation; how: H
   if (!client) return;
   const shape = (order.width ?? 1) / (order.height ?? 1);
   const signal = begin({ ...NEW, phase: "sending", shape, order });
+  const waits = (trouble: Trouble | null) => update({ trouble });
   const parent: Record<string, string> = from ? { parent: from.generation.id, how: from.how } : {};
   try {
-    const generation = await send(client, { ...order, metadata: { app: "playground", ...parent } }, signal);
+    const generation = await send(client, { ...order, metadata: { app: "playground", ...parent } }, signal, waits);
     // Canceled while it was on its way: the edge has it now, and is told.
     if (signal.aborted) return void (signal.reason === CANCELED && (await client.generations.cancel(generation.id)));
     update({ generation, shape: shapeOf(generation) });
@@ -93,37 +95,10 @@ export async function draw(order: Order, from?: { generation: Generation; how: H
   }
 }
 
-/** A server that cannot be reached is waited for; the key lets a repeat draw nothing twice. */
-async function send(client: Client, request: CreateGenerationInput, signal: AbortSignal): Promise<Generation> {
-  const idempotencyKey = crypto.randomUUID();
-  for (;;) {
-    try {
-      return await client.generations.create(request, { idempotencyKey });
-    } catch (error) {
-      if (signal.aborted || !(error instanceof TypeError)) throw error;
-      update({ trouble: explain(error) });
-      await reachableAgain(signal);
-      update({ trouble: null });
-    }
-  }
-}
-
 /** Whether the page has found a key in place of one that the API does not take. */
 async function anotherKey(client: Client): Promise<boolean> {
   await settledKey();
   return api.value !== null && api.value !== client;
-}
-
-function reachableAgain(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = effect(() => {
-      if (reachable.value) resolve();
-    });
-    signal.addEventListener("abort", () => {
-      stop();
-      reject(signal.reason);
-    });
-  });
 }
 
 /** Shows a generation that exists already: after a reload, by a link, by the back button. */

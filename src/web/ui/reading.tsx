@@ -3,13 +3,22 @@ import type { Reading } from "../../contract/generation.ts";
 /**
  * How the sentence was understood, strongest first.
  *
+ * @param title whose understanding it is, where several stand side by side
  * @param press what a press on a tag does; absent: nothing can be pressed
  */
-export function ReadingList({ reading, press }: { reading: Reading; press?: ((tag: string) => void) | undefined }) {
+export function ReadingList({
+  reading,
+  title = "Understood as",
+  press,
+}: {
+  reading: Reading;
+  title?: string;
+  press?: ((tag: string) => void) | undefined;
+}) {
   if (reading.length === 0) return null;
   return (
-    <section class="reading" aria-label="How the sentence was understood">
-      <h2>Understood as</h2>
+    <section class="reading" aria-label={title}>
+      <h2>{title}</h2>
       <ol>
         {reading.map(({ tag, score }) => (
           <li key={tag}>
