@@ -1,8 +1,10 @@
 // Builds the web page into hashed files that never change under their names, and the two HTML files that name them.
+import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { build } from "esbuild";
 import { ROOT } from "./paths.mjs";
+import { referenceScript } from "./reference.mjs";
 
 const SOURCE = join(ROOT, "src", "web");
 /** Where `wrangler deploy` looks for it (wrangler.toml). */
@@ -23,6 +25,18 @@ const HEADERS = `/assets/*
   Cache-Control: public, max-age=31536000, immutable
   X-Content-Type-Options: nosniff
 `;
+
+/** What Scalar's page leaves alone: everything that would ask somebody else. */
+const REFERENCE = {
+  withDefaultFonts: false,
+  telemetry: false,
+  persistAuth: false,
+  showDeveloperTools: "never",
+  defaultOpenAllTags: true,
+  authentication: { preferredSecurityScheme: "key" },
+  agent: { disabled: true },
+  mcp: { disabled: true },
+};
 
 /**
  * @param {{ minify?: boolean }} [options]
@@ -52,8 +66,16 @@ export async function buildWeb({ minify = true } = {}) {
     plugins: [study],
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [path.slice(outdir.length + 1), contents]));
-  const names = entryNames(metafile, files);
-  for (const page of ["index.html"]) files.set(page, encode(fill(await readFile(join(SOURCE, page), "utf8"), names)));
+  const reference = encode(referenceScript());
+  const referenceName = `assets/reference-${createHash("sha256").update(reference).digest("hex").slice(0, 8)}.js`;
+  files.set(referenceName, reference);
+  const names = {
+    ...entryNames(metafile, files),
+    reference: `/${referenceName}`,
+    configuration: JSON.stringify(REFERENCE).replaceAll('"', "&quot;"),
+  };
+  for (const page of ["index.html", "docs.html"])
+    files.set(page, encode(fill(await readFile(join(SOURCE, page), "utf8"), names)));
   files.set("favicon.svg", await readFile(join(SOURCE, "favicon.svg")));
   files.set("robots.txt", encode("User-agent: *\nDisallow: /v1/\nDisallow: /i/\nDisallow: /s/\n"));
   files.set("_headers", encode(HEADERS));

@@ -19,6 +19,32 @@ import type {
 import { ClientError } from "./errors.ts";
 import { parseEvents } from "./sse.ts";
 
+export type { Account, UpdateAccountInput } from "../contract/accounts.ts";
+export type { GenerationEvent, Preview } from "../contract/events.ts";
+export type {
+  CreateGenerationInput,
+  Generation,
+  GenerationList,
+  Image,
+  ListInput,
+  Progress,
+} from "../contract/generation.ts";
+export type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
+export type { Model, ModelList } from "../contract/models.ts";
+export type { Policy, SetPolicyInput } from "../contract/policy.ts";
+export type { Problem } from "../contract/problem.ts";
+export { isTerminal } from "../contract/terms.ts";
+export type { Usage, UsageInput } from "../contract/usage.ts";
+export type {
+  CreatedWebhookEndpoint,
+  CreateWebhookEndpointInput,
+  GenerationMessage,
+  UpdateWebhookEndpoint,
+  WebhookDelivery,
+  WebhookDeliveryList,
+  WebhookEndpoint,
+  WebhookEndpointList,
+} from "../contract/webhooks.ts";
 export { ClientError } from "./errors.ts";
 
 export interface ClientOptions {

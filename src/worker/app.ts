@@ -5,6 +5,7 @@ import { request } from "./middleware/request.ts";
 import { onError, onInvalid, onMethodNotAllowed, onNotFound } from "./problems.ts";
 import { registerAccount } from "./routes/account.ts";
 import { registerDiscord } from "./routes/discord.ts";
+import { registerDocs } from "./routes/docs.ts";
 import { registerEvents } from "./routes/events.ts";
 import { registerGenerations } from "./routes/generations.ts";
 import { registerImages } from "./routes/images.ts";
@@ -40,6 +41,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerDiscord(app);
   registerSlack(app);
   registerSlackInstall(app);
+  registerDocs(app);
   registerPage(app);
   return app;
 }

@@ -49,6 +49,21 @@ describe("the page", () => {
     expect((await call("GET", "/assets/app-00000000.js")).status).toBe(404);
   });
 
+  it("has a reference page of its own files, which talks to nobody else", async ({ expect }) => {
+    const response = await call("GET", "/docs", { headers: html });
+    expect([response.status, response.headers.get("Content-Type")]).toEqual([200, "text/html; charset=utf-8"]);
+    const policy = response.headers.get("Content-Security-Policy") ?? "";
+    expect(policy).toContain("default-src 'none'; script-src 'self'; ");
+    expect(policy).toContain("connect-src 'self'");
+    const text = await response.text();
+    expect(text).toContain('data-url="/openapi.json"');
+    expect(text).not.toMatch(/https?:/);
+    const [, script = ""] = /<script src="(\/assets\/reference-[0-9a-f]{8}\.js)"/.exec(text) ?? [];
+    const served = await call("GET", script);
+    expect(served.status).toBe(200);
+    expect((await served.text()).length).toBeGreaterThan(1_000_000);
+  });
+
   it("answers a person at an address that leads nowhere, and a program in its own way", async ({ expect }) => {
     const person = await call("GET", "/nowhere", { headers: html });
     expect([person.status, person.headers.get("Content-Type")]).toEqual([404, "text/html; charset=utf-8"]);
