@@ -11,13 +11,13 @@ import { ensureVenv, vignettePython } from "./python.mjs";
 import { readSettings } from "./settings.mjs";
 import { Stop } from "./stop.mjs";
 
-const BENCHES = { latency, throughput };
+const BENCHES = { latency, throughput, acks };
 const CONCURRENT = [1, 4, 16];
 const IMAGES = { 1: 12, 4: 24, 16: 64 };
 const BASELINE_IMAGES = 12;
 
 /**
- * `npm run bench [-- latency|throughput]`: measures a Vignette of its own, prints Markdown tables and writes
+ * `npm run bench [-- latency|throughput|acks]`: measures a Vignette of its own, prints Markdown tables and writes
  * bench/results/*.json with the date, machine and command.
  */
 export async function bench(names) {
@@ -56,6 +56,15 @@ async function latency() {
   const { measureLatency, latencyTable } = await import("../../bench/latency.ts");
   const result = await withInstance((instance) => step("One picture at a time", () => measureLatency(instance)));
   return { result, table: latencyTable(result) };
+}
+
+/** Bots of both platforms by every way they are reached; the edge's share an instance that is started with them. */
+async function acks() {
+  const { acksTable, EDGE_VARIABLES, measureAcks, measureEdgeAcks } = await import("../../bench/acks.ts");
+  const rows = await step("Bots as processes", measureAcks);
+  Object.assign(process.env, EDGE_VARIABLES);
+  rows.push(...(await withInstance((instance) => step("Bots at the edge", () => measureEdgeAcks(instance.url)))));
+  return { result: { rows }, table: acksTable(rows) };
 }
 
 /** The baseline runs before and after, alone on the machine, so that a drift of the machine shows. */
