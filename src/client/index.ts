@@ -1,6 +1,7 @@
 import type { Account, UpdateAccountInput } from "../contract/accounts.ts";
 import type { GenerationEvent } from "../contract/events.ts";
 import type { CreateGenerationInput, Generation, GenerationList, Image, ListInput } from "../contract/generation.ts";
+import type { Group, UpdateGroup } from "../contract/groups.ts";
 import type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
 import type { ModelList } from "../contract/models.ts";
 import type { Policy, SetPolicyInput } from "../contract/policy.ts";
@@ -184,6 +185,12 @@ export class Client {
     remove: (query: { account?: string } = {}): Promise<void> => this.#empty("DELETE", `/v1/policy${search(query)}`),
   };
 
+  readonly groups = {
+    get: (id: string, { signal }: Cancelable = {}): Promise<Group> => this.#json("GET", group(id), { signal }),
+    update: (id: string, change: UpdateGroup, { signal }: Cancelable = {}): Promise<Group> =>
+      this.#json("PATCH", group(id), { body: change, signal }),
+  };
+
   /** What was drawn per day, and what is left of every limit. */
   usage(query: UsageInput = {}): Promise<Usage> {
     return this.#json("GET", `/v1/usage${search({ ...query })}`);
@@ -263,6 +270,10 @@ interface RequestOptions {
 
 function generation(id: string): string {
   return `/v1/generations/${encodeURIComponent(id)}`;
+}
+
+function group(id: string): string {
+  return `/v1/groups/${encodeURIComponent(id)}`;
 }
 
 function endpoint(id: string): string {

@@ -58,6 +58,10 @@ export const CreateGeneration = z
       description: "How many `preview` events to send of each picture while it is drawn, where its runner can.",
     }),
     user: wellFormed(200).min(1).optional().openapi({ description: "The id of your end user." }),
+    group: wellFormed(200)
+      .min(1)
+      .optional()
+      .openapi({ description: "A group of your end users, such as a chat's server, with its own limits." }),
     webhook_url: WebhookUrl.optional().openapi({
       description: "Told of this generation's end, beside your endpoints; signed with the account's default secret.",
     }),

@@ -1,6 +1,7 @@
 export * from "./accounts.ts";
 export * from "./events.ts";
 export * from "./generation.ts";
+export * from "./groups.ts";
 export * from "./ids.ts";
 export * from "./keys.ts";
 export * from "./models.ts";

@@ -11,6 +11,7 @@ export const PROBLEMS = {
   key_revoked: [401, "The API key was revoked"],
   key_expired: [401, "The API key has expired"],
   scope_missing: [403, "The API key lacks a scope"],
+  user_blocked: [403, "This end user may draw nothing here"],
   operator_only: [403, "Only operators may do this"],
   not_found: [404, "Not found"],
   method_not_allowed: [405, "Method not allowed"],

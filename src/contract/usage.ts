@@ -37,5 +37,6 @@ export const UsageQuery = z.strictObject({
     .default(30)
     .openapi({ type: "integer", description: "Today included." }),
   user: z.string().min(1).max(200).optional().openapi({ description: "Show this end user's quotas too." }),
+  group: z.string().min(1).max(200).optional().openapi({ description: "Show this group's quotas too." }),
 });
 export type UsageInput = z.input<typeof UsageQuery>;

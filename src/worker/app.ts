@@ -8,6 +8,7 @@ import { registerDiscord } from "./routes/discord.ts";
 import { registerDocs } from "./routes/docs.ts";
 import { registerEvents } from "./routes/events.ts";
 import { registerGenerations } from "./routes/generations.ts";
+import { registerGroups } from "./routes/groups.ts";
 import { registerImages } from "./routes/images.ts";
 import { registerKeys } from "./routes/keys.ts";
 import { registerMeta } from "./routes/meta.ts";
@@ -36,6 +37,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerKeys(app);
   registerAccount(app);
   registerPolicy(app);
+  registerGroups(app);
   registerWebhookEndpoints(app);
   registerRunner(app);
   registerDiscord(app);

@@ -33,7 +33,7 @@ describe("the token bucket", () => {
 });
 
 describe("rules", () => {
-  const who = { keyId: "key_1", user: "ada", key: {}, account: {} };
+  const who = { keyId: "key_1", user: "ada", group: null, key: {}, account: {} };
 
   it("are none where no limit is set", ({ expect }) => {
     expect(isLimited(rulesOf(who))).toBe(false);
@@ -50,6 +50,33 @@ describe("rules", () => {
       ["account", 9],
     ]);
     expect(daily.map(({ limit }) => limit)).toEqual([10, 50, 100]);
+  });
+});
+
+describe("a group's rules", () => {
+  const who = { keyId: "key_1", user: "ada", group: "server", key: {}, account: {} };
+  const settings = {
+    limits: { concurrent: 8, images_per_day: 100, concurrent_per_user: 2, images_per_day_per_user: 10 },
+    users: { eve: { images_per_day: 0 }, bob: { images_per_day: 50 } },
+  };
+
+  it("count for each user in it and for all of them", ({ expect }) => {
+    const { concurrent, daily } = rulesOf(who, settings);
+    expect([...concurrent, ...daily].map(({ policy, subject, limit }) => [policy, subject, limit])).toEqual([
+      ["group-user-concurrent", "group:server user:ada", 2],
+      ["group-concurrent", "group:server", 8],
+      ["group-user-images-per-day", "group:server user:ada", 10],
+      ["group-images-per-day", "group:server", 100],
+    ]);
+  });
+
+  it("are a user's own where there are some, and blocking is one", ({ expect }) => {
+    const day = (user: string | null) => rulesOf({ ...who, user }, settings).daily.map(({ limit }) => limit);
+    expect(day("bob")).toEqual([50, 100]);
+    expect(day("eve")).toEqual([0, 100]);
+    expect(day("constructor")).toEqual([10, 100]);
+    expect(day(null)).toEqual([100]);
+    expect(isLimited(rulesOf(who))).toBe(false);
   });
 });
 

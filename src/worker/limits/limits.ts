@@ -1,5 +1,7 @@
+import { MAX_MEMBERS, type UpdateGroup } from "../../contract/groups.ts";
 import type { Bindings } from "../env.ts";
-import { type Demand, isLimited, type QuotaLeft, rulesOf, type Verdict } from "./rules.ts";
+import { invalid } from "../refusal.ts";
+import { type Demand, type GroupSettings, isLimited, type QuotaLeft, rulesOf, type Verdict } from "./rules.ts";
 
 /** The limits of every account, wherever their objects run. */
 export interface Limits {
@@ -10,6 +12,9 @@ export interface Limits {
   /** Forgets an account's counts. */
   erase(accountId: string): Promise<void>;
   quotas(accountId: string, demand: Omit<Demand, "images">, now: number): Promise<QuotaLeft[]>;
+  group(accountId: string, id: string): Promise<GroupSettings>;
+  /** @throws {import("../refusal.ts").Refusal} invalid_request where too many users would have limits of their own */
+  setGroup(accountId: string, id: string, change: UpdateGroup): Promise<GroupSettings>;
 }
 
 /** The binding counts per location and forgives some, but costs no hop. */
@@ -25,7 +30,7 @@ export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Binding
   const object = (accountId: string) => namespace.get(namespace.idFromName(accountId));
   return {
     async admit(accountId, id, demand, now) {
-      if (!isLimited(rulesOf(demand))) return null;
+      if (!mayBeLimited(demand)) return null;
       const memory = memoryOf(env);
       // Limits are part of the name, so that raising one takes effect at once.
       const name = JSON.stringify([accountId, demand]);
@@ -33,7 +38,10 @@ export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Binding
       if (known && now < known.until) return known.verdict;
       const verdict = (await coarse(env, demand, now)) ?? (await object(accountId).admit(id, demand, now));
       memory.delete(name);
-      if (!verdict.admitted && verdict.retryAt !== null) {
+      if (!verdict) return null;
+      // A group's limits are no part of the name, and are asked for again.
+      const lasts = !verdict.admitted && !verdict.violated.policy.startsWith("group-");
+      if (!verdict.admitted && lasts && verdict.retryAt !== null) {
         if (memory.size >= MEMORY_SUBJECTS) memory.delete(memory.keys().next().value ?? "");
         memory.set(name, { until: verdict.retryAt, verdict });
       }
@@ -46,10 +54,24 @@ export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Binding
       await object(accountId).erase();
     },
     async quotas(accountId, demand, now) {
-      return isLimited(rulesOf(demand)) ? object(accountId).quotas(demand, now) : [];
+      return mayBeLimited(demand) ? object(accountId).quotas(demand, now) : [];
+    },
+    async group(accountId, id) {
+      return object(accountId).group(id);
+    },
+    async setGroup(accountId, id, change) {
+      const changed = await object(accountId).setGroup(id, change);
+      if (!changed)
+        throw invalid([
+          { pointer: "#/users", detail: `At most ${MAX_MEMBERS} users of a group have their own limits.` },
+        ]);
+      return changed;
     },
   };
 }
+
+/** What a group may, only the account's object knows. */
+const mayBeLimited = (demand: Omit<Demand, "images">) => demand.group !== null || isLimited(rulesOf(demand));
 
 async function coarse(
   { COARSE_LIMIT }: Pick<Bindings, "COARSE_LIMIT">,

@@ -1,8 +1,17 @@
 import { DurableObject } from "cloudflare:workers";
+import { MAX_MEMBERS, type UpdateGroup } from "../../contract/groups.ts";
 import type { Bindings } from "../env.ts";
 import { generationStore } from "../storage/generations.ts";
 import { type Bucket, filledAt, refill } from "./bucket.ts";
-import { type Demand, type QuotaLeft, type Rule, rulesOf, type Verdict } from "./rules.ts";
+import {
+  type Demand,
+  type GroupSettings,
+  isLimited,
+  type QuotaLeft,
+  type Rule,
+  rulesOf,
+  type Verdict,
+} from "./rules.ts";
 
 const DAY_MS = 86_400_000;
 /** A place is taken before its row is written: younger ones are not asked about. */
@@ -26,12 +35,15 @@ export class LimitsObject extends DurableObject<Bindings> {
       CREATE INDEX IF NOT EXISTS places_by_id ON places (id);
       CREATE TABLE IF NOT EXISTS spent (id TEXT, subject TEXT, day INTEGER, images INTEGER, PRIMARY KEY (id, subject)) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS counts (day INTEGER, subject TEXT, images INTEGER, PRIMARY KEY (day, subject)) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS groups (id TEXT PRIMARY KEY, limits TEXT) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS members (group_id TEXT, user TEXT, limits TEXT, PRIMARY KEY (group_id, user)) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS buckets (key_id TEXT PRIMARY KEY, tokens REAL, at INTEGER) WITHOUT ROWID;
     `);
   }
 
-  /** Takes everything that generation `id` needs, or nothing. */
-  async admit(id: string, demand: Demand, now: number): Promise<Verdict> {
+  /** Takes everything that generation `id` needs, or nothing; null when no limit holds for it. */
+  async admit(id: string, demand: Demand, now: number): Promise<Verdict | null> {
+    if (!isLimited(this.#rules(demand))) return null;
     const verdict = this.#admit(id, demand, now);
     const full = !verdict.admitted && verdict.violated.windowSeconds === null;
     if (!full || now - this.#reconciledAt < RECONCILE_MS) return verdict;
@@ -48,7 +60,8 @@ export class LimitsObject extends DurableObject<Bindings> {
   /** Forgets everything: the account was erased. */
   async erase(): Promise<void> {
     this.ctx.storage.transactionSync(() => {
-      for (const table of ["places", "spent", "counts", "buckets"]) this.#sql.exec(`DELETE FROM ${table}`);
+      for (const table of ["places", "spent", "counts", "groups", "members", "buckets"])
+        this.#sql.exec(`DELETE FROM ${table}`);
     });
   }
 
@@ -56,8 +69,58 @@ export class LimitsObject extends DurableObject<Bindings> {
     return this.#quotas({ ...demand, images: 0 }, now);
   }
 
+  async group(id: string): Promise<GroupSettings> {
+    const [row] = this.#sql.exec<{ limits: string }>("SELECT limits FROM groups WHERE id = ?", id);
+    const members = this.#sql
+      .exec<{ user: string; limits: string }>("SELECT user, limits FROM members WHERE group_id = ? ORDER BY user", id)
+      .toArray();
+    return {
+      limits: row ? JSON.parse(row.limits) : {},
+      users: Object.fromEntries(members.map(({ user, limits }) => [user, JSON.parse(limits)])),
+    };
+  }
+
+  /** Null where too many users would have limits of their own; nothing is changed then. */
+  async setGroup(id: string, { limits, users = {} }: UpdateGroup): Promise<GroupSettings | null> {
+    const { users: before } = await this.group(id);
+    const kept = new Set(Object.keys(before));
+    for (const [user, own] of Object.entries(users)) own === null ? kept.delete(user) : kept.add(user);
+    if (kept.size > MAX_MEMBERS) return null;
+    this.ctx.storage.transactionSync(() => {
+      if (limits)
+        this.#sql.exec("INSERT OR REPLACE INTO groups (id, limits) VALUES (?, ?)", id, JSON.stringify(limits));
+      for (const [user, own] of Object.entries(users)) {
+        this.#sql.exec("DELETE FROM members WHERE group_id = ? AND user = ?", id, user);
+        if (own !== null)
+          this.#sql.exec(
+            "INSERT INTO members (group_id, user, limits) VALUES (?, ?, ?)",
+            id,
+            user,
+            JSON.stringify(own),
+          );
+      }
+    });
+    return this.group(id);
+  }
+
+  /** The rules for a demand, its group's among them; of a group's users only the one who asks. */
+  #rules(demand: Omit<Demand, "images">) {
+    const { group, user } = demand;
+    if (group === null) return rulesOf(demand);
+    const [row] = this.#sql.exec<{ limits: string }>("SELECT limits FROM groups WHERE id = ?", group);
+    const [own] = this.#sql.exec<{ limits: string }>(
+      "SELECT limits FROM members WHERE group_id = ? AND user = ?",
+      group,
+      user,
+    );
+    return rulesOf(demand, {
+      limits: row ? JSON.parse(row.limits) : {},
+      users: own && user !== null ? { [user]: JSON.parse(own.limits) } : {},
+    });
+  }
+
   #admit(id: string, demand: Demand, now: number): Verdict {
-    const { perMinute, concurrent, daily } = rulesOf(demand);
+    const { perMinute, concurrent, daily } = this.#rules(demand);
     const before = this.#quotas(demand, now);
     const day = Math.floor(now / DAY_MS);
     for (const quota of before) {
@@ -111,7 +174,7 @@ export class LimitsObject extends DurableObject<Bindings> {
   }
 
   #quotas(demand: Demand, now: number): QuotaLeft[] {
-    const { perMinute, concurrent, daily } = rulesOf(demand);
+    const { perMinute, concurrent, daily } = this.#rules(demand);
     const day = Math.floor(now / DAY_MS);
     const quotas: QuotaLeft[] = [];
     if (perMinute !== null) {

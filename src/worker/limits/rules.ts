@@ -1,10 +1,13 @@
 import type { AccountLimits } from "../../contract/accounts.ts";
+import type { GroupLimits, MemberLimits } from "../../contract/groups.ts";
 import type { KeyLimits } from "../../contract/keys.ts";
 
 /** Who asks for how much, with the limits that hold for them. */
 export interface Demand {
   keyId: string;
   user: string | null;
+  /** A group of end users, whose limits its account's object knows. */
+  group: string | null;
   images: number;
   key: KeyLimits;
   account: AccountLimits;
@@ -39,18 +42,34 @@ export type Verdict =
   /** `retryAt`: when the same demand can be met at the earliest; null when nobody knows. */
   | { admitted: false; violated: QuotaLeft; retryAt: number | null; quotas: QuotaLeft[] };
 
+/** A group's limits, with those of its users who have their own. */
+export interface GroupSettings {
+  limits: GroupLimits;
+  users: Record<string, MemberLimits>;
+}
+
 /** The limits that hold for a demand, the narrowest subject first. */
-export function rulesOf({ keyId, user, key, account }: Omit<Demand, "images">): Rules {
+export function rulesOf(
+  { keyId, user, group, key, account }: Omit<Demand, "images">,
+  settings: GroupSettings | null = null,
+): Rules {
   const ofUser = user === null ? undefined : account;
+  const own = user !== null && settings && Object.hasOwn(settings.users, user) ? settings.users[user] : undefined;
+  const inGroup = user === null ? undefined : settings?.limits;
+  const member = `group:${group} user:${user}`;
   return {
     perMinute: key.requests_per_minute ?? null,
     concurrent: [
+      rule("group-user-concurrent", own?.concurrent ?? inGroup?.concurrent_per_user, member),
       rule("user-concurrent", ofUser?.concurrent_per_user, `user:${user}`),
+      rule("group-concurrent", settings?.limits.concurrent, `group:${group}`),
       rule("concurrent", key.concurrent, `key:${keyId}`),
       rule("account-concurrent", account.concurrent, "account"),
     ].filter((each) => each !== null),
     daily: [
+      rule("group-user-images-per-day", own?.images_per_day ?? inGroup?.images_per_day_per_user, member),
       rule("user-images-per-day", ofUser?.images_per_day_per_user, `user:${user}`),
+      rule("group-images-per-day", settings?.limits.images_per_day, `group:${group}`),
       rule("images-per-day", key.images_per_day, `key:${keyId}`),
       rule("account-images-per-day", account.images_per_day, "account"),
     ].filter((each) => each !== null),

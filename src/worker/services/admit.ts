@@ -23,10 +23,10 @@ export interface Admitted {
 export async function admit(
   deps: Deps,
   key: KnownKey,
-  { id, user, images }: { id: string; user: string | null; images: number },
+  { id, user, group, images }: { id: string; user: string | null; group: string | null; images: number },
 ): Promise<Admitted> {
   const now = deps.now();
-  const demand = { keyId: key.id, user, images, key: key.limits, account: key.accountLimits };
+  const demand = { keyId: key.id, user, group, images, key: key.limits, account: key.accountLimits };
   const verdict = await deps.limits.admit(key.accountId, id, demand, now).catch((error) => {
     console.error(JSON.stringify({ event: "limits_unavailable", account: key.accountId, error: String(error) }));
     return null;
@@ -61,6 +61,13 @@ function refusal(
   });
 }
 
+const WHOSE = [
+  ["group-user-", "This end user in this group"],
+  ["group-", "This group"],
+  ["user-", "This end user"],
+  ["account-", "This account"],
+] as const;
+
 function sentence(
   { policy, limit, remaining, windowSeconds }: QuotaLeft,
   images: number,
@@ -69,11 +76,8 @@ function sentence(
   if (policy === "burst") return ["rate_limited", `Far too many requests at once; try again in ${seconds} s.`];
   if (policy === "requests")
     return ["rate_limited", `This key may start ${limit} generations a minute; try again in ${seconds} s.`];
-  const whose = policy.startsWith("user-")
-    ? "This end user"
-    : policy.startsWith("account-")
-      ? "This account"
-      : "This key";
+  if (limit === 0) return ["user_blocked", "This end user may draw nothing in this group; who runs it can allow it."];
+  const whose = WHOSE.find(([prefix]) => policy.startsWith(prefix))?.[1] ?? "This key";
   if (windowSeconds === null)
     return [
       "too_many_generations",

@@ -65,7 +65,11 @@ export async function createGeneration(
   try {
     const shared = known?.same ? await share(deps, row, known.same, once, holdsBack) : null;
     if (shared) return shared;
-    return await draw(deps, key, row, once, { cacheStatus: statusOf(request, cache), holdsBack });
+    return await draw(deps, key, row, once, {
+      cacheStatus: statusOf(request, cache),
+      holdsBack,
+      group: request.group ?? null,
+    });
   } catch (error) {
     // Another request with the same key was accepted since we looked.
     const record = once && isTaken(error) ? await deps.idempotency.find(key.accountId, once.key, row.createdAt) : null;
@@ -80,9 +84,14 @@ async function draw(
   key: KnownKey,
   row: GenerationRow,
   once: Once | null,
-  { cacheStatus, holdsBack }: { cacheStatus: CacheStatus; holdsBack: boolean },
+  { cacheStatus, holdsBack, group }: { cacheStatus: CacheStatus; holdsBack: boolean; group: string | null },
 ): Promise<Accepted> {
-  const { metered, headers } = await admit(deps, key, { ...row, images: row.parameters.num_images });
+  const { metered, headers } = await admit(deps, key, {
+    id: row.id,
+    user: row.user,
+    group,
+    images: row.parameters.num_images,
+  });
   row.metered = metered;
   const accepted = answer(deps, row, [], 202, { once, holdsBack, cacheStatus, headers });
   let inLine: boolean;
