@@ -5,12 +5,14 @@ import { again, orderFor, vary } from "../../src/bots/core/order.ts";
 import { type Origin, readOrigin, writeOrigin } from "../../src/bots/core/origin.ts";
 import { readRatio, sizeFor } from "../../src/bots/core/ratio.ts";
 import { parseRequest } from "../../src/bots/core/request.ts";
+import { changeOf, type RawSettings, settingsSaid } from "../../src/bots/core/settings.ts";
 import { LOCALES, say, stringsFor } from "../../src/bots/core/strings.ts";
 import { oneLine, shorten } from "../../src/bots/core/text.ts";
 import { sentenceFor } from "../../src/bots/core/trouble.ts";
 import { altText, viewOf } from "../../src/bots/core/view.ts";
 import { ClientError } from "../../src/client/index.ts";
 import { CreateGeneration } from "../../src/contract/generation.ts";
+import { type Group, UpdateGroup } from "../../src/contract/groups.ts";
 import { generation, MODELS } from "./sample.ts";
 
 const origin: Origin = { chat: "discord", request: "1", channel: "2", locale: "en" };
@@ -107,6 +109,53 @@ describe("ratios", () => {
         expect(side).toBeLessThanOrEqual(256);
       }
     }
+  });
+});
+
+describe("settings of a place", () => {
+  const group = (fields: Partial<Group> = {}): Group => ({
+    id: "discord:1",
+    object: "group",
+    limits: {},
+    users: {},
+    ...fields,
+  });
+  const changed = (raw: RawSettings, person: string | null = null, before = group()) => {
+    const wanted = changeOf(raw, before, person);
+    return "change" in wanted ? wanted.change : wanted.complaints.map(({ key }) => key);
+  };
+
+  it("change what is named and keep the rest; 0 takes away", ({ expect }) => {
+    const before = group({ limits: { images_per_day: 100, concurrent_per_user: 2 } });
+    expect(changed({ day: 5 }, null, before)).toEqual({
+      limits: { images_per_day: 100, concurrent_per_user: 2, images_per_day_per_user: 5 },
+    });
+    expect(changed({ all: "0", at_once: 3 }, null, before)).toEqual({ limits: { concurrent_per_user: 3 } });
+    expect(changed({})).toBeNull();
+    expect(changed({ day: "x", all: 10_001, block: true })).toEqual(["settings_bad", "settings_bad", "settings_whom"]);
+  });
+
+  it("of one person block and free them, and are gone with their last", ({ expect }) => {
+    const before = group({ users: { "discord:7": { images_per_day: 0, concurrent: 2 } } });
+    expect(changed({ block: true }, "discord:7")).toEqual({ users: { "discord:7": { images_per_day: 0 } } });
+    expect(changed({ block: false }, "discord:7", before)).toEqual({ users: { "discord:7": { concurrent: 2 } } });
+    expect(changed({ block: false, at_once: 0 }, "discord:7", before)).toEqual({ users: { "discord:7": null } });
+    expect(changed({ day: 9 }, "constructor")).toEqual({ users: { constructor: { images_per_day: 9 } } });
+    expect(UpdateGroup.safeParse(changed({ day: 9, at_once: 1 }, "discord:7")).success).toBe(true);
+  });
+
+  it("are said in sentences", ({ expect }) => {
+    const said = (place: Group, person: string | null = null) => settingsSaid(place, person).map(({ key }) => key);
+    expect(said(group())).toEqual(["settings_none"]);
+    expect(said(group({ limits: { images_per_day: 1 }, users: { a: { concurrent: 1 } } }))).toEqual([
+      "settings_all",
+      "settings_members",
+    ]);
+    expect(said(group({ users: { a: { images_per_day: 0, concurrent: 1 } } }), "a")).toEqual([
+      "settings_blocked",
+      "settings_own_now",
+    ]);
+    expect(said(group(), "toString")).toEqual(["settings_own_none"]);
   });
 });
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it } from "vitest";
 import { commandStore, restOf } from "../../src/bots/discord/gateway.ts";
 import { recover } from "../../src/bots/discord/recover.ts";
 import { register } from "../../src/bots/discord/register.ts";
-import { APP_ID, BOT_TOKEN } from "../fakes/discord.ts";
+import { APP_ID, BOT_TOKEN, GUILD } from "../fakes/discord.ts";
 import { DiscordWorld, until } from "./discord-bot.ts";
 
 let world: DiscordWorld;
@@ -370,6 +370,36 @@ describe("the other commands", () => {
     }
   });
 
+  it("let who runs the server limit everybody, all together and one, and nobody else", async ({ expect }) => {
+    await world.bot();
+    const member = (permissions: bigint) => ({
+      guild_id: GUILD,
+      member: { user: { id: "42" }, roles: [], permissions: String(permissions) },
+    });
+    const set = async (options: Record<string, unknown>, permissions = 1n << 5n) => {
+      const sent = await world.send(world.discord.command("settings", options, member(permissions)));
+      return world.discord.messageOf(sent);
+    };
+    await world.shown(await set({ day: 5 }, 0n), /Only those who run this place/);
+    await world.shown(await set({}), /No limits are set here/);
+    const holds = await set({ day: 20, at_once: 2, all: 500 });
+    await world.shown(holds, /Each person: 20 pictures a day here.\nEach person: 2 at once here.\nAll together: 500/);
+    expect(holds.flags & 64).toBe(64);
+    await world.shown(await set({ block: true }), /Say whom/);
+    await world.shown(await set({ person: "42", block: true }), /may not draw here/);
+    const denied = await world.send(world.discord.command("imagine", { prompt: CATS }));
+    await world.shown(world.discord.messageOf(denied), /do not let you draw here/);
+    expect(world.api.created).toBe(0);
+    await world.shown(await set({ person: "42", block: false }), /no limits of their own/);
+    await world.imagine({ prompt: CATS });
+    await world.shown(await set({ all: 0 }, 1n << 3n), /Each person: 20/);
+    expect(world.api.groups.get(`discord:${GUILD}`)?.limits.images_per_day).toBeUndefined();
+    const quota = await world.send(world.discord.command("quota"));
+    await world.shown(world.discord.messageOf(quota), /You here today: 20 of 20/);
+    const alone = await world.send(world.discord.command("settings"), { dm: true });
+    await world.shown(world.discord.messageOf(alone), /nothing to set in direct messages/);
+  });
+
   it("imagine a message and tell the details of a picture", async ({ expect }) => {
     await world.bot();
     const menu = (name: string, target: object) => ({
@@ -387,7 +417,7 @@ describe("the other commands", () => {
   it("are written only when they differ", async ({ expect }) => {
     const rest = restOf({ token: BOT_TOKEN, apiUrl: world.server.apiUrl });
     const store = commandStore(rest, APP_ID);
-    expect((await register(store)).changed).toHaveLength(7);
+    expect((await register(store)).changed).toHaveLength(8);
     expect(await register(store)).toEqual({ changed: [], removed: [] });
     expect(world.discord.commandWrites).toBe(1);
     await rest.put(Routes.applicationCommands(APP_ID), {

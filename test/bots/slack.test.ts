@@ -211,6 +211,40 @@ describe("asking on Slack", () => {
   });
 });
 
+describe("settings on Slack", () => {
+  const say = (text: string, user = USER) => world.send(world.slack.command(text, { name: "/vignette", user }));
+
+  it("let who runs the workspace limit everybody, all together and one, and nobody else", async ({ expect }) => {
+    await world.bot();
+    const { users } = world.slack.workspace();
+    users.set("U8", { locale: "en-US", is_admin: true });
+    await say("settings day 5");
+    await world.whispered(/Only those who run this place/);
+    await say("settings day 20 at-once 2 all 500", "U8");
+    await world.whispered(/Each person: 20 pictures a day here.\nEach person: 2 at once here.\nAll together: 500/);
+    await say("settings day many", "U8");
+    await world.whispered(/many is not a number of pictures/);
+    await say("settings block", "U8");
+    await world.whispered(/Say whom/);
+    await say(`settings @${USER} block`, "U8");
+    await world.whispered(/This person may not draw here/);
+    expect(world.api.groups.get(`slack:${TEAM}`)).toMatchObject({
+      limits: { images_per_day_per_user: 20, concurrent_per_user: 2, images_per_day: 500 },
+      users: { [`slack:${TEAM}:${USER}`]: { images_per_day: 0 } },
+    });
+    await world.send(world.slack.command(CATS));
+    await world.whispered(/do not let you draw here/);
+    expect(world.api.created).toBe(0);
+    await say(`settings @${USER} unblock`, "U8");
+    await world.whispered(/no limits of their own/);
+    await world.imagine(CATS);
+    await say("settings all 0", "U8");
+    await world.passing(() => world.api.groups.get(`slack:${TEAM}`)?.limits.images_per_day === undefined);
+    await say("quota");
+    await world.whispered(/You here today: 20 of 20 pictures left/);
+  });
+});
+
 describe("what goes wrong on Slack", () => {
   it.for([
     ["down", /does not answer/],

@@ -209,12 +209,12 @@ export class FakeDiscord {
       if (request.method === "GET") return Response.json(this.commands);
       this.commandWrites++;
       this.commands = checkCommands((await request.json()) as Body[]).map((command) => ({
+        default_member_permissions: null,
+        nsfw: false,
         ...command,
         id: this.id(),
         application_id: APP_ID,
         version: "1",
-        default_member_permissions: null,
-        nsfw: false,
       }));
       return Response.json(this.commands);
     }

@@ -205,7 +205,9 @@ export class FakeSlack {
   }
 
   command(text: string, { name = "/imagine", team = TEAM, channel = CHANNEL, user = USER } = {}): FakeDelivery {
-    const slack = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+    const inert = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+    // Where the manifest says should_escape, people who are named come as ids.
+    const slack = name === "/vignette" ? inert.replace(/@(U\w+)/g, "<@$1|somebody>") : inert;
     return this.#deliver("slash_commands", {
       token: "legacy",
       command: name,

@@ -1,5 +1,7 @@
 import { CreateGeneration, type Generation, isTerminal, type Progress } from "../../src/contract/generation.ts";
+import { type Group, UpdateGroup } from "../../src/contract/groups.ts";
 import { newId } from "../../src/contract/ids.ts";
+import type { Quota } from "../../src/contract/usage.ts";
 import { CATALOGUE } from "./catalogue.ts";
 
 /** `down`: no answer at all; `hanging`: no answer yet. */
@@ -15,6 +17,7 @@ export class FakeVignette {
   readonly url: string;
   readonly key = "vgt_for_tests_only";
   readonly generations = new Map<string, Generation>();
+  readonly groups = new Map<string, Group>();
   /** How many generations were asked for, repeats of a request not counted. */
   created = 0;
   mood: ApiMood = "well";
@@ -38,10 +41,9 @@ export class FakeVignette {
     if (request.headers.get("Authorization") !== `Bearer ${this.key}` || this.mood === "revoked")
       return problem(401, "key_revoked", "This key was revoked.");
     if (pathname === "/v1/models") return Response.json({ data: CATALOGUE });
-    if (pathname === "/v1/usage") {
-      const quotas = [{ policy: "user-images-per-day", limit: 100, remaining: 100 - this.created, resets_at: null }];
-      return Response.json({ data: [], quotas });
-    }
+    if (pathname === "/v1/usage") return Response.json({ data: [], quotas: this.#quotas(searchParams.get("group")) });
+    const [, group] = /^\/v1\/groups\/([^/]+)$/.exec(pathname) ?? [];
+    if (group) return this.#group(decodeURIComponent(group), request);
     const [, id, verb] = /^\/v1\/generations(?:\/([^/]+))?(?:\/(cancel|events))?$/.exec(pathname) ?? [];
     if (id === undefined && request.method === "POST") return this.#create(request);
     if (id === undefined) return this.#list(searchParams);
@@ -131,11 +133,33 @@ export class FakeVignette {
     this.#streams.clear();
   }
 
+  #quotas(group: string | null): Quota[] {
+    const resets_at = null;
+    const own = { policy: "user-images-per-day", limit: 100, remaining: 100 - this.created, resets_at };
+    const here = this.groups.get(group ?? "")?.limits.images_per_day_per_user;
+    if (!here) return [own];
+    return [{ policy: "group-user-images-per-day", limit: here, remaining: here, resets_at }, own];
+  }
+
+  async #group(id: string, request: Request): Promise<Response> {
+    const known: Group = this.groups.get(id) ?? { id, object: "group", limits: {}, users: {} };
+    if (request.method === "GET") return Response.json(known);
+    const change = UpdateGroup.safeParse(await request.json());
+    if (!change.success) return problem(422, "invalid_request", change.error.issues[0]?.message ?? "");
+    const users = Object.entries({ ...known.users, ...change.data.users }).filter(([, own]) => own !== null);
+    const changed = { ...known, limits: change.data.limits ?? known.limits, users: Object.fromEntries(users) } as Group;
+    this.groups.set(id, changed);
+    return Response.json(changed);
+  }
+
   async #create(request: Request): Promise<Response> {
     if (this.mood === "busy") return problem(503, "models_unknown", "Come back.", { "Retry-After": "5" });
     if (this.mood === "quota") return problem(429, "quota_exceeded", "All used up.", { "Retry-After": "3600" });
     const body = CreateGeneration.safeParse(await request.json());
     if (!body.success) return problem(422, "invalid_request", body.error.issues[0]?.message ?? "");
+    const { group, user } = body.data;
+    if (this.groups.get(group ?? "")?.users[user ?? ""]?.images_per_day === 0)
+      return problem(403, "user_blocked", "This end user may draw nothing in this group.");
     const key = request.headers.get("Idempotency-Key");
     const known = key ? this.#keys.get(key) : undefined;
     if (known) return Response.json(this.get(known), { status: 202 });

@@ -6,7 +6,8 @@ import { again, type Order, orderFor, vary } from "./order.ts";
 import { type Origin, readOrigin, writeOrigin } from "./origin.ts";
 import type { Clock } from "./pace.ts";
 import type { ImagineRequest } from "./request.ts";
-import { type Sentence, sentence } from "./strings.ts";
+import { changeOf, groupOf, type RawSettings, settingsSaid } from "./settings.ts";
+import { type Sentence, type StringKey, sentence } from "./strings.ts";
 import { Told } from "./trouble.ts";
 
 export interface StudioOptions {
@@ -96,14 +97,22 @@ export class Studio {
     return found && { generation: found, more: false };
   }
 
-  /** One sentence for each limit that holds for the person. */
-  async quotas(user: string): Promise<Sentence[]> {
-    const { quotas } = await this.api.usage({ user });
+  /** One sentence for each limit that holds for the person, in the place they ask in. */
+  async quotas(user: string, group: string | null): Promise<Sentence[]> {
+    const { quotas } = await this.api.usage({ user, ...(group === null ? {} : { group }) });
     const personal = quotas.filter(({ policy }) => !/^(burst|requests)$/.test(policy));
     if (personal.length === 0) return [sentence("unlimited")];
-    return personal.map(({ policy, limit, remaining }) =>
-      sentence(policy.includes("day") ? "quota_left_day" : "quota_left_now", { limit, remaining }),
-    );
+    return personal.map(({ policy, limit, remaining }) => sentence(quotaKey(policy), { limit, remaining }));
+  }
+
+  /** Changes what may be drawn in a place, or by one person there, and says what holds then. */
+  async settings(group: string, raw: RawSettings, person: string | null): Promise<Sentence[]> {
+    const before = await this.api.groups.get(group, { signal: patience() });
+    const wanted = changeOf(raw, before, person);
+    if ("complaints" in wanted) return wanted.complaints;
+    const { change } = wanted;
+    const holds = change ? await this.api.groups.update(group, change, { signal: patience() }) : before;
+    return settingsSaid(holds, person);
   }
 
   /** Deletes what the person asked for, pictures and words. */
@@ -135,8 +144,19 @@ export class Studio {
   }
 
   async #create(order: Order, origin: Origin, user: string): Promise<Generation> {
-    return this.api.generations.create({ ...order, user, metadata: writeOrigin(origin) }, { signal: patience() });
+    const group = groupOf(origin);
+    return this.api.generations.create(
+      { ...order, user, ...(group === null ? {} : { group }), metadata: writeOrigin(origin) },
+      { signal: patience() },
+    );
   }
+}
+
+function quotaKey(policy: string): StringKey {
+  const daily = policy.includes("day");
+  if (policy.startsWith("group-user-")) return daily ? "quota_here_day" : "quota_here_now";
+  if (policy.startsWith("group-") && daily) return "quota_all_day";
+  return daily ? "quota_left_day" : "quota_left_now";
 }
 
 /** @throws {Told} unless it is theirs, or they moderate the place it was asked for in */

@@ -21,8 +21,11 @@ export function sentenceFor(error: unknown, when: (seconds: number) => string): 
   if (error instanceof Told) return error.said;
   if (!(error instanceof ClientError)) return sentence("api_down");
   const { status, problem, retryAfter } = error;
+  if (problem?.code === "user_blocked") return sentence("user_blocked");
   if (status === 401 || status === 403) return sentence("api_key");
   if (status === 404) return sentence("not_found");
+  if (problem?.code === "quota_exceeded" && problem["violated-policies"]?.includes("group-images-per-day"))
+    return sentence("quota_full_here", { when: when(retryAfter ?? HOUR_S) });
   if (problem?.code === "quota_exceeded") return sentence("quota_day", { when: when(retryAfter ?? HOUR_S) });
   if (problem?.code === "too_many_generations") return sentence("quota_now");
   if (status === 429 || status === 503) return sentence("api_busy", { when: when(retryAfter ?? MINUTE_S) });

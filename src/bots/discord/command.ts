@@ -2,14 +2,15 @@ import type { Generation } from "../../contract/generation.ts";
 import { readCustomId } from "../core/custom-id.ts";
 import { detailsOf } from "../core/details.ts";
 import { parseRequest, type RawRequest } from "../core/request.ts";
-import { say, sentence, stringsFor } from "../core/strings.ts";
+import { groupOf } from "../core/settings.ts";
+import { say as inWords, type Sentence, sentence, stringsFor } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
 import { Told } from "../core/trouble.ts";
 import { viewOf } from "../core/view.ts";
 import { DiscordCanvas } from "./canvas.ts";
 import { MESSAGE_COMMANDS } from "./commands.ts";
 import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
-import { EPHEMERAL, MANAGE_MESSAGES } from "./limits.ts";
+import { ADMINISTRATOR, EPHEMERAL, MANAGE_GUILD, MANAGE_MESSAGES } from "./limits.ts";
 import { apiUser, CALLBACK, type Interaction, option } from "./payload.ts";
 import { answerOf, missingPermissions, originOf } from "./place.ts";
 import { renderDetails, renderSaid } from "./render.ts";
@@ -42,13 +43,15 @@ export function command(deps: DiscordDeps, interaction: Interaction): Answer {
       return { callback: later(false), work: () => show(deps, interaction) };
     case "quota":
       return { callback: later(true), work: () => quota(deps, interaction) };
+    case "settings":
+      return { callback: later(true), work: () => settings(deps, interaction) };
     case "privacy": {
       const strings = stringsFor(interaction.locale);
       const forget = {
         action: "forget",
         id: null,
         index: null,
-        label: say(strings, "forget"),
+        label: inWords(strings, "forget"),
         tone: "danger",
       } as const;
       return {
@@ -140,7 +143,29 @@ async function show(deps: DiscordDeps, interaction: Interaction): Promise<void> 
 }
 
 async function quota(deps: DiscordDeps, interaction: Interaction): Promise<void> {
-  const said = await deps.studio.quotas(apiUser(interaction));
+  await say(deps, interaction, await deps.studio.quotas(apiUser(interaction), groupAt(interaction)));
+}
+
+/** What may be drawn in this guild, by all or by one; Discord shows it to those who run it, and it is checked again. */
+async function settings(deps: DiscordDeps, interaction: Interaction): Promise<void> {
+  const group = groupAt(interaction);
+  if (group === null) throw new Told(sentence("settings_place"));
+  const given = BigInt(interaction.member?.permissions ?? "0");
+  if ((given & (MANAGE_GUILD | ADMINISTRATOR)) === 0n) throw new Told(sentence("settings_denied"));
+  const person = option<string>(interaction, "person");
+  const raw = {
+    day: option<number>(interaction, "day"),
+    at_once: option<number>(interaction, "at_once"),
+    all: option<number>(interaction, "all"),
+    block: option<boolean>(interaction, "block"),
+  };
+  await say(deps, interaction, await deps.studio.settings(group, raw, person ? `discord:${person}` : null));
+}
+
+const groupAt = ({ guild_id }: Interaction) => groupOf({ chat: "discord", place: guild_id });
+
+/** Fills the deferred answer with sentences. */
+async function say(deps: DiscordDeps, interaction: Interaction, said: Sentence[]): Promise<void> {
   const right = { application: interaction.application_id, token: interaction.token };
   await deps.wire.editOriginal(right, { ...renderSaid(said, interaction.locale), flags: undefined }, []);
 }

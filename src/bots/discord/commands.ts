@@ -1,5 +1,6 @@
 import { BOUNDS } from "../../contract/generation.ts";
 import { LOCALES, type StringKey } from "../core/strings.ts";
+import { MANAGE_GUILD } from "./limits.ts";
 
 /** Discord's locales for each of ours (discord-api-docs: reference#locales); English is the default. */
 const TAGS: Record<string, string[]> = {
@@ -10,9 +11,10 @@ const TAGS: Record<string, string[]> = {
   zh: ["zh-CN", "zh-TW"],
 };
 
-const TYPE = { string: 3, integer: 4, boolean: 5 } as const;
+const TYPE = { string: 3, integer: 4, boolean: 5, user: 6 } as const;
 const EVERYWHERE = { contexts: [0, 1, 2], integration_types: [0, 1] };
 export const PROMPT_CHARS = 6000;
+const WHOLE = { min_value: 0, max_value: 10_000 };
 
 function localized(key: StringKey): Record<string, string> {
   return Object.fromEntries(
@@ -58,6 +60,19 @@ export const COMMANDS = [
   slash("show", "command_show", [field("id", TYPE.string, "option_id", { required: true, max_length: 40 })]),
   slash("quota", "command_quota"),
   slash("privacy", "command_privacy"),
+  {
+    ...slash("settings", "command_settings", [
+      field("day", TYPE.integer, "option_day", WHOLE),
+      field("at_once", TYPE.integer, "option_at_once", WHOLE),
+      field("all", TYPE.integer, "option_all", WHOLE),
+      field("person", TYPE.user, "option_person"),
+      field("block", TYPE.boolean, "option_block"),
+    ]),
+    // Whoever runs the server gives it to others on its page Integrations; only servers have it.
+    default_member_permissions: String(MANAGE_GUILD),
+    contexts: [0],
+    integration_types: [0],
+  },
   onMessage("command_imagine_this"),
   onMessage("command_details"),
 ];

@@ -21,3 +21,6 @@ export const EPHEMERAL = 1 << 6;
 /** What the bot needs where it posts pictures: View Channel, Attach Files. */
 export const NEEDED_PERMISSIONS = { "View Channel": 1n << 10n, "Attach Files": 1n << 15n } as const;
 export const MANAGE_MESSAGES = 1n << 13n;
+/** Called Manage Server. */
+export const MANAGE_GUILD = 1n << 5n;
+export const ADMINISTRATOR = 1n << 3n;

@@ -29,7 +29,7 @@ export interface InteractionData {
   options?: { name: string; value: string | number | boolean; focused?: boolean }[];
   custom_id?: string;
   target_id?: string;
-  resolved?: { messages?: Record<string, Message> };
+  resolved?: { messages?: Record<string, Message>; users?: Record<string, { id: string }> };
   components?: ModalRow[];
 }
 

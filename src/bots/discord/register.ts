@@ -44,6 +44,7 @@ const KEPT = [
   "max_length",
   "contexts",
   "integration_types",
+  "default_member_permissions",
 ];
 
 /** A command without what Discord adds, in one order, defaults left out. */

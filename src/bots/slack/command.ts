@@ -1,4 +1,5 @@
 import type { Generation } from "../../contract/generation.ts";
+import { groupOf } from "../core/settings.ts";
 import { sentence, stringsFor } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
 import { Told } from "../core/trouble.ts";
@@ -20,13 +21,33 @@ export async function command(scene: Scene, { command: name, text }: SlackComman
     case "show":
       return show(scene, rest[0] ?? "");
     case "quota":
-      return tell(scene, await scene.deps.studio.quotas(apiUser(scene.ask)));
+      return tell(scene, await scene.deps.studio.quotas(apiUser(scene.ask), groupAt(scene)));
+    case "settings":
+      return settings(scene, text);
     case "privacy":
       return privacy(scene);
     default:
       return tell(scene, [sentence("slack_help")]);
   }
 }
+
+/** `settings [@person] [day N] [at-once N] [all N] [block|unblock]`, for those who run the workspace. */
+async function settings(scene: Scene, text: string): Promise<void> {
+  if (!scene.person.admin) throw new Told(sentence("settings_denied"));
+  const [, member] = /<@(\w+)(?:\|[^>]*)?>/.exec(text) ?? [];
+  const value = (name: string) => new RegExp(`(?:^|\\s)-{0,2}${name}[\\s=]+(\\S+)`, "i").exec(text)?.[1];
+  const [word] = /\b(?:un)?block\b/i.exec(text) ?? [];
+  const raw = {
+    day: value("day"),
+    at_once: value("at[-_]once"),
+    all: value("all"),
+    block: word === undefined ? undefined : word.toLowerCase() === "block",
+  };
+  const person = member ? apiUser({ team: scene.ask.team, user: member }) : null;
+  await tell(scene, await scene.deps.studio.settings(groupAt(scene), raw, person));
+}
+
+const groupAt = ({ ask }: Scene): string => groupOf({ chat: "slack", place: ask.team }) ?? "";
 
 async function privacy(scene: Scene): Promise<void> {
   const strings = stringsFor(scene.person.locale);

@@ -9,11 +9,11 @@ import { SCOPES } from "./limits.ts";
 export function manifest(url: string | null) {
   const at = (path: string) =>
     url === null ? {} : { [path === "events" ? "request_url" : "url"]: `${url}/slack/${path}` };
-  const command = (name: string, description: string, usage_hint: string) => ({
+  const command = (name: string, description: string, usage_hint: string, should_escape = false) => ({
     command: name,
     description,
     usage_hint,
-    should_escape: false,
+    should_escape,
     ...at("commands"),
   });
   return {
@@ -27,7 +27,8 @@ export function manifest(url: string | null) {
       bot_user: { display_name: "Vignette", always_online: url !== null },
       slash_commands: [
         command("/imagine", en.command_imagine, "two purple cats fell asleep on the beach --ar 3:2 --private"),
-        command("/vignette", en.command_vignette, "gallery | show ID | quota | privacy | help"),
+        // Escaped, a person who is named comes as an id.
+        command("/vignette", en.command_vignette, "gallery | show ID | quota | privacy | settings | help", true),
       ],
       shortcuts: [
         {

@@ -14,7 +14,13 @@ export async function usageOf(
 ): Promise<Usage> {
   const now = deps.now();
   const since = rfc3339(now - (days - 1) * DAY_MS).slice(0, 10);
-  const demand = { keyId: key.id, user: user ?? null, group: group ?? null, key: key.limits, account: key.accountLimits };
+  const demand = {
+    keyId: key.id,
+    user: user ?? null,
+    group: group ?? null,
+    key: key.limits,
+    account: key.accountLimits,
+  };
   const [data, quotas] = await Promise.all([
     deps.usage.days(key.accountId, since),
     deps.limits.quotas(key.accountId, demand, now),
