@@ -1,5 +1,6 @@
 import { type Command, helpOf, synopses } from "./command.ts";
 import { account } from "./commands/account.ts";
+import { feedback } from "./commands/feedback.ts";
 import { cancel, get, list, remove } from "./commands/generations.ts";
 import { imagine } from "./commands/imagine.ts";
 import { keys } from "./commands/keys.ts";
@@ -26,6 +27,7 @@ const COMMANDS: Record<string, Command> = {
   keys,
   account,
   policy,
+  feedback,
   webhooks,
   completion: completionOf(() => ({ ...COMMANDS, ...LAUNCHED })),
 };

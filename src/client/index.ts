@@ -1,5 +1,6 @@
 import type { Account, UpdateAccountInput } from "../contract/accounts.ts";
 import type { GenerationEvent } from "../contract/events.ts";
+import type { Feedback, FeedbackInput, FeedbackList, GiveFeedback } from "../contract/feedback.ts";
 import type { CreateGenerationInput, Generation, GenerationList, Image, ListInput } from "../contract/generation.ts";
 import type { Group, UpdateGroup } from "../contract/groups.ts";
 import type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
@@ -183,6 +184,16 @@ export class Client {
     set: (policy: SetPolicyInput, query: { account?: string } = {}): Promise<Policy> =>
       this.#json("PUT", `/v1/policy${search(query)}`, { body: policy }),
     remove: (query: { account?: string } = {}): Promise<void> => this.#empty("DELETE", `/v1/policy${search(query)}`),
+  };
+
+  readonly feedback = {
+    /** What a person said of a picture, and agreed to have kept. */
+    give: (id: string, given: GiveFeedback, { signal }: Cancelable = {}): Promise<Feedback> =>
+      this.#json("PUT", `${generation(id)}/feedback`, { body: given, signal }),
+    takeBack: (id: string, { signal }: Cancelable = {}): Promise<void> =>
+      this.#empty("DELETE", `${generation(id)}/feedback`, signal),
+    list: (query: FeedbackInput = {}, { signal }: Cancelable = {}): Promise<FeedbackList> =>
+      this.#json("GET", `/v1/feedback${search({ ...query })}`, { signal }),
   };
 
   readonly groups = {

@@ -1,5 +1,6 @@
 export * from "./accounts.ts";
 export * from "./events.ts";
+export * from "./feedback.ts";
 export * from "./generation.ts";
 export * from "./groups.ts";
 export * from "./ids.ts";

@@ -22,6 +22,7 @@ export const PROBLEMS = {
   delivery_pending: [409, "The delivery is under way"],
   account_erased: [409, "The account was erased"],
   operator_account: [409, "An operator's account cannot be erased"],
+  not_drawn: [409, "The generation has no picture"],
   key_inactive: [409, "The API key is no longer active"],
   body_too_large: [413, "The body is too large"],
   unsupported_media_type: [415, "Unsupported content type"],

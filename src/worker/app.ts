@@ -7,6 +7,7 @@ import { registerAccount } from "./routes/account.ts";
 import { registerDiscord } from "./routes/discord.ts";
 import { registerDocs } from "./routes/docs.ts";
 import { registerEvents } from "./routes/events.ts";
+import { registerFeedback } from "./routes/feedback.ts";
 import { registerGenerations } from "./routes/generations.ts";
 import { registerGroups } from "./routes/groups.ts";
 import { registerImages } from "./routes/images.ts";
@@ -31,6 +32,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerMeta(app);
   registerModels(app);
   registerGenerations(app);
+  registerFeedback(app);
   registerOpenAIImages(app);
   registerEvents(app);
   registerImages(app);

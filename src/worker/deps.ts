@@ -6,6 +6,7 @@ import { type Counts, meterD1, meterObjects, meterQueue, meterR2, noCounts } fro
 import { type Metrics, metricsOf } from "./observe/metrics.ts";
 import { type Runners, runnersOf } from "./runner/runners.ts";
 import { type AccountStore, accountStore } from "./storage/accounts.ts";
+import { type FeedbackStore, feedbackStore } from "./storage/feedback.ts";
 import { type GenerationStore, generationStore } from "./storage/generations.ts";
 import { type IdempotencyStore, idempotencyStore } from "./storage/idempotency.ts";
 import { type ImageStore, imageStore } from "./storage/images.ts";
@@ -33,6 +34,7 @@ export interface Deps {
   metrics: Metrics;
   generations: GenerationStore;
   images: ImageStore;
+  feedback: FeedbackStore;
   keys: KeyStore;
   accounts: AccountStore;
   usage: UsageStore;
@@ -74,6 +76,7 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
     metrics: metricsOf(env.METRICS),
     generations: generationStore(db),
     images: imageStore(db),
+    feedback: feedbackStore(db),
     keys: keyStore(db),
     accounts: accountStore(db),
     usage: usageStore(db),

@@ -258,7 +258,7 @@ describe("views", () => {
     expect(actions({ status: "running" })).toEqual(["cancel"]);
     expect(actions({ status: "canceled" })).toEqual(["retry"]);
     expect(actions({ status: "failed", error: { code: "x", message: "y" } })).toEqual(["retry", "remix"]);
-    expect(actions({})).toEqual(["reroll", "remix", "same_seed", "details", "delete", "vary"]);
+    expect(actions({})).toEqual(["reroll", "remix", "same_seed", "details", "delete", "vary", "meant", "not_meant"]);
   });
 
   it("count down to a moment and tell the place in line", ({ expect }) => {

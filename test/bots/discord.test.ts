@@ -26,7 +26,16 @@ describe("/imagine on Discord", () => {
     expect(message.content).toContain(`\`${CATS}\``);
     expect(message.attachments).toMatchObject([{ bytes: 12 }]);
     expect(message.attachments[0]?.description).toContain(CATS);
-    expect(labels(message)).toEqual(["Reroll", "Remix", "Same seed", "Details", "Delete", "Vary 1"]);
+    expect(labels(message)).toEqual([
+      "Reroll",
+      "Remix",
+      "Same seed",
+      "Details",
+      "Delete",
+      "Vary 1",
+      "That's what I meant",
+      "Not what I meant",
+    ]);
     expect(world.discord.refusals).toEqual([]);
   });
 
@@ -322,6 +331,25 @@ describe("buttons", () => {
     await recover(second.deps, APP_ID);
     expect(message.content).toContain("Drawn in");
     expect(message.attachments).toHaveLength(1);
+  });
+
+  it("keep what somebody meant once they agree", async ({ expect }) => {
+    await world.bot();
+    const { message, id } = await world.draw({ prompt: CATS });
+    const asked = await world.send(world.discord.press(message, "That's what I meant"));
+    const consent = world.discord.messageOf(asked);
+    await world.shown(consent, /Nothing is kept unless/);
+    expect(consent.flags & 64).toBe(64);
+    expect(world.api.feedback.size).toBe(0);
+    const kept = await world.send(world.discord.press(consent, "Keep it"));
+    await world.shown(world.discord.messageOf(kept), /Kept, thank you/);
+    expect(world.api.feedback.get(id)).toMatchObject({ verdict: "meant", consent: true, user: "discord:42" });
+    const again = await world.send(world.discord.press(message, "Not what I meant"));
+    await world.shown(world.discord.messageOf(again), /Remix lets you say it differently/);
+    expect(world.api.feedback.get(id)).toMatchObject({ verdict: "not_meant" });
+    const other = { guild_id: GUILD, member: { user: { id: "7" }, roles: [], permissions: "0" } };
+    const denied = await world.send({ ...world.discord.press(message, "That's what I meant"), ...other });
+    await world.shown(world.discord.messageOf(denied), /Only the person/);
   });
 
   it("of an unknown version say so", async ({ expect }) => {

@@ -27,7 +27,16 @@ describe.each<Transport>(["socket", "http"])("/imagine on Slack, by %s", (transp
     const [picture] = picturesOf(message);
     expect(picture?.alt).toContain(CATS);
     expect(world.slack.files.get(picture?.file ?? "")).toMatchObject({ bytes: 12, completed: true });
-    expect(labels(message)).toEqual(["Reroll", "Remix", "Same seed", "Details", "Delete", "Vary 1"]);
+    expect(labels(message)).toEqual([
+      "Reroll",
+      "Remix",
+      "Same seed",
+      "Details",
+      "Delete",
+      "Vary 1",
+      "That's what I meant",
+      "Not what I meant",
+    ]);
     expect(world.slack.messages).toHaveLength(1);
     expect(world.slack.refusals).toEqual([]);
     await world.send(world.slack.press(message, "Reroll"));
@@ -453,6 +462,41 @@ describe("buttons on Slack", () => {
     expect(world.slack.messages).toHaveLength(1);
     await world.send(world.slack.press(message, "Reroll"));
     await world.passing(() => world.api.created === 2);
+  });
+
+  it("keep what somebody meant once they agree, with the sentence it began with", async ({ expect }) => {
+    await world.bot();
+    const { message, id } = await world.draw(CATS);
+    await world.send(world.slack.press(message, "Not what I meant", { user: "U7" }));
+    world.slack.workspace().users.set("U7", { locale: "en-US", is_admin: false });
+    await world.passing(() => world.slack.shown.some(({ to }) => to === "U7"));
+    expect(saidIn(world.newest())).toMatch(/Only the person/);
+    await world.send(world.slack.press(message, "Not what I meant"));
+    const asked = await world.whispered(/Nothing is kept unless/);
+    expect(world.api.feedback.size).toBe(0);
+    await world.send(world.slack.press(asked, "Keep it"));
+    await world.whispered(/Remix lets you say it differently/);
+    expect(world.api.feedback.get(id)).toMatchObject({
+      verdict: "not_meant",
+      consent: true,
+      user: `slack:${TEAM}:${USER}`,
+    });
+    // Who agreed once is not asked again; the edited sentence is kept with the first.
+    await world.send(world.slack.press(message, "Remix"));
+    await world.passing(() => world.slack.views.size === 1);
+    const [view = ""] = world.slack.views.keys();
+    await world.send(world.slack.submit(view, { prompt: "3cat, purple cat, sleeping, beach background" }));
+    await world.passing(() => world.api.created === 2);
+    const again = world.newest();
+    world.api.succeed(world.api.last().id);
+    await world.shown(again, /Drawn in/);
+    await world.send(world.slack.press(again, "That's what I meant"));
+    await world.whispered(/Kept, thank you. Deleting/);
+    expect(world.api.feedback.get(world.api.last().id)).toMatchObject({
+      verdict: "meant",
+      narrative: CATS,
+      changed_into: "3cat, purple cat, sleeping, beach background",
+    });
   });
 
   it("ask again for what a bot died over, which draws it once", async ({ expect }) => {

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { SlackServer } from "../bots/slack-server.ts";
 import { SLACK_SIGNING_SECRET } from "../fakes/chat-keys.ts";
 import {
@@ -12,7 +16,7 @@ import {
   USER,
 } from "../fakes/slack.ts";
 import { requestOf } from "../fakes/slack-request.ts";
-import { type Instance, type Launch, Place, until } from "./launch.ts";
+import { type Instance, type Launch, Place, ROOT, until } from "./launch.ts";
 
 const PROMPT = "three purple cats fell asleep on the beach";
 
@@ -49,7 +53,10 @@ describe("/imagine on Slack with a running Vignette", { timeout: 600_000 }, () =
   }
 
   /** The message becomes a picture whose buttons draw another one, tell of it and take it away. */
-  async function imagines(send: (delivery: FakeDelivery) => Promise<void>): Promise<void> {
+  async function imagines(
+    send: (delivery: FakeDelivery) => Promise<void>,
+    teaches?: () => Promise<void>,
+  ): Promise<void> {
     const { slack } = server;
     const posts = () => slack.messages.filter(({ to }) => to === null);
     const newest = async (count: number) => {
@@ -72,10 +79,33 @@ describe("/imagine on Slack with a running Vignette", { timeout: 600_000 }, () =
     await until(async () =>
       slack.messages.some((one) => one.to === USER && /How I read your prompt/.test(saidIn(one))),
     );
+    await send(slack.press(message, "That's what I meant"));
+    const asks = () => slack.shown.findLast((one) => one.to === USER && /Nothing is kept unless/.test(saidIn(one)));
+    const thanks = () => slack.shown.some((one) => one.to === USER && /Kept, thank you/.test(saidIn(one)));
+    await until(async () => asks() !== undefined || thanks());
+    const asked = asks();
+    if (asked) await send(slack.press(asked, "Keep it"));
+    await until(async () => thanks());
+    await teaches?.();
     await send(slack.press(message, "Delete"));
     await until(async () => message.deleted);
     assert.deepEqual(slack.refusals, []);
     assert.equal(slack.limited, 0);
+  }
+
+  /** What somebody agreed to have kept becomes a row that the adapter is trained on. */
+  async function becomesData(): Promise<void> {
+    const [lines, built] = [join(place.state, "gallery.jsonl"), join(place.state, "surd")];
+    await vignette("feedback", "export", "-o", lines, "--license", "CC0-1.0");
+    await vignette("surd", "build", "--from-gallery", lines, "--min-side", "64", built);
+    const [row = ""] = (await readFile(join(built, "metadata.jsonl"), "utf8")).split("\n");
+    const { text, prompt } = JSON.parse(row) as { text: string; prompt: string };
+    assert.equal(text, PROMPT);
+    assert.ok(prompt.length > 0 && prompt !== PROMPT, prompt);
+  }
+  async function vignette(...args: string[]): Promise<void> {
+    const env = { ...process.env, VIGNETTE_STATE: place.state };
+    await promisify(execFile)(process.execPath, [join(ROOT, "scripts", "vignette.mjs"), ...args], { env });
   }
 
   let key = "";
@@ -85,7 +115,7 @@ describe("/imagine on Slack with a running Vignette", { timeout: 600_000 }, () =
     await imagines(async (delivery) => {
       server.dispatch(delivery);
       await until(async () => delivery.ackedAt !== null);
-    });
+    }, becomesData);
     await stop();
   });
 

@@ -1,3 +1,4 @@
+import { GiveFeedback } from "../../src/contract/feedback.ts";
 import { CreateGeneration, type Generation, isTerminal, type Progress } from "../../src/contract/generation.ts";
 import { type Group, UpdateGroup } from "../../src/contract/groups.ts";
 import { newId } from "../../src/contract/ids.ts";
@@ -17,6 +18,8 @@ export class FakeVignette {
   readonly url: string;
   readonly key = "vgt_for_tests_only";
   readonly generations = new Map<string, Generation>();
+  /** What people said of their pictures, by generation. */
+  readonly feedback = new Map<string, { generation: string } & GiveFeedback>();
   readonly groups = new Map<string, Group>();
   /** How many generations were asked for, repeats of a request not counted. */
   created = 0;
@@ -42,6 +45,12 @@ export class FakeVignette {
       return problem(401, "key_revoked", "This key was revoked.");
     if (pathname === "/v1/models") return Response.json({ data: CATALOGUE });
     if (pathname === "/v1/usage") return Response.json({ data: [], quotas: this.#quotas(searchParams.get("group")) });
+    if (pathname === "/v1/feedback") {
+      const data = [...this.feedback.values()].filter(({ user }) => user === searchParams.get("user"));
+      return Response.json({ data, next_cursor: null });
+    }
+    const [, judged] = /^\/v1\/generations\/([^/]+)\/feedback$/.exec(pathname) ?? [];
+    if (judged) return this.#judge(judged, request);
     const [, group] = /^\/v1\/groups\/([^/]+)$/.exec(pathname) ?? [];
     if (group) return this.#group(decodeURIComponent(group), request);
     const [, id, verb] = /^\/v1\/generations(?:\/([^/]+))?(?:\/(cancel|events))?$/.exec(pathname) ?? [];
@@ -131,6 +140,14 @@ export class FakeVignette {
     for (const streams of this.#streams.values())
       for (const stream of streams) stream.error(new TypeError("terminated"));
     this.#streams.clear();
+  }
+
+  async #judge(id: string, request: Request): Promise<Response> {
+    const given = GiveFeedback.safeParse(await request.json());
+    if (!given.success) return problem(422, "invalid_request", given.error.issues[0]?.message ?? "");
+    if (!this.generations.has(id)) return problem(404, "not_found", "There is no such generation.");
+    this.feedback.set(id, { generation: id, ...given.data });
+    return Response.json({ generation: id, object: "feedback", ...given.data });
   }
 
   #quotas(group: string | null): Quota[] {

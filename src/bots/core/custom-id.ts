@@ -16,6 +16,10 @@ const ACTIONS = {
   p: "send",
   h: "shuffle",
   a: "resume",
+  y: "meant",
+  n: "not_meant",
+  Y: "keep_meant",
+  N: "keep_not_meant",
 } as const;
 
 export type Action = (typeof ACTIONS)[keyof typeof ACTIONS];

@@ -1,4 +1,5 @@
 import type { Client } from "../../client/index.ts";
+import type { Verdict } from "../../contract/feedback.ts";
 import type { Generation } from "../../contract/generation.ts";
 import type { Model } from "../../contract/models.ts";
 import type { Press } from "./custom-id.ts";
@@ -8,6 +9,7 @@ import type { Clock } from "./pace.ts";
 import type { ImagineRequest } from "./request.ts";
 import { changeOf, groupOf, type RawSettings, settingsSaid } from "./settings.ts";
 import { type Sentence, type StringKey, sentence } from "./strings.ts";
+import { withoutPhrase } from "./styles.ts";
 import { Told } from "./trouble.ts";
 
 export interface StudioOptions {
@@ -20,6 +22,8 @@ export interface StudioOptions {
 const MODELS_FRESH_MS = 60_000;
 const PATIENCE_MS = 20_000;
 const PAGE = 100;
+/** How far back a sentence is followed. */
+const ANCESTORS = 8;
 /** One press deletes so many at most: it has to end within the platform's patience. */
 const FORGET_AT_ONCE = 200;
 
@@ -105,6 +109,39 @@ export class Studio {
     return personal.map(({ policy, limit, remaining }) => sentence(quotaKey(policy), { limit, remaining }));
   }
 
+  /** Whether the person agreed before that such words are kept. */
+  async hasAgreed(user: string): Promise<boolean> {
+    return (await this.api.feedback.list({ user, limit: 1 }, { signal: patience() })).data.length > 0;
+  }
+
+  /** A picture of one's own. @throws {Told} when it is somebody else's */
+  async own(id: string, user: string): Promise<Generation> {
+    const generation = await this.get(id);
+    requireOwner(generation, user, null);
+    return generation;
+  }
+
+  /** Keeps whether a picture is what was meant, with the sentence that it began with. */
+  async judge(id: string, verdict: Verdict, user: string): Promise<void> {
+    const generation = await this.own(id, user);
+    const said = sentenceOf(generation);
+    const narrative = sentenceOf(await this.#first(generation));
+    const changed = narrative === said ? {} : { narrative, changed_into: said };
+    await this.api.feedback.give(id, { verdict, consent: true, user, ...changed }, { signal: patience() });
+  }
+
+  /** The generation that this one goes back to, as far as it is still there. */
+  async #first(generation: Generation): Promise<Generation> {
+    let first = generation;
+    for (let steps = 0; steps < ANCESTORS; steps++) {
+      const parent = readOrigin(first.metadata)?.parent;
+      const before = parent ? await this.get(parent).catch(() => null) : null;
+      if (!before) return first;
+      first = before;
+    }
+    return first;
+  }
+
   /** Changes what may be drawn in a place, or by one person there, and says what holds then. */
   async settings(group: string, raw: RawSettings, person: string | null): Promise<Sentence[]> {
     const before = await this.api.groups.get(group, { signal: patience() });
@@ -151,6 +188,9 @@ export class Studio {
     );
   }
 }
+
+/** What the person wrote, without what a style added. */
+const sentenceOf = ({ prompt, metadata }: Generation) => withoutPhrase(prompt, readOrigin(metadata)?.style ?? null);
 
 function quotaKey(policy: string): StringKey {
   const daily = policy.includes("day");

@@ -22,6 +22,9 @@ export interface ViewImage {
   covered: boolean;
 }
 
+/** What has a string of its own name. */
+type LabelledAction = Exclude<Action, "keep_meant" | "keep_not_meant">;
+
 /** One job as any platform can show it. Text is plain: whoever renders it escapes it. */
 export interface View {
   state: "queued" | "drawing" | "done" | "failed" | "canceled" | "paused";
@@ -55,7 +58,7 @@ const mayCover = (origin: Origin) => origin.chat === "discord" && Boolean(origin
  */
 export function viewOf(generation: Generation, origin: Origin, now: number, progress?: Progress | null): View {
   const strings = stringsFor(origin.locale);
-  const button = (action: Action, tone: Button["tone"] = "secondary", index: number | null = null): Button => ({
+  const button = (action: LabelledAction, tone: Button["tone"] = "secondary", index: number | null = null): Button => ({
     action,
     id: generation.id,
     index,
@@ -108,7 +111,7 @@ function done(
   view: View,
   generation: Generation,
   origin: Origin,
-  button: (action: Action, tone?: Button["tone"], index?: number | null) => Button,
+  button: (action: LabelledAction, tone?: Button["tone"], index?: number | null) => Button,
 ): View {
   const strings = stringsFor(origin.locale);
   const { images, parameters, metrics, cached } = generation;
@@ -141,6 +144,7 @@ function done(
         button("delete", "danger"),
       ],
       images.map(({ index }) => button("vary", "secondary", index)),
+      [button("meant"), button("not_meant")],
     ],
   };
 }

@@ -1,11 +1,12 @@
 import { type Press, writeCustomId } from "../core/custom-id.ts";
+import { type Judged, judge } from "../core/feedback.ts";
 import { readOrigin } from "../core/origin.ts";
 import { parseRequest } from "../core/request.ts";
 import { sentence } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
 import { withoutPhrase } from "../core/styles.ts";
 import { noticeView } from "../core/view.ts";
-import { canvasFor, details, gallery, moderated, start } from "./command.ts";
+import { canvasFor, details, gallery, later, moderated, start } from "./command.ts";
 import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
 import { EPHEMERAL } from "./limits.ts";
 import { apiUser, CALLBACK, fields, type Interaction } from "./payload.ts";
@@ -15,6 +16,7 @@ import { renderModal, renderSaid } from "./render.ts";
 /** A form must open within 3 seconds; what is on the message does when the API takes longer than this. */
 const PREFILL_MS = 400;
 
+const NOTHING: Judged = { said: [sentence("unknown_button")], buttons: [] };
 const sameMessage = { type: CALLBACK.deferredUpdate };
 const isHidden = (interaction: Interaction) => ((interaction.message?.flags ?? 0) & EPHEMERAL) !== 0;
 
@@ -34,6 +36,11 @@ export async function press(deps: DiscordDeps, interaction: Interaction, pressed
     };
   if (id === null) return { callback: whisper([sentence("unknown_button")], interaction) };
   switch (action) {
+    case "meant":
+    case "not_meant":
+    case "keep_meant":
+    case "keep_not_meant":
+      return { callback: later(true), work: () => judged(deps, interaction, pressed) };
     case "details":
       return details(deps, interaction, id);
     case "gallery":
@@ -55,6 +62,13 @@ export async function press(deps: DiscordDeps, interaction: Interaction, pressed
     default:
       return { callback: whisper([sentence("unknown_button")], interaction) };
   }
+}
+
+async function judged(deps: DiscordDeps, interaction: Interaction, pressed: Press): Promise<void> {
+  const locale = interaction.locale ?? "en";
+  const { said, buttons } = (await judge(deps.studio, pressed, apiUser(interaction), locale)) ?? NOTHING;
+  const right = { application: interaction.application_id, token: interaction.token };
+  await deps.wire.editOriginal(right, { ...renderSaid(said, locale, buttons), flags: undefined }, []);
 }
 
 /** Remix and Same seed, filled in. */

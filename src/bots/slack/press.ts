@@ -1,6 +1,7 @@
 import { isTerminal } from "../../contract/generation.ts";
 import type { Press } from "../core/custom-id.ts";
 import { detailsOf } from "../core/details.ts";
+import { judge } from "../core/feedback.ts";
 import { readOrigin } from "../core/origin.ts";
 import { sentence } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
@@ -28,6 +29,14 @@ export async function press(scene: Scene, pressed: Press, value: string | undefi
   switch (action) {
     case "details":
       return whisper(scene, renderDetails(detailsOf(await deps.studio.get(id), scene.person.locale)));
+    case "meant":
+    case "not_meant":
+    case "keep_meant":
+    case "keep_not_meant": {
+      const judged = await judge(deps.studio, pressed, apiUser(ask), scene.person.locale);
+      if (judged) await tell(scene, judged.said, judged.buttons);
+      return;
+    }
     case "gallery":
       return gallery(scene, id);
     case "reroll":

@@ -1,4 +1,4 @@
-import { type Generation, isTerminal, type Progress } from "../../contract/generation.ts";
+import { type Generation, type Image, isTerminal, type Progress } from "../../contract/generation.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import type { StoredImage } from "../storage/images.ts";
 
@@ -24,16 +24,7 @@ export function toGeneration(
     reading: row.reading,
     notice: row.notice,
     progress: isTerminal(row.status) ? null : progress,
-    images: images.map((image) => ({
-      index: image.position,
-      url: `${publicUrl}/i/${image.token}.${image.extension}`,
-      width: image.width,
-      height: image.height,
-      content_type: image.contentType,
-      sha256: image.sha256,
-      seed: image.seed,
-      flagged: image.flagged,
-    })),
+    images: images.map((image) => imageOf(image, publicUrl)),
     error: row.error,
     cached: row.cached,
     metrics: {
@@ -44,6 +35,19 @@ export function toGeneration(
     user: row.user,
     metadata: row.metadata,
     urls: { self, cancel: `${self}/cancel`, events: `${self}/events` },
+  };
+}
+
+export function imageOf(image: StoredImage, publicUrl: string): Image {
+  return {
+    index: image.position,
+    url: `${publicUrl}/i/${image.token}.${image.extension}`,
+    width: image.width,
+    height: image.height,
+    content_type: image.contentType,
+    sha256: image.sha256,
+    seed: image.seed,
+    flagged: image.flagged,
   };
 }
 

@@ -28,6 +28,14 @@ export const de: Strings = {
   forget: "Alles löschen",
   send: "Senden",
   shuffle: "Anderes Bild",
+  meant: "So war es gemeint",
+  not_meant: "So nicht gemeint",
+  keep: "Aufbewahren",
+  feedback_consent:
+    "Dürfen dein Satz, was daraus gemacht oder verstanden wurde und dieses Bild aufbewahrt werden, damit das Modell daraus lernt? Sie können Teil eines veröffentlichten Datensatzes werden. Nichts wird aufbewahrt, wenn du nicht „Aufbewahren“ drückst, und das Löschen des Bildes nimmt es zurück.",
+  feedback_kept: "Aufbewahrt, danke. Das Löschen des Bildes nimmt es zurück.",
+  feedback_kept_not:
+    "Aufbewahrt, danke. Mit „Umschreiben“ kannst du es anders sagen: Ist jenes Bild gemeint, sag es, und beide Sätze lehren das Modell.",
   resume: "Noch einmal fragen",
   submit: "Zeichnen",
   label_prompt: "Was das Bild zeigt",
@@ -94,7 +102,7 @@ export const de: Strings = {
   quota_here_now: "Du hier zugleich: {remaining} von {limit} frei.",
   quota_all_day: "Alle zusammen hier heute: noch {remaining} von {limit} Bildern.",
   privacy:
-    "Von jedem Bild wird aufbewahrt: deine Worte, das Bild, seine Einstellungen, deine Kennung und wo es bestellt wurde. Nachrichten anderer werden nicht gelesen. Ein Bild löscht sein Knopf, alle deine Bilder dieser hier.",
+    "Von jedem Bild wird aufbewahrt: deine Worte, das Bild, seine Einstellungen, deine Kennung und wo es bestellt wurde. Nachrichten anderer werden nicht gelesen. Ein Bild löscht sein Knopf, alle deine Bilder dieser hier. Was du zum Lernen freigegeben hast, geht mit seinem Bild.",
   forgotten: "Gelöscht: {count} Bilder und alles, was dazu aufbewahrt war.",
   forgotten_more: "Gelöscht: {count} Bilder. Es gibt noch mehr; drück noch einmal.",
   command_imagine: "Ein Bild aus einem Satz zeichnen",

@@ -26,6 +26,14 @@ export const en = {
   forget: "Delete everything",
   send: "Send",
   shuffle: "Shuffle",
+  meant: "That's what I meant",
+  not_meant: "Not what I meant",
+  keep: "Keep it",
+  feedback_consent:
+    "May your sentence, what it was changed into or understood as, and this picture be kept to teach the model? They may become part of a data set that is published. Nothing is kept unless you press Keep it, and deleting the picture takes it back.",
+  feedback_kept: "Kept, thank you. Deleting the picture takes it back.",
+  feedback_kept_not:
+    "Kept, thank you. Remix lets you say it differently: if that picture is what you meant, say so, and both sentences teach the model.",
   resume: "Ask again",
   submit: "Imagine",
   label_prompt: "What the picture shows",
@@ -88,7 +96,7 @@ export const en = {
   quota_here_now: "You here at once: {remaining} of {limit} free.",
   quota_all_day: "All together here today: {remaining} of {limit} pictures left.",
   privacy:
-    "Kept of each picture: your words, the picture, its settings, your user id and where it was asked for. Nobody else's messages are read. Delete one picture with its button, or all of yours here.",
+    "Kept of each picture: your words, the picture, its settings, your user id and where it was asked for. Nobody else's messages are read. Delete one picture with its button, or all of yours here. What you agreed to have kept for teaching goes with its picture.",
   forgotten: "Deleted: {count} pictures with everything kept about them.",
   forgotten_more: "Deleted: {count} pictures. There are more; press again.",
   command_imagine: "Draw a picture from a sentence",

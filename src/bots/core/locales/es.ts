@@ -28,6 +28,14 @@ export const es: Strings = {
   forget: "Eliminar todo",
   send: "Enviar",
   shuffle: "Otra imagen",
+  meant: "Eso quería decir",
+  not_meant: "No era eso",
+  keep: "Guardar",
+  feedback_consent:
+    "¿Se pueden guardar tu frase, aquello en lo que se cambió o como se entendió, y esta imagen para enseñar al modelo? Pueden formar parte de un conjunto de datos publicado. No se guarda nada si no pulsas Guardar, y eliminar la imagen lo retira.",
+  feedback_kept: "Guardado, gracias. Eliminar la imagen lo retira.",
+  feedback_kept_not:
+    "Guardado, gracias. Con Reescribir puedes decirlo de otro modo: si esa imagen es lo que querías, dilo, y ambas frases enseñan al modelo.",
   resume: "Volver a pedir",
   submit: "Dibujar",
   label_prompt: "Qué muestra la imagen",
@@ -91,7 +99,7 @@ export const es: Strings = {
   quota_here_now: "Tú aquí a la vez: {remaining} de {limit} libres.",
   quota_all_day: "Entre todos aquí hoy: quedan {remaining} de {limit} imágenes.",
   privacy:
-    "De cada imagen se guarda: tus palabras, la imagen, sus ajustes, tu identificador y dónde se pidió. No se leen mensajes ajenos. Elimina una imagen con su botón, o todas las tuyas aquí.",
+    "De cada imagen se guarda: tus palabras, la imagen, sus ajustes, tu identificador y dónde se pidió. No se leen mensajes ajenos. Elimina una imagen con su botón, o todas las tuyas aquí. Lo que aceptaste guardar para enseñar se va con su imagen.",
   forgotten: "Eliminadas: {count} imágenes y todo lo guardado sobre ellas.",
   forgotten_more: "Eliminadas: {count} imágenes. Quedan más; pulsa otra vez.",
   command_imagine: "Dibuja una imagen a partir de una frase",

@@ -28,6 +28,14 @@ export const fr: Strings = {
   forget: "Tout supprimer",
   send: "Envoyer",
   shuffle: "Une autre",
+  meant: "C’est ce que je voulais",
+  not_meant: "Ce n’est pas ça",
+  keep: "Garder",
+  feedback_consent:
+    "Votre phrase, ce en quoi elle a été changée ou comprise, et cette image peuvent-elles être gardées pour instruire le modèle ? Elles peuvent entrer dans un jeu de données publié. Rien n’est gardé sans un appui sur Garder, et supprimer l’image le retire.",
+  feedback_kept: "Gardé, merci. Supprimer l’image le retire.",
+  feedback_kept_not:
+    "Gardé, merci. Réécrire permet de le dire autrement : si cette image-là est la bonne, dites-le, et les deux phrases instruisent le modèle.",
   resume: "Redemander",
   submit: "Dessiner",
   label_prompt: "Ce que montre l’image",
@@ -92,7 +100,7 @@ export const fr: Strings = {
   quota_here_now: "Vous ici à la fois : {remaining} places libres sur {limit}.",
   quota_all_day: "Tous ensemble ici aujourd’hui : {remaining} images sur {limit} restantes.",
   privacy:
-    "De chaque image sont gardés : vos mots, l’image, ses réglages, votre identifiant et le lieu de la demande. Les messages des autres ne sont pas lus. Son bouton supprime une image ; ici, toutes les vôtres.",
+    "De chaque image sont gardés : vos mots, l’image, ses réglages, votre identifiant et le lieu de la demande. Les messages des autres ne sont pas lus. Son bouton supprime une image ; ici, toutes les vôtres. Ce que vous avez accepté de garder pour instruire part avec son image.",
   forgotten: "Supprimées : {count} images et tout ce qui était gardé à leur sujet.",
   forgotten_more: "Supprimées : {count} images. Il en reste ; appuyez encore.",
   command_imagine: "Dessiner une image d’après une phrase",

@@ -27,6 +27,13 @@ export const zh: Strings = {
   forget: "全部删除",
   send: "发送",
   shuffle: "换一张",
+  meant: "正是我想要的",
+  not_meant: "不是我想要的",
+  keep: "保存",
+  feedback_consent:
+    "可以保存你的句子、它被改写或理解成的内容以及这张图片来教模型吗？它们可能成为公开数据集的一部分。不按“保存”就什么都不会保存；删除图片即可收回。",
+  feedback_kept: "已保存，谢谢。删除图片即可收回。",
+  feedback_kept_not: "已保存，谢谢。用“改写”可以换一种说法：如果那张图是你想要的，请告诉我，两个句子都能教模型。",
   resume: "再次请求",
   submit: "绘制",
   label_prompt: "画面内容",
@@ -89,7 +96,7 @@ export const zh: Strings = {
   quota_here_now: "你在这里同时：{limit} 个位置中空闲 {remaining} 个。",
   quota_all_day: "这里所有人今天：{limit} 张中还剩 {remaining} 张。",
   privacy:
-    "每张图片保存：你的文字、图片、设置、你的用户编号以及在哪里要求的。不读取他人的消息。用图片的按钮删除一张，或在这里删除你的全部图片。",
+    "每张图片保存：你的文字、图片、设置、你的用户编号以及在哪里要求的。不读取他人的消息。用图片的按钮删除一张，或在这里删除你的全部图片。你同意保存用于教学的内容会随图片一起删除。",
   forgotten: "已删除 {count} 张图片及其全部记录。",
   forgotten_more: "已删除 {count} 张图片。还有更多，请再按一次。",
   command_imagine: "用一句话画一张图",
