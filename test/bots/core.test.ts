@@ -4,7 +4,7 @@ import { detailsOf } from "../../src/bots/core/details.ts";
 import { again, orderFor, vary } from "../../src/bots/core/order.ts";
 import { type Origin, readOrigin, writeOrigin } from "../../src/bots/core/origin.ts";
 import { readRatio, sizeFor } from "../../src/bots/core/ratio.ts";
-import { parseRequest } from "../../src/bots/core/request.ts";
+import { parseRequest, writeRequest } from "../../src/bots/core/request.ts";
 import { changeOf, type RawSettings, settingsSaid } from "../../src/bots/core/settings.ts";
 import { LOCALES, say, stringsFor } from "../../src/bots/core/strings.ts";
 import { oneLine, shorten } from "../../src/bots/core/text.ts";
@@ -46,6 +46,18 @@ describe("a request", () => {
       ["count_bad", "flag_unknown", "flag_value", "prompt_empty", "ratio_bad", "seed_bad"].sort(),
     );
     expect(parseRequest({ prompt: "cat --constructor 1" }).ok).toBe(false);
+  });
+
+  it("is written as one text that says the same", ({ expect }) => {
+    for (const raw of [
+      { prompt: "a cat" },
+      { prompt: "a cat", ratio: "16:9", style: "flat", seed: 7, count: 3, avoid: "dogs, people --x", private: true },
+      { prompt: "two — cats", avoid: "text" },
+    ]) {
+      const parsed = parseRequest({ ...raw, avoid: raw.avoid?.replace("--", "") });
+      if (!parsed.ok) throw new Error("refused");
+      expect(parseRequest({ prompt: writeRequest(parsed.request) })).toEqual(parsed);
+    }
   });
 
   it("becomes what the API takes, within the model", ({ expect }) => {

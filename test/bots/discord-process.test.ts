@@ -22,6 +22,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const child of children) child.kill("SIGKILL");
+  api.release();
   await http.close();
   await server.stop();
 });
@@ -48,26 +49,58 @@ function bots(args: string[] = [], env: Record<string, string> = {}) {
 }
 
 describe("npm run bots", () => {
-  it("draws for Discord, and a killed one's work is taken up by the next, posted once", async ({ expect }) => {
+  it("loses no job and posts no picture twice, whatever state it is killed in", async ({ expect }) => {
+    const { discord } = server;
+    const imagine = async (text: string) => {
+      const before = api.created;
+      const payload = discord.interaction(discord.command("imagine", { prompt: `three purple cats ${text}` }));
+      server.dispatch(payload);
+      await until(() => api.created > before);
+      return { id: api.last().id, message: discord.messageOf(payload) };
+    };
     const first = bots();
     await until(() => first.said().includes("connected"));
-    const payload = server.discord.interaction(server.discord.command("imagine", { prompt: "three purple cats" }));
-    server.dispatch(payload);
-    await until(() => api.created === 1);
+    const shown = await imagine("--seed 1");
+    api.succeed(shown.id);
+    await until(() => shown.message.content.includes("Drawn in"));
+    const queued = await imagine("--seed 2");
+    const drawing = await imagine("--seed 3");
+    await until(() => {
+      // Whoever listens a moment later hears it the next time.
+      api.progress(drawing.id, 0.4);
+      return drawing.message.content.includes("40 %");
+    });
+    const hidden = await imagine("--seed 4 --private");
+    api.mood = "hanging";
+    const asked = discord.interaction(discord.command("imagine", { prompt: "three purple cats --seed 5" }));
+    server.dispatch(asked);
+    await until(() => discord.of(asked).message?.content.includes("In line") ?? false);
+
     first.child.kill("SIGKILL");
     await first.ended;
-    api.succeed(api.last().id);
+    // What the dead bot asked for at last never came through.
+    api.drop();
+    api.mood = "well";
+    for (const { id } of [queued, drawing, hidden]) api.succeed(id);
+    const edits = shown.message.edits.length;
 
     const second = bots();
-    const message = server.discord.messageOf(payload);
+    for (const { message } of [queued, drawing, hidden]) await until(() => message.content.includes("Drawn in"));
+    const message = discord.messageOf(asked);
+    server.dispatch(discord.interaction(discord.press(message, "Ask again")));
+    await until(() => api.created === 5);
+    expect(api.last().parameters.seed).toBe(5);
+    api.succeed(api.last().id);
     await until(() => message.content.includes("Drawn in"));
-    expect(message.attachments).toHaveLength(1);
-    expect(api.created).toBe(1);
-    expect(server.discord.refusals).toEqual([]);
-    await until(() => second.said().includes("connected"));
+
+    for (const one of [shown.message, queued.message, drawing.message, hidden.message, message])
+      expect(one.attachments).toHaveLength(1);
+    expect(shown.message.edits).toHaveLength(edits);
+    expect(discord.messages.size).toBe(5);
+    expect(discord.refusals).toEqual([]);
     second.child.kill("SIGTERM");
     await second.ended;
-    expect(second.said()).not.toMatch(/three purple cats|token-|vgt_/);
+    expect(first.said() + second.said()).not.toMatch(/three purple cats|token-|vgt_/);
   });
 
   it("registers the commands, once", async ({ expect }) => {

@@ -352,6 +352,27 @@ describe("buttons", () => {
     await world.shown(world.discord.messageOf(denied), /Only the person/);
   });
 
+  it("ask again for what a bot died over, which draws it once, and only for who asked", async ({ expect }) => {
+    await world.bot();
+    world.api.mood = "hanging";
+    const payload = await world.send(world.discord.command("imagine", { prompt: `${CATS} --seed 9`, avoid: "dogs" }));
+    const message = world.discord.messageOf(payload);
+    await world.shown(message, /In line/);
+    expect(message.content).toContain(`${CATS} --seed 9 --no dogs`);
+    expect(labels(message)).toEqual(["Ask again"]);
+    const other = { guild_id: GUILD, member: { user: { id: "7" }, roles: [], permissions: "0" } };
+    const denied = await world.send({ ...world.discord.press(message, "Ask again"), ...other });
+    expect(world.discord.messageOf(denied).content).toContain("Only the person");
+    await world.send(world.discord.press(message, "Ask again"));
+    world.api.release();
+    await until(() => world.api.created === 1);
+    world.api.succeed(world.api.last().id);
+    await world.shown(message, /Drawn in/);
+    expect(world.api.created).toBe(1);
+    expect(world.api.last()).toMatchObject({ parameters: { seed: 9 }, negative_prompt: "dogs" });
+    expect(message.attachments).toHaveLength(1);
+  });
+
   it("of an unknown version say so", async ({ expect }) => {
     await world.bot();
     const payload = await world.send({ type: 3, data: { custom_id: "vg9:x" }, message: { id: "1" } });

@@ -4,9 +4,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "vitest";
-import type { Host } from "../../src/cli/host.ts";
 import { main } from "../../src/cli/main.ts";
 import type { Feedback } from "../../src/contract/feedback.ts";
+import { hostOf } from "./cli-host.ts";
 
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 1, 2, 3]);
 let folder: string;
@@ -49,16 +49,10 @@ function said(id: string, fields: Partial<Feedback> = {}): Feedback {
   };
 }
 
-function hostOf() {
-  const told = { out: "" };
-  const host = {
-    connect: async () => ({ url, apiKey: "vgt_x", failed: new Promise<never>(() => {}), close: async () => {} }),
-    fromHere: (path: string) => join(folder, path),
-    signal: new AbortController().signal,
-    stdout: { write: (words: string) => Object.assign(told, { out: told.out + words }) },
-    stderr: { write: () => true },
-  } as unknown as Host;
-  return { host, told };
+/** Files lie in the test's own folder. */
+function hostIn(place: string) {
+  const { host, said: told } = hostOf(url);
+  return { host: { ...host, fromHere: (path: string) => join(place, path) }, said: told };
 }
 
 describe("vignette feedback export", () => {
@@ -72,7 +66,7 @@ describe("vignette feedback export", () => {
       ],
       [said("gen_5")],
     ];
-    const { host, told } = hostOf();
+    const { host, said: told } = hostIn(folder);
     expect(await main(["feedback", "export", "-o", "gallery.jsonl", "--license", "CC0-1.0"], host)).toBe(0);
     const lines = (await readFile(join(folder, "gallery.jsonl"), "utf8")).trim().split("\n");
     expect(lines.map((line) => JSON.parse(line))).toEqual(
@@ -91,7 +85,7 @@ describe("vignette feedback export", () => {
   });
 
   it("says what it needs", async ({ expect }) => {
-    const { host } = hostOf();
+    const { host } = hostIn(folder);
     await expect(main(["feedback"], host)).rejects.toThrow(/vignette feedback export/);
     await expect(main(["feedback", "export"], host)).rejects.toThrow(/-o FILE/);
   });

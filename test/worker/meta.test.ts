@@ -104,6 +104,7 @@ describe("the description", () => {
     expect(routes.sort()).toEqual([
       "DELETE /v1/account",
       "DELETE /v1/generations/{id}",
+      "DELETE /v1/generations/{id}/feedback",
       "DELETE /v1/keys/{id}",
       "DELETE /v1/policy",
       "DELETE /v1/webhook-endpoints/{id}",
@@ -111,9 +112,11 @@ describe("the description", () => {
       "GET /i/{file}",
       "GET /readyz",
       "GET /v1/account",
+      "GET /v1/feedback",
       "GET /v1/generations",
       "GET /v1/generations/{id}",
       "GET /v1/generations/{id}/events",
+      "GET /v1/groups/{id}",
       "GET /v1/keys",
       "GET /v1/keys/{id}",
       "GET /v1/models",
@@ -124,6 +127,7 @@ describe("the description", () => {
       "GET /v1/webhook-endpoints/{id}",
       "GET /v1/webhook-endpoints/{id}/deliveries",
       "PATCH /v1/account",
+      "PATCH /v1/groups/{id}",
       "PATCH /v1/keys/{id}",
       "PATCH /v1/webhook-endpoints/{id}",
       "POST /v1/generations",
@@ -135,6 +139,7 @@ describe("the description", () => {
       "POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/redeliver",
       "POST /v1/webhook-endpoints/{id}/rotate-secret",
       "POST /v1/webhook-endpoints/{id}/test",
+      "PUT /v1/generations/{id}/feedback",
       "PUT /v1/policy",
     ]);
     const request = document.components.schemas.CreateGeneration;
@@ -218,13 +223,18 @@ describe("queries", () => {
       "SELECT object_key FROM images WHERE object_key IN (SELECT value FROM json_each('[]'))",
       "SELECT * FROM idempotency WHERE account_id = 'a' AND key = 'k' AND created_at >= 5",
       "DELETE FROM idempotency WHERE created_at < 5",
+      ...["", "AND generation_id < 'x'", "AND feedback.user = 'u'"].map(
+        (more) =>
+          `SELECT feedback.*, generations.model FROM feedback JOIN generations ON generations.id = generation_id
+             WHERE feedback.account_id = 'a' ${more} ORDER BY generation_id DESC LIMIT 20`,
+      ),
       "UPDATE idempotency SET response = NULL WHERE generation_id = 'x'",
       "SELECT day, SUM(images) FROM usage WHERE account_id = 'a' AND day >= 'd' GROUP BY day ORDER BY day DESC",
     ]) {
       const { results } = await env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).all<{ detail: string }>();
       const plan = results.map(({ detail }) => detail).join("; ");
       expect(plan, sql).toMatch(/SEARCH/);
-      expect(plan, sql).not.toMatch(/SCAN (generations|images|keys|idempotency)|USE TEMP B-TREE/);
+      expect(plan, sql).not.toMatch(/SCAN (generations|images|keys|idempotency|feedback)|USE TEMP B-TREE/);
     }
   });
 });

@@ -47,6 +47,16 @@ export function writeCustomId({ action, id = null, index = null }: Partial<Press
   return [PREFIX, LETTERS[action], ...(id === null ? [] : [id]), ...(index === null ? [] : [index])].join(":");
 }
 
+/** Discord: a message that waits for its job, with the command it answers and whose that is. */
+export function writeResumeId(request: string, user: string): string {
+  return [PREFIX, LETTERS.resume, request, user].join(":");
+}
+
+export function readResumeId(text: string): { request: string; user: string } | null {
+  const [, request, user] = new RegExp(`^${PREFIX}:${LETTERS.resume}:(\\d+):(\\d+)$`).exec(text) ?? [];
+  return request && user ? { request, user } : null;
+}
+
 /** @returns null when it is none of ours, or of a version that this one does not know */
 export function readCustomId(text: string): Press | null {
   const [prefix, letter = "", id, index, ...more] = text.split(":");

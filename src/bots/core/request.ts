@@ -80,6 +80,21 @@ export function parseRequest(raw: RawRequest): Parsed {
   return complaints.length > 0 ? { ok: false, complaints } : { ok: true, request };
 }
 
+/** The request as one text, which {@link parseRequest} reads again. */
+export function writeRequest(request: ImagineRequest): string {
+  const { prompt, ratio, style, seed, count, avoid } = request;
+  return [
+    prompt,
+    ...(ratio === null ? [] : [`--ar ${ratio.replace(/\s/g, "")}`]),
+    ...(style === null ? [] : [`--style ${style}`]),
+    ...(seed === null ? [] : [`--seed ${seed}`]),
+    ...(count === 1 ? [] : [`--n ${count}`]),
+    ...(request.private ? ["--private"] : []),
+    // Its words go on to the end.
+    ...(avoid === null ? [] : [`--no ${avoid}`]),
+  ].join(" ");
+}
+
 function splitFlags(input: string, complaints: Sentence[]) {
   const flags = new Map<Field, string>();
   const found = [...input.matchAll(FLAG)].filter(([, dashes, name = ""]) => dashes === "--" || fieldOf(name));

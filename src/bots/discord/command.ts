@@ -1,19 +1,21 @@
 import type { Generation } from "../../contract/generation.ts";
-import { readCustomId } from "../core/custom-id.ts";
+import { readCustomId, writeResumeId } from "../core/custom-id.ts";
 import { detailsOf } from "../core/details.ts";
-import { parseRequest, type RawRequest } from "../core/request.ts";
+import type { Origin } from "../core/origin.ts";
+import { parseRequest, type RawRequest, writeRequest } from "../core/request.ts";
 import { groupOf } from "../core/settings.ts";
 import { say as inWords, type Sentence, sentence, stringsFor } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
+import { oneLine } from "../core/text.ts";
 import { Told } from "../core/trouble.ts";
 import { viewOf } from "../core/view.ts";
 import { DiscordCanvas } from "./canvas.ts";
 import { MESSAGE_COMMANDS } from "./commands.ts";
 import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
-import { ADMINISTRATOR, EPHEMERAL, MANAGE_GUILD, MANAGE_MESSAGES } from "./limits.ts";
-import { apiUser, CALLBACK, type Interaction, option } from "./payload.ts";
+import { ADMINISTRATOR, EPHEMERAL, MANAGE_GUILD, MANAGE_MESSAGES, PACE } from "./limits.ts";
+import { apiUser, CALLBACK, type Interaction, option, userId } from "./payload.ts";
 import { answerOf, missingPermissions, originOf } from "./place.ts";
-import { renderDetails, renderSaid } from "./render.ts";
+import { renderDetails, renderSaid, renderWaiting } from "./render.ts";
 
 /** A slash or message command. */
 export function command(deps: DiscordDeps, interaction: Interaction): Answer {
@@ -75,17 +77,25 @@ export function imagine(deps: DiscordDeps, interaction: Interaction, raw: RawReq
   const parsed = parseRequest(raw);
   if (!parsed.ok) return { callback: whisper(parsed.complaints, interaction) };
   const { request } = parsed;
-  return start(deps, interaction, request.private, (origin) =>
-    deps.studio.imagine(request, origin, apiUser(interaction)),
-  );
+  const make = (origin: Origin) => deps.studio.imagine(request, origin, apiUser(interaction));
+  return start(deps, interaction, request.private, make, writeRequest(request));
 }
 
-/** Answers with a message of its own and follows in it what `make` asks for. */
+/** An API that takes longer than this to accept a job is waited for in words. */
+const SILENCE_MS = 1_000;
+/** A wish that is longer than this does not stand whole in its message. */
+const WISH_CHARS = 1_800;
+
+/**
+ * Answers with a message of its own and follows in it what `make` asks for.
+ * @param wish the request as text, with which the message can ask again where the API is silent and the bot dies over it
+ */
 export function start(
   deps: DiscordDeps,
   interaction: Interaction,
   hidden: boolean,
-  make: (origin: ReturnType<typeof originOf>) => Promise<Generation>,
+  make: (origin: Origin) => Promise<Generation>,
+  wish = "",
 ): Answer {
   const missing = hidden ? [] : missingPermissions(interaction);
   if (missing.length > 0)
@@ -96,7 +106,42 @@ export function start(
     async work() {
       const message = await answerOf(deps.wire, interaction, deps.clock);
       const origin = originOf(interaction, arrived, { private: hidden, message });
-      await deps.jobs.follow(await make(origin), origin);
+      const made = make(origin);
+      const waited = await waiting(deps, interaction, made, oneLine(wish, WISH_CHARS + 1));
+      const generation = await made;
+      if (waited !== null) await deps.clock.sleep(Math.max(0, waited + PACE.interval - deps.clock.now()));
+      await deps.jobs.follow(generation, origin);
+    },
+  };
+}
+
+/** Says that the API is waited for, with a button that asks again. @returns when, or null where it need not be said */
+async function waiting(deps: DiscordDeps, interaction: Interaction, made: Promise<unknown>, wish: string) {
+  const late = deps.clock.sleep(SILENCE_MS).then(() => true);
+  const answered = made.then(
+    () => false,
+    () => false,
+  );
+  if (!(await Promise.race([answered, late])) || wish === "" || wish.length > WISH_CHARS) return null;
+  const right = { application: interaction.application_id, token: interaction.token };
+  const id = writeResumeId(interaction.id, userId(interaction));
+  await deps.wire.editOriginal(right, renderWaiting(wish, id, interaction.locale), []).catch(() => {});
+  return deps.clock.now();
+}
+
+/** The button of a message that waits for its job: the same wish again, which draws nothing twice. */
+export function resume(deps: DiscordDeps, interaction: Interaction, request: string, user: string): Answer {
+  if (userId(interaction) !== user) return { callback: whisper([sentence("not_yours")], interaction) };
+  const [, wish = ""] = /^`([^`]*)`/.exec(interaction.message?.content ?? "") ?? [];
+  const parsed = parseRequest({ prompt: wish });
+  if (!parsed.ok) return { callback: whisper(parsed.complaints, interaction) };
+  return {
+    callback: { type: CALLBACK.deferredUpdate },
+    async work() {
+      const hidden = ((interaction.message?.flags ?? 0) & EPHEMERAL) !== 0;
+      const here = originOf(interaction, deps.clock.now(), { private: hidden, message: interaction.message?.id });
+      const origin = { ...here, request };
+      await deps.jobs.follow(await deps.studio.imagine(parsed.request, origin, apiUser(interaction)), origin);
     },
   };
 }

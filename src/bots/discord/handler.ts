@@ -1,8 +1,8 @@
-import { readCustomId } from "../core/custom-id.ts";
+import { readCustomId, readResumeId } from "../core/custom-id.ts";
 import { sentence } from "../core/strings.ts";
 import { sentenceFor } from "../core/trouble.ts";
 import { autocomplete } from "./autocomplete.ts";
-import { command } from "./command.ts";
+import { command, resume } from "./command.ts";
 import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
 import { CALLBACK, INTERACTION, type Interaction } from "./payload.ts";
 import { modal, press } from "./press.ts";
@@ -19,6 +19,8 @@ export async function answer(deps: DiscordDeps, interaction: Interaction): Promi
       return { callback: await autocomplete(deps, interaction) };
     case INTERACTION.component:
     case INTERACTION.modal: {
+      const waiting = readResumeId(interaction.data?.custom_id ?? "");
+      if (waiting) return guarded(deps, interaction, resume(deps, interaction, waiting.request, waiting.user));
       const pressed = readCustomId(interaction.data?.custom_id ?? "");
       if (!pressed) break;
       const handle = interaction.type === INTERACTION.modal ? modal : press;

@@ -34,6 +34,17 @@ export function renderView(view: View, extra: { line?: string } = {}) {
   };
 }
 
+/** A message whose job the API has not accepted yet; the wish stands in it, so that it can be asked for again. */
+export function renderWaiting(wish: string, customId: string, locale: string | undefined) {
+  const strings = stringsFor(locale);
+  const button = { type: 2, style: STYLES.secondary, label: strings.resume, custom_id: customId };
+  return {
+    content: `${codeSpan(wish)}\n${inert(strings.queued)}`,
+    components: [{ type: 1, components: [button] }],
+    ...NO_PINGS,
+  };
+}
+
 export function renderDetails(details: Detail[]) {
   const text = details.map(({ label, value }) => `**${label}**\n${codeSpan(value)}`).join("\n");
   return { content: shorten(text, DISCORD.content), components: [], ...NO_PINGS };

@@ -56,14 +56,22 @@ export function feedbackStore(db: D1Database) {
       verdict,
       user,
     }: FeedbackFilter): Promise<(FeedbackRow & { model: string })[]> {
+      const where = ["feedback.account_id = ?"];
+      const values: unknown[] = [accountId];
+      const filter = (condition: string, value: unknown) => {
+        if (value === undefined) return;
+        where.push(condition);
+        values.push(value);
+      };
+      filter("generation_id < ?", before);
+      filter("feedback.user = ?", user);
+      filter("verdict = ?", verdict);
       const { results } = await db
         .prepare(
           `SELECT feedback.*, generations.model FROM feedback JOIN generations ON generations.id = generation_id
-             WHERE feedback.account_id = ?1 AND (?2 IS NULL OR generation_id < ?2) AND (?3 IS NULL OR verdict = ?3)
-               AND (?4 IS NULL OR feedback.user = ?4)
-             ORDER BY generation_id DESC LIMIT ?5`,
+             WHERE ${where.join(" AND ")} ORDER BY generation_id DESC LIMIT ?`,
         )
-        .bind(accountId, before ?? null, verdict ?? null, user ?? null, limit)
+        .bind(...values, limit)
         .all<Columns>();
       return results.map((row) => ({
         generationId: row.generation_id,
