@@ -77,6 +77,50 @@ def test_training_continues_from_exported_weights(exported, tmp_path):
             assert torch.equal(old, tensors(tmp_path / "again", "day/vae")[key]), key
 
 
+def test_new_words_are_learnt_anew_while_the_rest_goes_on(exported, tmp_path):
+    steps = {name: 1 for name in TINY.__dataclass_fields__ if name.endswith("_steps")}
+    training = Training(tmp_path, replace(TINY, seed=2, **steps), "cpu", start=exported, new_words=True)
+    old = load_file(exported / "day" / "text_encoder" / "model.safetensors")
+    new = {k.removeprefix("text_model."): v for k, v in training.encoder.state_dict().items()}
+    key = "encoder.layers.0.mlp.fc1.weight"
+    before = next(v for k, v in old.items() if k.endswith(key))
+    assert (before.float() - new[key]).abs().max() > 0.01
+    assert (tmp_path / "tokenizer" / "vocab.json").is_file()
+    unet = load_file(exported / "day" / "unet" / "diffusion_pytorch_model.safetensors")["conv_in.weight"]
+    assert (training.unet.conv_in.weight - unet.float()).abs().max() < 0.01
+
+
+def test_every_word_and_the_first_end_count_as_text():
+    from vignette.miniature.text import _text_mask
+
+    start, end = 8, 9
+    ids = torch.tensor([[start, 1, 2, end, end], [start, 3, 4, 5, end]])
+    assert _text_mask(ids, end).tolist() == [[0, 1, 1, 1, 0], [0, 1, 1, 1, 1]]
+
+
+def test_token_by_token_a_text_scores_by_the_place_that_each_word_fits_best(exported):
+    """The token scores are means over words of the best of 64 places, and reach the states of words before the end."""
+    from vignette.miniature import text, tokenizer
+
+    torch.manual_seed(0)
+    words = tokenizer.load(exported / "day" / "tokenizer")
+    clip = text.Clip(text.build_encoder(words))
+    ids = torch.tensor([words("3cat, beach background").input_ids, words("2dog, night background").input_ids])
+    features = torch.randn(3, 128, 8, 8)
+    _, single = clip.scores([ids[:1], ids[1:]], features)
+    tokens = torch.nn.functional.normalize(
+        clip.token_projection(clip.text(input_ids=ids[1:]).last_hidden_state), dim=-1
+    )
+    patches = torch.nn.functional.normalize(clip.patch_projection(features), dim=1).flatten(2)
+    expected = (tokens[0, 1:] @ patches[2]).amax(-1).mean() * clip.log_token_scale.exp()
+    assert single.shape == (2, 3)
+    torch.testing.assert_close(single[1, 2], expected)
+    single[1, 2].backward()
+    embedding = next(p for n, p in clip.named_parameters() if "token_embedding" in n)
+    dog = words.convert_tokens_to_ids("dog</w>")
+    assert embedding.grad[dog].abs().sum() > 0
+
+
 @pytest.mark.parametrize("half", [False, True])
 def test_the_guide_teaches_the_unet_what_the_judge_sees_and_leaves_it_as_it_was_built(half):
     """Under bfloat16 autocast too, where the UNet's inner features are bfloat16 and the guide is outside of it."""

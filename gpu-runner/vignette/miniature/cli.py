@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument(
         "--stage",
         default="export",
-        help="stop after this stage: data, vae, text, judge, unet, decoder, reader, adapter, export",
+        help="stop after this stage: data, vae, judge, text, unet, decoder, reader, adapter, export",
     )
     train.add_argument("--work", type=Path, default=ROOT / "work", help="folder for data and checkpoints (several GB)")
     train.add_argument("--target", type=Path, default=ROOT / "weights", help="where the export goes")
@@ -32,6 +32,12 @@ def main(argv: list[str] | None = None) -> int:
         type=Path,
         metavar="FOLDER",
         help="exported weights that every stage starts from; tokenizer and both encoders stay as they are",
+    )
+
+    train.add_argument(
+        "--new-words",
+        action="store_true",
+        help="with --continue-from: train tokenizer and text encoder anew, and the denoiser on to read them",
     )
 
     study = commands.add_parser("study", help="measure judge, model and adapter; write docs/study data")
@@ -65,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         recipe = Recipe() if args.scale == 1.0 else Recipe().scaled(args.scale)
         if args.unet_steps:
             recipe = replace(recipe, unet_steps=args.unet_steps)
-        Training(args.work, recipe, args.device, start).run(args.stage, args.target)
+        Training(args.work, recipe, args.device, start, args.new_words).run(args.stage, args.target)
         return 0
 
     from .study import run

@@ -1,8 +1,7 @@
-"""The text encoder: a `CLIPTextModel`, 256 wide, pre-trained contrastively against an image tower over VAE latents, then frozen."""
+"""The text encoder: a `CLIPTextModel`, 256 wide, pre-trained contrastively against the judge's view of the pictures, then frozen."""
 
 from __future__ import annotations
 
-import itertools
 import random
 from pathlib import Path
 
@@ -12,14 +11,15 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from .captions import narrative
+from .judge_net import FEATURES
+from .language import tell
 from .optim import Optimisers
 from .stage import Stage, autocast, pick_device
-from .vae import LATENT_CHANNELS
 from .world import Scene
 
 WIDTH = 256
 LENGTH = 77
+TOKEN_WIDTH = 128
 
 
 def build_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -41,70 +41,138 @@ def build_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 class Clip(nn.Module):
-    """Text encoder and image tower with a common space of 256; cosine similarity is the miniature's CLIPScore."""
+    """Text encoder and an image head over the judge's features, with a common space; cosine similarity is the miniature's
+    CLIPScore.
+
+    The image side is locked but for its head (LiT, Zhai et al. 2022, https://arxiv.org/abs/2111.07991): what a picture
+    shows is known already, and all of the time goes to learning what words mean.
+    """
 
     def __init__(self, text: CLIPTextModel):
         super().__init__()
         self.text = text
         self.text_projection = nn.Linear(WIDTH, WIDTH, bias=False)
-        widths = (LATENT_CHANNELS, 96, 160, 256)
-        blocks: list[nn.Module] = []
-        for i, (a, b) in enumerate(itertools.pairwise(widths)):
-            blocks += [nn.Conv2d(a, b, 3, stride=1 if i == 0 else 2, padding=1), nn.GroupNorm(8, b), nn.SiLU()]
-            blocks += [nn.Conv2d(b, b, 3, padding=1), nn.GroupNorm(8, b), nn.SiLU()]
-        self.tower = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(256 * 16, WIDTH, bias=False))
+        self.token_projection = nn.Linear(WIDTH, TOKEN_WIDTH, bias=False)
+        self.patch_projection = nn.Sequential(
+            nn.Conv2d(FEATURES, WIDTH, 1), nn.SiLU(), nn.Conv2d(WIDTH, TOKEN_WIDTH, 1, bias=False)
+        )
+        self.image_projection = nn.Sequential(
+            nn.Conv2d(FEATURES, 192, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(192 * 16, WIDTH, bias=False),
+        )
         self.log_scale = nn.Parameter(torch.tensor(2.66))
+        self.log_token_scale = nn.Parameter(torch.tensor(3.0))
 
     def embed_text(self, ids: torch.Tensor) -> torch.Tensor:
         """Token ids [B, L] to unit vectors [B, 256]."""
-        return F.normalize(self.text_projection(self.text(input_ids=ids).pooler_output).float(), dim=-1)
+        return self._embed_text(ids)[0]
 
-    def embed_image(self, latents: torch.Tensor) -> torch.Tensor:
-        """Scaled latents [B, 8, 16, 16] to unit vectors [B, 256]."""
-        return F.normalize(self.tower(latents).float(), dim=-1)
+    def _embed_text(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Unit vectors of whole texts [B, 256] and of their tokens [B, L, 128]."""
+        out = self.text(input_ids=ids)
+        tokens = self.token_projection(out.last_hidden_state)
+        return (
+            F.normalize(self.text_projection(out.pooler_output).float(), dim=-1),
+            F.normalize(tokens.float(), dim=-1),
+        )
+
+    def embed_image(self, features: torch.Tensor) -> torch.Tensor:
+        """The judge's features [B, 128, 8, 8] to unit vectors [B, 256]."""
+        return F.normalize(self.image_projection(features).float(), dim=-1)
+
+    def scores(self, ids: list[torch.Tensor], features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [N, M] of N texts, in parts of equal length each, against M pictures: by the whole, and token by token.
+
+        Token by token every word is compared with the place of the picture that it fits best (FILIP, Yao et al. 2022,
+        https://arxiv.org/abs/2111.07783). The denoiser reads the states of single tokens, and a loss on the whole text
+        alone leaves "cat" and "elephant" 0.98 alike.
+        """
+        image = self.embed_image(features)
+        patches = F.normalize(self.patch_projection(features).float(), dim=1).flatten(2)
+        places = patches.transpose(0, 1).flatten(1)
+        whole, single = [], []
+        for part in ids:
+            text, tokens = self._embed_text(part)
+            whole.append(text @ image.T)
+            near = (tokens.flatten(0, 1) @ places).unflatten(1, (len(features), -1)).max(-1).values
+            # The first end token belongs to the text, what follows is padding; the start token knows nothing.
+            counts = _text_mask(part, self.text.config.eos_token_id)[..., None]
+            single.append((near.unflatten(0, part.shape) * counts).sum(1) / counts.sum(1))
+        return (
+            torch.cat(whole) * self.log_scale.exp().clamp(max=100),
+            torch.cat(single) * self.log_token_scale.exp().clamp(max=100),
+        )
+
+
+def _text_mask(ids: torch.Tensor, end: int) -> torch.Tensor:
+    """1 for the words of a text and its first end token, 0 for the start and the padding; [B, L]."""
+    ended = (ids == end).cumsum(1)
+    mask = ((ended == 0) | ((ended == 1) & (ids == end))).float()
+    mask[:, 0] = 0
+    return mask
+
+
+def _alike(scenes: list[Scene]) -> list[np.ndarray]:
+    """The scenes' indices in groups of the same place and first action, so that things, tints and counts tell them apart."""
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for index, scene in enumerate(scenes):
+        groups.setdefault((scene.place, scene.groups[0].action), []).append(index)
+    return [np.array(rows) for rows in groups.values()]
 
 
 def train(
-    latents: np.ndarray,
+    features: np.ndarray,
     scenes: list[Scene],
     tokenizer: CLIPTokenizer,
     folder: Path,
     steps: int,
-    batch: int = 256,
+    batch: int = 128,
     seed: int = 0,
     device: str = "auto",
+    language: str = "second",
 ) -> Clip:
-    """Contrastive training (InfoNCE both ways) on keyword prompts and plain captions or small stories, half and half."""
+    """Contrastive training (InfoNCE both ways, whole texts and token by token) on keyword prompts and narratives told in
+    `language`, half and half; `features` [N, 128, 8, 8] are the judge's of each picture. In every other batch all scenes
+    have place and action in common: among random ones the thing hardly ever decides.
+    """
     where = pick_device(device)
     torch.manual_seed(seed)
     model = Clip(build_encoder(tokenizer)).to(where)
-    optim = Optimisers(
-        model, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("embedding", "text_projection", "tower.0.", "tower.19")
-    )
+    optim = Optimisers(model, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("embedding", "projection"))
     groups: dict[str, int] = {}
     names = np.array([groups.setdefault(s.keywords, len(groups)) for s in scenes])
+    alike, half = _alike(scenes), batch // 2
 
-    def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        pick = np.random.default_rng((seed, step)).integers(0, len(scenes), batch)
-        rng = random.Random(f"{seed}/{step}")
-        texts = [scenes[i].keywords if rng.random() < 0.5 else narrative(scenes[i], rng) for i in pick]
-        ids = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt").input_ids.to(
+    def encoded(texts: list[str]) -> torch.Tensor:
+        return tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt").input_ids.to(
             where
         )
-        z = torch.from_numpy(latents[pick]).float().to(where)
-        z = z + 0.1 * torch.randn_like(z)
+
+    def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        chance = np.random.default_rng((seed, step))
+        rng = random.Random(f"{seed}/{step}")
+        pick = chance.choice(rng.choice(alike), batch) if step % 2 else chance.integers(0, len(scenes), batch)
+        ids = [
+            encoded([scenes[i].keywords for i in pick[:half]]),
+            encoded([tell(language, scenes[i], rng) for i in pick[half:]]),
+        ]
+        seen = torch.from_numpy(features[pick]).float().to(where)
         with autocast(where):
-            text, image = model.embed_text(ids), model.embed_image(z)
-        logits = text @ image.T * model.log_scale.exp().clamp(max=100)
+            whole, single = model.scores(ids, seen)
         # Two pictures of the same scene are no negatives of each other.
         same = torch.from_numpy(names[pick][:, None] == names[pick][None]).to(where)
-        logits = logits.masked_fill(same & ~torch.eye(batch, dtype=torch.bool, device=where), -1e4)
+        others = same & ~torch.eye(batch, dtype=torch.bool, device=where)
         target = torch.arange(batch, device=where)
-        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-        return loss, {
-            "accuracy": (logits.argmax(1) == target).float().mean().item(),
-            "scale": model.log_scale.exp().item(),
-        }
+        loss = torch.zeros((), device=where)
+        parts: dict[str, float] = {}
+        for name, logits in (("whole", whole), ("tokens", single)):
+            masked = logits.float().masked_fill(others, -1e4)
+            loss = loss + (F.cross_entropy(masked, target) + F.cross_entropy(masked.T, target)) / 2
+            right = (masked.argmax(1) == target).float()
+            parts |= {f"{name}_keywords": right[:half].mean().item(), f"{name}_told": right[half:].mean().item()}
+        return loss, parts
 
     Stage("text", folder, model, optim, steps, loss_fn, ema_decay=0.99).run()
     return model.eval().requires_grad_(False)

@@ -13,18 +13,21 @@ from typing import Any
 
 from transformers import CLIPTokenizer
 
-from .captions import NARRATIVES, NARRATIVES_COLOURED, PLAIN, narrative
+from .captions import NARRATIVES, NARRATIVES_COLOURED, PLAIN
+from .language import tell
 from .words import ADJECTIVES, COLOUR_WORDS, NOUNS, NUMBERS, PARTICIPLES, PLACE_PHRASES, VERBS
 from .world import sample_scene
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-VOCABULARY = 2000
+VOCABULARY = 3000
 
 
-def _corpus(seed: int, lines: int = 60_000) -> list[str]:
+def _corpus(seed: int, language: str, lines: int = 60_000) -> list[str]:
     rng = random.Random(seed)
     texts = [
-        text for scene in (sample_scene(rng) for _ in range(lines)) for text in (scene.keywords, narrative(scene, rng))
+        text
+        for scene in (sample_scene(rng) for _ in range(lines))
+        for text in (scene.keywords, tell(language, scene, rng))
     ]
     words = [*ADJECTIVES, *PLAIN, *NARRATIVES, *NARRATIVES_COLOURED]
     for table in (COLOUR_WORDS, PARTICIPLES, PLACE_PHRASES, NUMBERS):
@@ -33,8 +36,11 @@ def _corpus(seed: int, lines: int = 60_000) -> list[str]:
     return texts + words * 20
 
 
-def train(folder: Path, seed: int = 0) -> CLIPTokenizer:
-    """Train the vocabulary into `folder` (vocab.json, merges.txt) unless it is there; return the tokenizer of those files."""
+def train(folder: Path, seed: int = 0, language: str = "second") -> CLIPTokenizer:
+    """Train the vocabulary of keyword prompts and `language` into `folder` (vocab.json, merges.txt) unless it is there.
+
+    Returns the tokenizer of those files.
+    """
     if not (folder / "vocab.json").exists():
         from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
         from tokenizers.models import BPE
@@ -57,7 +63,7 @@ def train(folder: Path, seed: int = 0) -> CLIPTokenizer:
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        bpe.train_from_iterator(_corpus(seed), trainer)
+        bpe.train_from_iterator(_corpus(seed, language), trainer)
         model = json.loads(bpe.to_str())["model"]
         vocab = dict(model["vocab"])
         # Every byte also ends words, or a name outside the corpus would lose its last letter.

@@ -18,7 +18,7 @@ from vignette.sur.adapter import SURAdapter
 from . import adapt, data, export, judge_net, text, tokenizer, unet, vae
 from .world import Scene
 
-STAGES = ("data", "vae", "text", "judge", "unet", "decoder", "reader", "adapter", "export")
+STAGES = ("data", "vae", "judge", "text", "unet", "decoder", "reader", "adapter", "export")
 READER_PICTURES = 3000
 
 
@@ -29,7 +29,7 @@ class Recipe:
     scenes: int = 40_000
     vae_steps: int = 2000
     decoder_steps: int = 6000
-    text_steps: int = 1200
+    text_steps: int = 1500
     judge_steps: int = 1600
     reader_steps: int = 800
     unet_steps: int = 6000
@@ -52,11 +52,15 @@ class Training:
     """The stages' inputs and outputs in a work folder, each made when first asked for.
 
     With `start`, a folder of exported weights, every stage continues from those instead of from nothing; tokenizer, text
-    encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them.
+    encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them. With
+    `new_words` tokenizer and text encoder are trained anew all the same, and the denoiser learns to read those.
     """
 
-    def __init__(self, work: Path, recipe: Recipe, device: str = "auto", start: Path | None = None):
+    def __init__(
+        self, work: Path, recipe: Recipe, device: str = "auto", start: Path | None = None, new_words: bool = False
+    ):
         self.work, self.recipe, self.device, self.start = work, recipe, device, start
+        self.words_start = None if new_words else start
 
     def _started(self, kind: type, *parts: str) -> Any:
         """The model of class `kind` (diffusers or transformers) in `start`, fp32, or None without `start`."""
@@ -103,17 +107,24 @@ class Training:
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:
         """The tokenizer, trained once."""
-        if self.start:
-            return tokenizer.load(self.start / "day" / "tokenizer")
-        return tokenizer.train(self.work / "tokenizer", self.recipe.seed)
+        if self.words_start:
+            return tokenizer.load(self.words_start / "day" / "tokenizer")
+        return tokenizer.train(self.work / "tokenizer", self.recipe.seed, self.recipe.language)
 
     @cached_property
     def clip(self) -> text.Clip:
-        """The frozen text encoder with its image tower."""
+        """The frozen text encoder with its image head."""
         path = self.work / "clip.pt"
         if not path.exists():
             trained = text.train(
-                self.latents, self.dataset[1], self.tokenizer, self.work, self.recipe.text_steps, device=self.device
+                self.features,
+                self.dataset[1],
+                self.tokenizer,
+                self.work,
+                self.recipe.text_steps,
+                seed=self.recipe.seed,
+                device=self.device,
+                language=self.recipe.language,
             )
             torch.save(trained.state_dict(), path)
         model = text.Clip(text.build_encoder(self.tokenizer))
@@ -123,7 +134,7 @@ class Training:
     @cached_property
     def encoder(self) -> CLIPTextModel:
         """The text encoder alone, frozen."""
-        if self.start:
+        if self.words_start:
             return self._started(CLIPTextModel, "day", "text_encoder").eval().requires_grad_(False)
         return self.clip.text
 
@@ -201,6 +212,7 @@ class Training:
                 device=self.device,
                 start=self._started(UNet2DConditionModel, "day", "unet"),
                 features=self.features,
+                twice=np.array([i for i, s in enumerate(self.dataset[1]) if len(s.groups) > 1], int),
             )
             trained.save_pretrained(self.work / "unet")
         return UNet2DConditionModel.from_pretrained(self.work / "unet").eval().requires_grad_(False)
@@ -231,8 +243,8 @@ class Training:
         steps = {
             "data": lambda: self.dataset,
             "vae": lambda: self.latents,
-            "text": lambda: self.embeddings,
             "judge": lambda: self.judge,
+            "text": lambda: self.embeddings,
             "unet": lambda: self.unet,
             "decoder": lambda: self.decoder,
             "reader": lambda: self.reader,
