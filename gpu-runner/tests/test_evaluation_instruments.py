@@ -37,7 +37,7 @@ from vignette.errors import ConfigError
 from vignette.evaluation.cases import Case, Fact, choose, miniature_cases, read_cases
 from vignette.evaluation.instruments import local
 from vignette.evaluation.instruments.base import Reading
-from vignette.evaluation.instruments.clip import CLIP_SCORE_PREFIX, ClipJudge, ClipScore
+from vignette.evaluation.instruments.clip import ClipJudge, ClipScore
 from vignette.evaluation.instruments.detector import DetectorJudge, distinct
 from vignette.evaluation.instruments.embedder import ClipEmbedder
 from vignette.evaluation.instruments.miniature import MiniatureJudge
@@ -180,7 +180,7 @@ def test_clip_score_has_the_stated_scale(clip: Path) -> None:
     for image, case, reading in zip(noise(), CASES, readings, strict=True):
         for text, name, scale in (
             (case.narrative, "cosine/narrative", None),
-            (CLIP_SCORE_PREFIX + case.keywords, "clip_score/keywords", 2.5),
+            ("A photo depicts " + case.keywords, "clip_score/keywords", 2.5),
         ):
             inputs = processor(text=[text], images=image, padding="max_length", truncation=True, return_tensors="pt")
             with torch.no_grad():

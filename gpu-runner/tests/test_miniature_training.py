@@ -72,6 +72,7 @@ def test_training_continues_from_exported_weights(exported, tmp_path):
         old, new = tensors(exported, part), tensors(tmp_path / "again", part)
         shift = max((old[k].float() - new[k].float()).abs().max().item() for k in old)
         assert shift == 0 if part == "day/text_encoder" else 0 < shift < 0.2, (part, shift)
+    assert (tmp_path / "again" / "clip" / "model.safetensors").is_file()
     for key, old in tensors(exported, "day/vae").items():
         if key.startswith(("encoder.", "quant_conv.")):
             assert torch.equal(old, tensors(tmp_path / "again", "day/vae")[key]), key
@@ -88,6 +89,21 @@ def test_new_words_are_learnt_anew_while_the_rest_goes_on(exported, tmp_path):
     assert (tmp_path / "tokenizer" / "vocab.json").is_file()
     unet = load_file(exported / "day" / "unet" / "diffusion_pytorch_model.safetensors")["conv_in.weight"]
     assert (training.unet.conv_in.weight - unet.float()).abs().max() < 0.01
+
+
+def test_the_exported_pair_scores_texts_and_pictures_as_the_trained_one(exported, work):
+    from PIL import Image
+
+    from vignette.evaluation.instruments.miniature import MiniatureEmbedder
+
+    training = Training(work / "work", TINY, "cpu")
+    pair = MiniatureEmbedder(exported)
+    ids = training.tokenizer("2cat, beach background", return_tensors="pt").input_ids
+    torch.testing.assert_close(pair.texts(["2cat, beach background"]), training.clip.embed_text(ids), atol=5e-3, rtol=0)
+    picture, features = training.dataset[0][3], torch.from_numpy(training.features[3:4]).float()
+    torch.testing.assert_close(
+        pair.images([Image.fromarray(picture)]), training.clip.embed_image(features), atol=3e-2, rtol=0
+    )
 
 
 def test_every_word_and_the_first_end_count_as_text():

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from vignette.evaluation.variants import Variant
 
 MODELS_TOML = Path(__file__).resolve().parents[2] / "models.toml"
-JUDGE = Path(__file__).resolve().parents[2] / "miniature" / "weights" / "judge"
+WEIGHTS = Path(__file__).resolve().parents[2] / "miniature" / "weights"
+JUDGE = WEIGHTS / "judge"
 MINIATURE_CASES = 300
 EXAMPLES = """examples:
   vignette evaluate --set miniature --limit 100 -o out/
@@ -196,6 +197,11 @@ def _instruments(
         judge = MiniatureJudge(arguments.judge or JUDGE)
         found.append(judge)
         extractor, features = judge.features, "the miniature judge's backbone"
+        if miniature and not arguments.clip:
+            from vignette.evaluation.instruments.clip import ClipScore
+            from vignette.evaluation.instruments.miniature import MiniatureEmbedder
+
+            found.append(ClipScore(MiniatureEmbedder(WEIGHTS)))
     if arguments.vqa:
         from vignette.evaluation.instruments.vqa import VqaJudge
 

@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument(
         "--stage",
         default="export",
-        help="stop after this stage: data, vae, judge, text, unet, decoder, reader, adapter, export",
+        help="stop after this stage: data, vae, judge, decoder, reader, text, unet, adapter, export",
     )
     train.add_argument("--work", type=Path, default=ROOT / "work", help="folder for data and checkpoints (several GB)")
     train.add_argument("--target", type=Path, default=ROOT / "weights", help="where the export goes")
@@ -49,6 +49,11 @@ def main(argv: list[str] | None = None) -> int:
         "--language", choices=("first", "second"), default="second", help="whose held-out sentences (default: second)"
     )
     study.add_argument("--guidance", type=float, default=None, help="guidance scale (default: the model's)")
+
+    showcase = commands.add_parser("showcase", help="the README's picture: sentences without and with the adapter")
+    showcase.add_argument("--weights", type=Path, default=ROOT / "weights")
+    showcase.add_argument("-o", "--output", type=Path, required=True, help="PNG to write")
+    showcase.add_argument("--seed", type=int, default=1, help="the first column's seed; the others count up")
     args = parser.parse_args(argv)
 
     if args.command == "train":
@@ -72,6 +77,12 @@ def main(argv: list[str] | None = None) -> int:
         if args.unet_steps:
             recipe = replace(recipe, unet_steps=args.unet_steps)
         Training(args.work, recipe, args.device, start, args.new_words).run(args.stage, args.target)
+        return 0
+
+    if args.command == "showcase":
+        from .showcase import draw
+
+        draw(args.weights, args.output, args.seed)
         return 0
 
     from .study import run

@@ -8,6 +8,12 @@ import torch
 from torch import nn
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is the faster format there: on CUDA, and on processors with AMX or AVX-512 BF16."""
+    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cuda" or native
+
+
 def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """Push the singular values of `matrix` [m, n] towards 1 (quintic Newton-Schulz iteration; Jordan et al. 2024, "Muon")."""
     a, b, c = 3.4445, -4.7750, 2.0315
@@ -21,7 +27,9 @@ def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
         factor.diagonal().add_(a)
         total = factor if total is None else factor @ total
         gram = factor @ gram @ factor
-    x = total @ x
+    # The iteration needs fp32: where rounding makes the Gram matrix's smallest values negative, it diverges. The end does not.
+    short = torch.bfloat16 if multiplies_bfloat16(matrix.device) else matrix.dtype
+    x = (total.to(short) @ x.to(short)).to(matrix.dtype)
     return x.T if tall else x
 
 

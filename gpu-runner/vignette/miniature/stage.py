@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .optim import Optimisers
+from .optim import Optimisers, multiplies_bfloat16
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -19,9 +19,8 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 autocast on CUDA and on processors that multiply it (AMX: 1.4 times fp32, AVX-512 BF16: 2 times); else fp32."""
-    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda" or native)
+    """bfloat16 autocast where it is faster (AMX: 1.4 times fp32, AVX-512 BF16: 2 times), else fp32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=multiplies_bfloat16(device))
 
 
 class Ema:

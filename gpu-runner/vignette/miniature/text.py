@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -104,6 +105,24 @@ class Clip(nn.Module):
             torch.cat(whole) * self.log_scale.exp().clamp(max=100),
             torch.cat(single) * self.log_token_scale.exp().clamp(max=100),
         )
+
+
+def save_pair(clip: Clip, folder: Path) -> None:
+    """Write what makes a pair of text encoder and judge, without those: fp16 safetensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    heads = {k: v.half().contiguous() for k, v in clip.state_dict().items() if not k.startswith("text.")}
+    save_file(heads, folder / "model.safetensors")
+
+
+def load_pair(folder: Path, encoder: CLIPTextModel) -> Clip:
+    """The pair that `save_pair` wrote, around the text encoder that it was trained with."""
+    clip = Clip(encoder)
+    missing, unknown = clip.load_state_dict(
+        {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}, strict=False
+    )
+    if unknown or any(not k.startswith("text.") for k in missing):
+        raise ValueError(f"{folder / 'model.safetensors'} holds other layers than this version's; export it again")
+    return clip.eval().requires_grad_(False)
 
 
 def _text_mask(ids: torch.Tensor, end: int) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from vignette.sur.adapter import SURAdapter
 from . import adapt, data, export, judge_net, text, tokenizer, unet, vae
 from .world import Scene
 
-STAGES = ("data", "vae", "judge", "text", "unet", "decoder", "reader", "adapter", "export")
+STAGES = ("data", "vae", "judge", "decoder", "reader", "text", "unet", "adapter", "export")
 READER_PICTURES = 3000
 
 
@@ -94,7 +95,7 @@ class Training:
                 self.recipe.decoder_steps,
                 seed=self.recipe.seed + 1,
                 device=self.device,
-                start=AutoencoderKL.from_pretrained(self.work / "vae"),
+                start=copy.deepcopy(self.vae),
                 decoder_only=True,
             ).save_pretrained(folder)
         return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
@@ -195,7 +196,7 @@ class Training:
         """The judge's features of all pictures, fp16 [N, 128, 8, 8], memory-mapped."""
         path = self.work / "features.npy"
         if not path.exists():
-            judge_net.features_of(self.judge, self.dataset[0], path, device=self.device)
+            judge_net.features_of(self.reader, self.dataset[0], path, device=self.device)
         return np.load(path, mmap_mode="r")
 
     @cached_property
@@ -236,6 +237,10 @@ class Training:
         export.export_model(target / "day", self.decoder, self.encoder, self.tokenizer, self.unet)
         export.export_adapter(target / "adapters" / "sur-day", self.adapter)
         self.reader.save(target / "judge")
+        if not self.words_start:
+            text.save_pair(self.clip, target / "clip")
+        elif target.resolve() != self.words_start.resolve():
+            shutil.copytree(self.words_start / "clip", target / "clip", dirs_exist_ok=True)
         print(f"exported to {target}: {export.size_mib(target):.1f} MiB", flush=True)
 
     def run(self, stage: str, target: Path) -> None:
@@ -244,10 +249,10 @@ class Training:
             "data": lambda: self.dataset,
             "vae": lambda: self.latents,
             "judge": lambda: self.judge,
-            "text": lambda: self.embeddings,
-            "unet": lambda: self.unet,
             "decoder": lambda: self.decoder,
             "reader": lambda: self.reader,
+            "text": lambda: self.embeddings,
+            "unet": lambda: self.unet,
             "adapter": lambda: self.adapter,
             "export": lambda: self.export(target),
         }

@@ -13,14 +13,14 @@ from vignette.evaluation.instruments.embedder import Embedder
 from vignette.evaluation.instruments.questions import contrasts
 
 CLIP_SCORE_WEIGHT = 2.5
-CLIP_SCORE_PREFIX = "A photo depicts "
 
 
 class ClipScore:
     """
     CLIPScore of the picture with the narrative and with the keyword prompt, whatever it was drawn from.
 
-    `clip_score` is 2.5 * max(cos, 0) with the prefix "A photo depicts " (Hessel et al. 2021, arXiv:2104.08718);
+    `clip_score` is 2.5 * max(cos, 0) with the embedder's prefix, "A photo depicts " (Hessel et al. 2021,
+    arXiv:2104.08718) unless it was trained on other texts;
     `cosine` is the cosine similarity of picture and bare text, in -1..1. Libraries that report 100 * cos differ from
     both, so a figure without its scale and its model cannot be compared.
     """
@@ -42,7 +42,7 @@ class ClipScore:
         columns: dict[str, torch.Tensor] = {}
         for kind in ("narrative", "keywords"):
             texts = [getattr(case, kind) for case in cases]
-            prefixed = (pictures * self._embedder.texts([CLIP_SCORE_PREFIX + t for t in texts])).sum(-1)
+            prefixed = (pictures * self._embedder.texts([self._embedder.prefix + t for t in texts])).sum(-1)
             columns[f"clip_score/{kind}"] = CLIP_SCORE_WEIGHT * prefixed.clamp(min=0)
             columns[f"cosine/{kind}"] = (pictures * self._embedder.texts(texts)).sum(-1)
         return [Reading({name: float(column[i]) for name, column in columns.items()}) for i in range(len(images))]

@@ -15,18 +15,21 @@ from vignette.evaluation.instruments import local
 
 BATCH = 32
 FLAG = "--clip"
+CLIP_SCORE_PREFIX = "A photo depicts "
 
 
 class Embedder(Protocol):
     """
     A text tower and an image tower.
 
-    Any pair will do: a Transformers CLIP ([`ClipEmbedder`]), or the miniature's own towers, once their weights are
-    bundled, by a class with these members. `scale` is the factor that its softmax over captions was trained with.
+    Any pair will do: a Transformers CLIP ([`ClipEmbedder`]), or the miniature's own
+    ([`~vignette.evaluation.instruments.miniature.MiniatureEmbedder`]). `scale` is the factor that its softmax over
+    captions was trained with, `prefix` what CLIPScore puts before a text.
     """
 
     id: str
     scale: float
+    prefix: str
 
     def texts(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors `[N, D]`, float32 on the CPU."""
@@ -39,6 +42,8 @@ class Embedder(Protocol):
 
 class ClipEmbedder:
     """A Transformers CLIP (or another dual encoder with its methods, such as SigLIP) from a local folder."""
+
+    prefix = CLIP_SCORE_PREFIX
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         local.check_folder(folder, FLAG, "openai/clip-vit-base-patch32")

@@ -1,4 +1,4 @@
-"""The miniature's judge as instrument, for the miniature's own set."""
+"""The miniature's own instruments: its judge, and its text encoder with the image head for CLIPScore."""
 
 from __future__ import annotations
 
@@ -59,3 +59,47 @@ class MiniatureJudge:
             pixels = [np.asarray(i.convert("RGB").resize((128, 128))) for i in images[start : start + 64]]
             rows.append(self._judge.net.backbone(to_tensor(np.stack(pixels))).float().mean((2, 3)))
         return torch.cat(rows).numpy()
+
+
+class MiniatureEmbedder:
+    """The contrastive pair that the miniature's text encoder was trained in, in `weights` (its `day`, `judge` and `clip`).
+
+    It has learnt scenes and nothing else, so texts go in as they are, without CLIPScore's prefix. See
+    [`~vignette.evaluation.instruments.embedder.Embedder`].
+    """
+
+    prefix = ""
+
+    def __init__(self, weights: Path) -> None:
+        from transformers import CLIPTextModel
+
+        from vignette.miniature import text, tokenizer
+        from vignette.miniature.judge_net import Judge
+
+        try:
+            self._judge = Judge.load(weights / "judge").net
+            self._tokenizer = tokenizer.load(weights / "day" / "tokenizer")
+            encoder = CLIPTextModel.from_pretrained(weights / "day" / "text_encoder", local_files_only=True).float()
+            self._pair = text.load_pair(weights / "clip", encoder)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConfigError(f"The miniature's pair of encoders in {weights} cannot be loaded: {error}") from None
+        self.scale = float(self._pair.log_scale.exp())
+        self.id = local.folder_id(
+            "miniature-clip", weights / "clip", local.folder_id("text", weights / "day" / "text_encoder")
+        )
+
+    @torch.inference_mode()
+    def texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """Unit vectors `[N, 256]`."""
+        from vignette.miniature.text import LENGTH
+
+        inputs = self._tokenizer(list(texts), padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
+        return self._pair.embed_text(inputs.input_ids)
+
+    @torch.inference_mode()
+    def images(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """Unit vectors `[N, 256]` of pictures of any size."""
+        from vignette.miniature.vae import to_tensor
+
+        pixels = [np.asarray(i.convert("RGB").resize((128, 128), Image.Resampling.LANCZOS)) for i in images]
+        return self._pair.embed_image(self._judge.features(to_tensor(np.stack(pixels))))
