@@ -234,9 +234,10 @@ def test_boxes_of_one_thing_count_once() -> None:
 
 def test_the_miniature_s_judge_marks_its_own_set_only(tmp_path: Path) -> None:
     from vignette.miniature.judge_net import Judge, JudgeNet, marks
+    from vignette.miniature.world import FIRST
 
     torch.manual_seed(0)
-    Judge(JudgeNet()).save(tmp_path)
+    Judge(JudgeNet(FIRST), FIRST).save(tmp_path)
     judge, cases = MiniatureJudge(tmp_path), [*miniature_cases(2), CASES[0]]
     readings = judge.measure(noise(), cases)
     verdict = Judge.load(tmp_path).read(noise())[0]

@@ -46,7 +46,7 @@ def test_the_first_edition_still_writes_its_sentences(first_scenes):
         "a7d33f2febef9a11",
         "8a7f1a2f2154edf6",
     ]
-    assert _hash("\n".join(tokenizer._corpus(1, 200))) == "af8ed9ed72615029"
+    assert _hash("\n".join(tokenizer._corpus(1, "first", lines=200))) == "af8ed9ed72615029"
 
 
 def test_the_second_edition_knows_56_things_with_a_drawing_each():
@@ -138,7 +138,7 @@ def test_flyers_are_in_the_sky_and_the_rest_on_the_ground():
 
 
 def test_the_renderer_writes_the_second_edition_and_its_style_to_disk(tmp_path):
-    build(tmp_path, 3, seed=1, workers=1, world=SECOND, style="ink")
+    build(tmp_path, 3, seed=1, workers=1, world=SECOND, styles=("ink",))
     images, scenes = load(tmp_path)
     assert scenes == [scene_at(i, 1, SECOND) for i in range(3)]
     assert (images[2] == np.asarray(render(scenes[2], 2, SECOND, "ink"))).all()

@@ -7,11 +7,12 @@ import torch
 from safetensors.torch import load_file
 
 from vignette.miniature.cli import main
+from vignette.miniature.export import size_mib
 from vignette.miniature.optim import Optimisers, orthogonalise
 from vignette.miniature.stage import Stage
 from vignette.miniature.train import Recipe, Training
 
-TINY = replace(Recipe().scaled(0.0001), scenes=96)
+TINY = replace(Recipe().scaled(0.0001), scenes=96, batch_scale=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_the_exported_adapter_and_judge_load(exported):
     from vignette.miniature.world import Group, Scene
     from vignette.sur.adapter import SURAdapter
 
-    adapter = SURAdapter.load(exported / "adapters" / "sur-day")
+    adapter = SURAdapter.load(exported / "adapters" / "sur")
     assert adapter.config["hidden_size"] == 256
     verdict = Judge.load(exported / "judge").read([render(Scene((Group("cat"),), "beach"), 0)])[0]
     assert set(verdict.to_dict()) == {"place", "objects"}
@@ -68,7 +69,7 @@ def test_training_continues_from_exported_weights(exported, tmp_path):
         (path,) = (root / part).glob("*.safetensors")
         return load_file(path)
 
-    for part in ("day/text_encoder", "day/unet", "day/vae", "adapters/sur-day", "judge"):
+    for part in ("day/text_encoder", "day/unet", "day/vae", "adapters/sur", "judge"):
         old, new = tensors(exported, part), tensors(tmp_path / "again", part)
         shift = max((old[k].float() - new[k].float()).abs().max().item() for k in old)
         assert shift == 0 if part == "day/text_encoder" else 0 < shift < 0.2, (part, shift)
@@ -88,7 +89,7 @@ def test_new_words_are_learnt_anew_while_the_rest_goes_on(exported, tmp_path):
     assert (before.float() - new[key]).abs().max() > 0.01
     assert (tmp_path / "tokenizer" / "vocab.json").is_file()
     unet = load_file(exported / "day" / "unet" / "diffusion_pytorch_model.safetensors")["conv_in.weight"]
-    assert (training.unet.conv_in.weight - unet.float()).abs().max() < 0.01
+    assert (training.unets["day"].conv_in.weight - unet.float()).abs().max() < 0.01
 
 
 def test_the_exported_pair_scores_texts_and_pictures_as_the_trained_one(exported, work):
@@ -100,7 +101,7 @@ def test_the_exported_pair_scores_texts_and_pictures_as_the_trained_one(exported
     pair = MiniatureEmbedder(exported)
     ids = training.tokenizer("2cat, beach background", return_tensors="pt").input_ids
     torch.testing.assert_close(pair.texts(["2cat, beach background"]), training.clip.embed_text(ids), atol=5e-3, rtol=0)
-    picture, features = training.dataset[0][3], torch.from_numpy(training.features[3:4]).float()
+    picture, features = training.dataset[0][3], torch.from_numpy(training.features[3:4].astype("float32"))
     torch.testing.assert_close(
         pair.images([Image.fromarray(picture)]), training.clip.embed_image(features), atol=3e-2, rtol=0
     )
@@ -135,6 +136,38 @@ def test_token_by_token_a_text_scores_by_the_place_that_each_word_fits_best(expo
     embedding = next(p for n, p in clip.named_parameters() if "token_embedding" in n)
     dog = words.convert_tokens_to_ids("dog</w>")
     assert embedding.grad[dog].abs().sum() > 0
+
+
+def test_the_second_edition_trains_a_denoiser_for_each_style_and_shares_the_rest(tmp_path):
+    from diffusers import StableDiffusionPipeline
+
+    from vignette.miniature.judge_net import Judge
+    from vignette.miniature.train import RECIPES
+
+    recipe = replace(RECIPES["second"].scaled(0.0001), scenes=64, batch_scale=0.05)
+    training = Training(tmp_path / "work", recipe, "cpu")
+    training.run("export", tmp_path / "weights")
+    images, scenes = training.dataset
+    assert len(images) == len(scenes) == 128
+    assert scenes[:64] == scenes[64:]
+    assert (images[:64] != images[64:]).any((1, 2, 3)).all()
+    assert Judge.load(tmp_path / "weights" / "judge").world.name == "second"
+    for part in ("vae", "text_encoder", "tokenizer"):
+        assert (tmp_path / "weights" / "ink" / part).resolve() == tmp_path / "weights" / "day" / part
+    pipes = [
+        StableDiffusionPipeline.from_pretrained(
+            tmp_path / "weights" / style, local_files_only=True, use_safetensors=True
+        )
+        for style in ("day", "ink")
+    ]
+    days, inks = (pipe.unet.state_dict() for pipe in pipes)
+    assert any(not torch.equal(days[k], inks[k]) for k in days)
+    assert size_mib(tmp_path / "weights") < 48
+
+
+def test_weights_of_another_edition_are_not_continued(exported, tmp_path, capsys):
+    assert main(["train", "--work", str(tmp_path), "--edition", "second", "--continue-from", str(exported)]) == 2
+    assert "first edition" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("half", [False, True])

@@ -21,7 +21,7 @@ from vignette.sur.adapter import SURAdapter
 
 from .language import tell
 from .optim import Optimisers
-from .stage import Stage, autocast, pick_device
+from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, WIDTH, hidden_states
 from .unet import FastAttention, build_scheduler, noised, spread_timesteps
 from .world import Scene
@@ -35,29 +35,33 @@ def build() -> SURAdapter:
 
 
 def train(
-    latents: np.ndarray,
+    models: list[tuple[np.ndarray, UNet2DConditionModel]],
     embeddings: np.ndarray,
     scenes: list[Scene],
     encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    unet: UNet2DConditionModel,
     folder: Path,
     align_steps: int,
     steps: int,
     batch: int = 48,
+    align_batch: int = 128,
     seed: int = 0,
     device: str = "auto",
     start: SURAdapter | None = None,
     language: str = "second",
 ) -> SURAdapter:
     """Train on narrative / keyword / picture triples of the training world, from `start` if given; `embeddings` are the
-    keyword prompts' [N, 77, 256], and narratives are told in `language`.
+    keyword prompts' [N, 77, 256], and narratives are told in `language`. `models` are the latents [N, 8, 16, 16] and the
+    frozen denoiser of each style; they take turns, since all of them read the same text encoder.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
     adapter = (start or build()).to(where).requires_grad_(True).train()
-    unet.set_attn_processor(FastAttention())
+    for _, unet in models:
+        unet.to(where).set_attn_processor(FastAttention())
+    encoder = encoder.to(where)
     scheduler = build_scheduler()
+    prompts, pictures = Rows(embeddings, where), [Rows(latents, where) for latents, _ in models]
 
     def narratives(step: int, size: int, salt: str) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
         pick = np.sort(np.random.default_rng((seed, step, len(salt))).integers(0, len(scenes), size))
@@ -67,10 +71,10 @@ def train(
         texts = [scenes[i].keywords if rng.random() < 0.1 else text for i, text in zip(pick, texts, strict=True)]
         with autocast(where):
             source = hidden_states(encoder, tokenizer, texts, where, size).float().to(where)
-        return source, torch.from_numpy(embeddings[pick]).float().to(where), pick
+        return source, prompts[pick].float(), pick
 
     def align(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        source, target, _ = narratives(step, 128, "align")
+        source, target, _ = narratives(step, align_batch, "align")
         with autocast(where):
             adapted = adapter(source)
         loss = F.mse_loss(adapted.float(), target)
@@ -89,7 +93,8 @@ def train(
 
     def through_unet(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         source, target, pick = narratives(step, batch, "unet")
-        z = torch.from_numpy(latents[pick]).float().to(where)
+        turn = step % len(models)
+        unet, z = models[turn][1], pictures[turn][pick].float()
         t = spread_timesteps(batch).to(where)
         noisy, velocity, weight = noised(scheduler, z, t)
         with autocast(where):
@@ -115,5 +120,6 @@ def train(
         through_unet,
         ema_decay=0.99,
     ).run()
-    unet.set_attn_processor(AttnProcessor2_0())
+    for _, unet in models:
+        unet.set_attn_processor(AttnProcessor2_0())
     return adapter.eval().requires_grad_(False)

@@ -28,6 +28,15 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument("--unet-steps", type=int, help="steps of the denoiser, the part that gains most from time")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
     train.add_argument(
+        "--edition",
+        choices=("first", "second"),
+        default="first",
+        help="of the world: 24 things in one style, or 56 in two, whose recipe is sized for a GPU (default: first)",
+    )
+    train.add_argument(
+        "--batch-scale", type=float, help="multiplies all batches, e.g. 0.25 for the second edition on a CPU"
+    )
+    train.add_argument(
         "--continue-from",
         type=Path,
         metavar="FOLDER",
@@ -48,18 +57,21 @@ def main(argv: list[str] | None = None) -> int:
     study.add_argument(
         "--language", choices=("first", "second"), default="second", help="whose held-out sentences (default: second)"
     )
+    study.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
     study.add_argument("--guidance", type=float, default=None, help="guidance scale (default: the model's)")
 
     showcase = commands.add_parser("showcase", help="the README's picture: sentences without and with the adapter")
     showcase.add_argument("--weights", type=Path, default=ROOT / "weights")
     showcase.add_argument("-o", "--output", type=Path, required=True, help="PNG to write")
+    showcase.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
     showcase.add_argument("--seed", type=int, default=1, help="the first column's seed; the others count up")
     args = parser.parse_args(argv)
 
     if args.command == "train":
         from dataclasses import replace
 
-        from .train import STAGES, Recipe, Training
+        from .judge_net import Judge
+        from .train import RECIPES, STAGES, Training
 
         if args.stage not in STAGES:
             print(f"--stage must be one of {', '.join(STAGES)}, not {args.stage!r}.", file=sys.stderr)
@@ -73,21 +85,30 @@ def main(argv: list[str] | None = None) -> int:
                 f"--continue-from {start} holds no exported weights (day/model_index.json is missing).", file=sys.stderr
             )
             return 2
-        recipe = Recipe() if args.scale == 1.0 else Recipe().scaled(args.scale)
+        recipe = RECIPES[args.edition]
+        if start and (known := Judge.load(start / "judge").world) != recipe.world:
+            print(
+                f"--continue-from {start} knows the {known.name} edition; add --edition {known.name}.", file=sys.stderr
+            )
+            return 2
+        if args.scale != 1.0:
+            recipe = recipe.scaled(args.scale)
         if args.unet_steps:
             recipe = replace(recipe, unet_steps=args.unet_steps)
+        if args.batch_scale:
+            recipe = replace(recipe, batch_scale=args.batch_scale)
         Training(args.work, recipe, args.device, start, args.new_words).run(args.stage, args.target)
         return 0
 
     if args.command == "showcase":
         from .showcase import draw
 
-        draw(args.weights, args.output, args.seed)
+        draw(args.weights, args.output, args.seed, args.style)
         return 0
 
     from .study import run
 
-    return run(args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language)
+    return run(args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language, args.style)
 
 
 if __name__ == "__main__":

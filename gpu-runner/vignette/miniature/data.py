@@ -1,9 +1,10 @@
-"""The rendered training set: `images.npy` (N x 128 x 128 x 3, uint8) and `scenes.jsonl`, made once per work folder."""
+"""The rendered training set: `images.npy` (uint8, N x 128 x 128 x 3 for each style) and `scenes.jsonl` (N), made once per work folder."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
 from dataclasses import asdict
 from pathlib import Path
@@ -31,38 +32,46 @@ def scene_at(index: int, seed: int, world: World = FIRST) -> Scene:
     return sample_scene(random.Random(f"{seed}/{index}"), world=world)
 
 
-def _render_chunk(job: tuple[str, int, int, int, str, str]) -> int:
-    path, start, stop, seed, name, style = job
+def _render_chunk(job: tuple[str, int, int, int, int, str, str]) -> int:
+    path, start, stop, row, seed, name, style = job
     world = world_named(name)
     images = np.lib.format.open_memmap(path, mode="r+")
     for index in range(start, stop):
-        images[index] = np.asarray(render(scene_at(index, seed, world), index, world, style))
+        images[row + index] = np.asarray(render(scene_at(index, seed, world), index, world, style))
     return stop - start
 
 
-def build(folder: Path, size: int, seed: int, workers: int = 2, world: World = FIRST, style: str = "day") -> None:
-    """Render `size` training scenes of `world` in `style` into `folder`, unless they are there already.
-
-    The scenes of a seed are the same in every style.
+def build(
+    folder: Path, size: int, seed: int, workers: int | None = None, world: World = FIRST, styles: tuple[str, ...] = ()
+) -> None:
+    """Render `size` training scenes of `world` into `folder`, unless they are there already: all of the first of `styles`
+    (default: the world's), then all of the next. The scenes of a seed are the same in every style.
     """
     done = folder / "scenes.jsonl"
     if done.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "images.npy"
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(size, SIZE, SIZE, 3)).flush()
-    jobs = [(str(path), start, min(start + _CHUNK, size), seed, world.name, style) for start in range(0, size, _CHUNK)]
+    styles = styles or world.styles
+    total = size * len(styles)
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(total, SIZE, SIZE, 3)).flush()
+    jobs = [
+        (str(path), start, min(start + _CHUNK, size), size * number, seed, world.name, style)
+        for number, style in enumerate(styles)
+        for start in range(0, size, _CHUNK)
+    ]
     count = 0
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count()) as pool:
         for rendered in pool.imap_unordered(_render_chunk, jobs):
             count += rendered
-            print(f"rendered {count}/{size}", flush=True)
+            print(f"rendered {count}/{total}", flush=True)
     partial = folder / "scenes.jsonl.part"
     partial.write_text("".join(json.dumps(scene_to_dict(scene_at(i, seed, world))) + "\n" for i in range(size)))
     partial.rename(done)
 
 
 def load(folder: Path) -> tuple[np.ndarray, list[Scene]]:
-    """The memory-mapped images and their scenes."""
+    """The memory-mapped images of all styles, and the scene of each."""
     scenes = [scene_from_dict(json.loads(line)) for line in (folder / "scenes.jsonl").read_text().splitlines()]
-    return np.load(folder / "images.npy", mmap_mode="r"), scenes
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    return images, scenes * (len(images) // len(scenes))

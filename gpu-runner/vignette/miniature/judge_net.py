@@ -14,12 +14,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .optim import Optimisers
-from .stage import Stage, autocast, pick_device
+from .stage import Rows, Stage, autocast, pick_device
 from .vae import to_tensor
-from .world import ACTIONS, COLOURS, MAX_COUNT, PLACES, THINGS, Scene
+from .world import FIRST, MAX_COUNT, WORLDS, Scene, World
 
-_COLOURS = (None, *COLOURS)
-_ACTIONS = (None, *ACTIONS)
 FEATURES = 128
 
 
@@ -40,14 +38,10 @@ class _Block(nn.Module):
 class JudgeNet(nn.Module):
     """Per thing a spatial map; its sum tells the count, its mean tells colour and action. Things share all heads."""
 
-    def __init__(
-        self,
-        things: int = len(THINGS),
-        colours: int = len(_COLOURS),
-        actions: int = len(_ACTIONS),
-        places: int = len(PLACES),
-    ):
+    def __init__(self, world: World):
         super().__init__()
+        things, places = len(world.things), len(world.places)
+        colours, actions = 1 + len(world.colours), 1 + len(world.actions)
         self.backbone = nn.Sequential(
             nn.Conv2d(3, 24, 4, 2, 1),
             nn.SiLU(),
@@ -110,28 +104,29 @@ class Verdict:
 
 
 class Judge:
-    """A trained `JudgeNet` with its labels."""
+    """A trained `JudgeNet` of an edition of the miniature's world."""
 
-    def __init__(self, net: JudgeNet):
-        self.net = net.eval().requires_grad_(False)
+    def __init__(self, net: JudgeNet, world: World):
+        self.net, self.world = net.eval().requires_grad_(False), world
 
     @classmethod
     def load(cls, folder: Path) -> Judge:
-        """Load `config.json` and `model.safetensors`; ValueError when the labels are not this world's."""
+        """Load `config.json` and `model.safetensors`; ValueError when the labels are no edition's."""
         labels = json.loads((folder / "config.json").read_text())
-        if labels != _labels():
+        world = next((w for w in WORLDS.values() if _labels(w) == labels), None)
+        if world is None:
             raise ValueError(
-                f"{folder / 'config.json'} lists another world's labels; train the judge again: vignette miniature train --stage judge"
+                f"{folder / 'config.json'} lists the labels of no edition; train the judge again: vignette miniature train --stage judge"
             )
-        net = JudgeNet()
+        net = JudgeNet(world)
         net.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
-        return cls(net)
+        return cls(net, world)
 
     def save(self, folder: Path) -> None:
         """Write fp16 safetensors and the labels."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file({k: v.half().contiguous() for k, v in self.net.state_dict().items()}, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(_labels(), indent=1) + "\n")
+        (folder / "config.json").write_text(json.dumps(_labels(self.world), indent=1) + "\n")
 
     @torch.no_grad()
     def read(self, images: np.ndarray | list[Image.Image], batch: int = 64) -> list[Verdict]:
@@ -143,7 +138,7 @@ class Judge:
         out: list[Verdict] = []
         for start in range(0, len(images), batch):
             logits = self.net(to_tensor(images[start : start + batch]))
-            out += [_verdict({k: v[i] for k, v in logits.items()}) for i in range(logits["place"].shape[0])]
+            out += [_verdict({k: v[i] for k, v in logits.items()}, self.world) for i in range(logits["place"].shape[0])]
         return out
 
 
@@ -164,31 +159,32 @@ def features_of(judge: Judge, images: np.ndarray, path: Path, batch: int = 64, d
     partial.rename(path)
 
 
-def _labels() -> dict:
+def _labels(world: World) -> dict:
     return {
-        "things": list(THINGS),
-        "colours": list(COLOURS),
-        "actions": list(ACTIONS),
-        "places": list(PLACES),
+        "things": list(world.things),
+        "colours": list(world.colours),
+        "actions": list(world.actions),
+        "places": list(world.places),
         "max_count": MAX_COUNT,
     }
 
 
-def _verdict(logits: dict[str, torch.Tensor]) -> Verdict:
+def _verdict(logits: dict[str, torch.Tensor], world: World) -> Verdict:
     present = 1 - logits["count"].softmax(-1)[:, 0]
     places = logits["place"].softmax(-1)
+    colours, actions = (None, *world.colours), (None, *world.actions)
     seen = [
         Seen(
-            THINGS[i],
-            _COLOURS[int(logits["colour"][i].argmax())],
+            world.things[i],
+            colours[int(logits["colour"][i].argmax())],
             1 + int(logits["count"][i, 1:].argmax()),
-            _ACTIONS[int(logits["action"][i].argmax())],
+            actions[int(logits["action"][i].argmax())],
             round(float(present[i]), 4),
         )
         for i in present.argsort(descending=True).tolist()
         if present[i] > 0.5
     ]
-    return Verdict(PLACES[int(places.argmax())], float(places.max()), tuple(seen))
+    return Verdict(world.places[int(places.argmax())], float(places.max()), tuple(seen))
 
 
 ATTRIBUTES = ("object", "colour", "count", "action", "place")
@@ -221,8 +217,9 @@ def marks(scene: Scene, verdict: Verdict) -> dict[str, float]:
     return score
 
 
-def _targets(scenes: list[Scene]) -> dict[str, torch.Tensor]:
-    shape = (len(scenes), len(THINGS))
+def _targets(scenes: list[Scene], world: World) -> dict[str, torch.Tensor]:
+    shape = (len(scenes), len(world.things))
+    colours, actions = (None, *world.colours), (None, *world.actions)
     out = {
         "count": torch.zeros(shape, dtype=torch.long),
         "colour": torch.full(shape, -100),
@@ -230,11 +227,11 @@ def _targets(scenes: list[Scene]) -> dict[str, torch.Tensor]:
     }
     for row, scene in enumerate(scenes):
         for group in scene.groups:
-            column = THINGS.index(group.thing)
+            column = world.things.index(group.thing)
             out["count"][row, column] = group.count
-            out["colour"][row, column] = _COLOURS.index(group.colour)
-            out["action"][row, column] = _ACTIONS.index(group.action)
-    out["place"] = torch.tensor([PLACES.index(s.place) for s in scenes])
+            out["colour"][row, column] = colours.index(group.colour)
+            out["action"][row, column] = actions.index(group.action)
+    out["place"] = torch.tensor([world.places.index(s.place) for s in scenes])
     return out
 
 
@@ -249,7 +246,7 @@ def _augment(x: torch.Tensor) -> torch.Tensor:
         mode="bilinear",
     )
     x = torch.cat([soft, x[half:]])
-    return x + 0.06 * torch.rand(x.shape[0], 1, 1, 1) * torch.randn_like(x)
+    return x + 0.06 * torch.rand(x.shape[0], 1, 1, 1, device=x.device) * torch.randn_like(x)
 
 
 def train(
@@ -261,11 +258,12 @@ def train(
     seed: int = 0,
     device: str = "auto",
     start: JudgeNet | None = None,
+    world: World = FIRST,
 ) -> Judge:
     """Train on rendered scenes with softness and noise, from `start` if given."""
     where = pick_device(device)
     torch.manual_seed(seed)
-    model = (start or JudgeNet()).to(where).requires_grad_(True).train()
+    model = (start or JudgeNet(world)).to(where).requires_grad_(True).train()
     optim = Optimisers(
         model,
         steps,
@@ -274,10 +272,12 @@ def train(
         adam_only=("backbone.0", "maps", "name", "count", "colour", "action", "place"),
     )
 
+    rows = Rows(images, where)
+
     def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        pick = np.sort(np.random.default_rng((seed, step)).integers(0, len(images), batch))
-        target = {k: v.to(where) for k, v in _targets([scenes[i] for i in pick]).items()}
-        x = _augment(to_tensor(images[pick])).to(where)
+        pick = np.sort(np.random.default_rng((seed, step)).integers(0, len(rows), batch))
+        target = {k: v.to(where) for k, v in _targets([scenes[i] for i in pick], world).items()}
+        x = _augment(to_tensor(rows[pick]))
         with autocast(where):
             logits = {k: v.float() for k, v in model(x).items()}
         count = F.cross_entropy(logits["count"].flatten(0, 1), target["count"].flatten(), reduction="none")
@@ -290,4 +290,4 @@ def train(
         return loss, {k: v.item() for k, v in parts.items()}
 
     Stage("judge", folder, model, optim, steps, loss_fn, ema_decay=0.995).run()
-    return Judge(model.cpu())
+    return Judge(model.cpu(), world)

@@ -25,12 +25,12 @@ SENTENCES = (
 _SCALE, _GAP, _TEXT = 2, 8, 46
 
 
-def draw(weights: Path, output: Path, first_seed: int = 1) -> None:
+def draw(weights: Path, output: Path, first_seed: int = 1, style: str = "day") -> None:
     """Write `output` (PNG): a column a sentence, seeds counting up from `first_seed`; above without, below with the adapter."""
     pipe = StableDiffusionPipeline.from_pretrained(
-        weights / "day", local_files_only=True, use_safetensors=True, dtype=torch.float32
+        weights / style, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
-    adapter = SURAdapter.load(weights / "adapters" / "sur-day").float()
+    adapter = SURAdapter.load(weights / "adapters" / "sur").float()
     plain = hidden_states(pipe.text_encoder, pipe.tokenizer, list(SENTENCES))
     empty = hidden_states(pipe.text_encoder, pipe.tokenizer, [""])
     seeds = list(range(first_seed, first_seed + len(SENTENCES)))

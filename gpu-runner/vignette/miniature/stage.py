@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,6 +24,25 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=multiplies_bfloat16(device))
 
 
+class Rows:
+    """An array whose rows batches are picked from: on a GPU it lies there as a whole, on a CPU it stays where it is, maybe
+    memory-mapped.
+    """
+
+    def __init__(self, array: np.ndarray, device: torch.device):
+        self._array, self._device = array, device
+        self._tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device) if device.type == "cuda" else None
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, pick: np.ndarray) -> torch.Tensor:
+        """The rows numbered `pick` [B], in the array's own type, on the device."""
+        if self._tensor is None:
+            return torch.from_numpy(np.array(self._array[pick]))
+        return self._tensor[torch.from_numpy(pick).to(self._device)]
+
+
 class Ema:
     """An exponential moving average of a model's parameters, with the usual ramp at the start."""
 
@@ -35,11 +55,8 @@ class Ema:
         """Move the average towards the model by one step."""
         self.count += 1
         weight = 1 - min(self.decay, (1 + self.count) / (10 + self.count))
-        for key, value in model.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.values[key].lerp_(value, weight)
-            else:
-                self.values[key].copy_(value)
+        state = model.state_dict()
+        torch._foreach_lerp_([self.values[k] for k in state], list(state.values()), weight)
 
 
 @dataclass

@@ -24,15 +24,15 @@ from .render import render
 from .sample import GUIDANCE, STEPS, sample
 from .text import hidden_states
 from .vae import to_tensor
-from .world import Scene, sample_scene
+from .world import FIRST, Scene, World, sample_scene
 
 SEED = 20_261_123
 
 
-def held_out_set(count: int, language: str = "first") -> list[tuple[Scene, str, int]]:
+def held_out_set(count: int, language: str = "first", world: World = FIRST) -> list[tuple[Scene, str, int]]:
     """`count` scenes of combinations never trained on, each with a narrative of a shape never trained on and a seed."""
     rng = random.Random(SEED)
-    scenes = [sample_scene(rng, held_out=True) for _ in range(count)]
+    scenes = [sample_scene(rng, held_out=True, world=world) for _ in range(count)]
     return [(scene, tell(language, scene, rng, held_out=True), 1000 + i) for i, scene in enumerate(scenes)]
 
 
@@ -60,24 +60,32 @@ def run(
     sheet: Path | None,
     guidance: float | None,
     language: str = "second",
+    style: str = "day",
 ) -> int:
     """Measure and print everything; `output` gets the figures as JSON, `sheet` a contact sheet (base, adapter, keyword rows)."""
     began = time.time()
     guidance = GUIDANCE if guidance is None else guidance
     pipe = StableDiffusionPipeline.from_pretrained(
-        weights / "day", local_files_only=True, use_safetensors=True, dtype=torch.float32
+        weights / style, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
-    adapter = SURAdapter.load(weights / "adapters" / "sur-day").float()
+    adapter = SURAdapter.load(weights / "adapters" / "sur").float()
     judge = Judge.load(weights / "judge")
     figures: dict = {
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
     }
-    figures |= {"prompts": prompts, "steps": STEPS, "guidance": guidance, "seed": SEED, "language": language}
+    figures |= {
+        "prompts": prompts,
+        "steps": STEPS,
+        "guidance": guidance,
+        "seed": SEED,
+        "language": language,
+        "style": style,
+    }
 
     rng = random.Random(SEED + 1)
-    fresh = [sample_scene(rng, held_out=i % 4 == 0) for i in range(1000)]
-    pictures = np.stack([np.asarray(render(s, 10_000_000 + i)) for i, s in enumerate(fresh)])
+    fresh = [sample_scene(rng, held_out=i % 4 == 0, world=judge.world) for i in range(1000)]
+    pictures = np.stack([np.asarray(render(s, 10_000_000 + i, judge.world, style)) for i, s in enumerate(fresh)])
     with torch.no_grad():
         decoded = [pipe.vae.decode(pipe.vae.encode(x).latent_dist.mean).sample for x in to_tensor(pictures).split(32)]
     again = torch.cat(decoded).clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
@@ -91,7 +99,7 @@ def run(
         flush=True,
     )
 
-    cases = held_out_set(prompts, language)
+    cases = held_out_set(prompts, language, judge.world)
     scenes, texts, seeds = [c[0] for c in cases], [c[1] for c in cases], [c[2] for c in cases]
     plain = hidden_states(pipe.text_encoder, pipe.tokenizer, texts)
     with torch.no_grad():

@@ -15,7 +15,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from .judge_net import FEATURES
 from .language import tell
 from .optim import Optimisers
-from .stage import Stage, autocast, pick_device
+from .stage import Rows, Stage, autocast, pick_device
 from .world import Scene
 
 WIDTH = 256
@@ -162,7 +162,7 @@ def train(
     optim = Optimisers(model, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("embedding", "projection"))
     groups: dict[str, int] = {}
     names = np.array([groups.setdefault(s.keywords, len(groups)) for s in scenes])
-    alike, half = _alike(scenes), batch // 2
+    alike, half, rows = _alike(scenes), batch // 2, Rows(features, where)
 
     def encoded(texts: list[str]) -> torch.Tensor:
         return tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt").input_ids.to(
@@ -177,7 +177,7 @@ def train(
             encoded([scenes[i].keywords for i in pick[:half]]),
             encoded([tell(language, scenes[i], rng) for i in pick[half:]]),
         ]
-        seen = torch.from_numpy(features[pick]).float().to(where)
+        seen = rows[pick].float()
         with autocast(where):
             whole, single = model.scores(ids, seen)
         # Two pictures of the same scene are no negatives of each other.

@@ -16,17 +16,17 @@ from transformers import CLIPTokenizer
 from .captions import NARRATIVES, NARRATIVES_COLOURED, PLAIN
 from .language import tell
 from .words import ADJECTIVES, COLOUR_WORDS, NOUNS, NUMBERS, PARTICIPLES, PLACE_PHRASES, VERBS
-from .world import sample_scene
+from .world import FIRST, World, sample_scene
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 VOCABULARY = 3000
 
 
-def _corpus(seed: int, language: str, lines: int = 60_000) -> list[str]:
+def _corpus(seed: int, language: str, world: World = FIRST, lines: int = 60_000) -> list[str]:
     rng = random.Random(seed)
     texts = [
         text
-        for scene in (sample_scene(rng) for _ in range(lines))
+        for scene in (sample_scene(rng, world=world) for _ in range(lines))
         for text in (scene.keywords, tell(language, scene, rng))
     ]
     words = [*ADJECTIVES, *PLAIN, *NARRATIVES, *NARRATIVES_COLOURED]
@@ -36,8 +36,8 @@ def _corpus(seed: int, language: str, lines: int = 60_000) -> list[str]:
     return texts + words * 20
 
 
-def train(folder: Path, seed: int = 0, language: str = "second") -> CLIPTokenizer:
-    """Train the vocabulary of keyword prompts and `language` into `folder` (vocab.json, merges.txt) unless it is there.
+def train(folder: Path, seed: int = 0, language: str = "second", world: World = FIRST) -> CLIPTokenizer:
+    """Train the vocabulary of `world`'s keyword prompts and `language` into `folder` (vocab.json, merges.txt) unless it is there.
 
     Returns the tokenizer of those files.
     """
@@ -63,7 +63,7 @@ def train(folder: Path, seed: int = 0, language: str = "second") -> CLIPTokenize
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        bpe.train_from_iterator(_corpus(seed, language), trainer)
+        bpe.train_from_iterator(_corpus(seed, language, world), trainer)
         model = json.loads(bpe.to_str())["model"]
         vocab = dict(model["vocab"])
         # Every byte also ends words, or a name outside the corpus would lose its last letter.

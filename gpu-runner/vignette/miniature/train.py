@@ -17,7 +17,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from vignette.sur.adapter import SURAdapter
 
 from . import adapt, data, export, judge_net, text, tokenizer, unet, vae
-from .world import Scene
+from .stage import autocast, pick_device
+from .world import FIRST, SECOND, Scene, World
 
 STAGES = ("data", "vae", "judge", "decoder", "reader", "text", "unet", "adapter", "export")
 READER_PICTURES = 3000
@@ -25,17 +26,23 @@ READER_PICTURES = 3000
 
 @dataclass(frozen=True)
 class Recipe:
-    """How much of everything; the model card names what the bundled weights had. `scaled` shrinks it for a trial."""
+    """How much of everything; the model card names what the bundled weights had. `scaled` shrinks it for a trial.
 
-    scenes: int = 40_000
+    `batch_scale` multiplies every stage's batch.
+    """
+
+    world: World = FIRST
+    scenes: int = 60_000
     vae_steps: int = 2000
-    decoder_steps: int = 6000
-    text_steps: int = 1500
     judge_steps: int = 1600
+    decoder_steps: int = 6000
     reader_steps: int = 800
+    text_steps: int = 1100
     unet_steps: int = 6000
     align_steps: int = 1500
     adapter_steps: int = 900
+    batch_scale: float = 1.0
+    unet_widths: tuple[int, int, int] = unet.WIDTHS
     seed: int = 1
     language: str = "second"
 
@@ -47,6 +54,30 @@ class Recipe:
             scenes=max(64, round(self.scenes * factor)),
             **{n: max(2, round(getattr(self, n) * factor)) for n in names},
         )
+
+    def batch(self, usual: int) -> int:
+        """A stage's batch whose usual size is `usual`."""
+        return max(2, round(usual * self.batch_scale))
+
+
+# The second edition is sized for one data-centre GPU: large batches, and two denoisers that fit the repository's budget.
+RECIPES = {
+    "first": Recipe(),
+    "second": Recipe(
+        world=SECOND,
+        scenes=80_000,
+        vae_steps=5000,
+        judge_steps=3000,
+        decoder_steps=5000,
+        reader_steps=1500,
+        text_steps=3000,
+        unet_steps=16_000,
+        align_steps=4000,
+        adapter_steps=2000,
+        batch_scale=4.0,
+        unet_widths=(64, 128, 128),
+    ),
+}
 
 
 class Training:
@@ -63,25 +94,41 @@ class Training:
         self.work, self.recipe, self.device, self.start = work, recipe, device, start
         self.words_start = None if new_words else start
 
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The art styles, each with a denoiser of its own; they share everything else."""
+        return self.recipe.world.styles
+
     def _started(self, kind: type, *parts: str) -> Any:
         """The model of class `kind` (diffusers or transformers) in `start`, fp32, or None without `start`."""
         if self.start is None:
             return None
         return kind.from_pretrained(self.start.joinpath(*parts), local_files_only=True, use_safetensors=True).float()
 
+    def _of(self, style: str) -> slice:
+        """The rows of `style` among those of all pictures."""
+        number = self.styles.index(style)
+        return slice(number * self.recipe.scenes, (number + 1) * self.recipe.scenes)
+
     @cached_property
     def dataset(self) -> tuple[np.ndarray, list[Scene]]:
-        """Rendered pictures and their scenes."""
-        data.build(self.work / "data", self.recipe.scenes, self.recipe.seed)
+        """Rendered pictures of all styles, and the scene of each."""
+        data.build(self.work / "data", self.recipe.scenes, self.recipe.seed, world=self.recipe.world)
         return data.load(self.work / "data")
+
+    @cached_property
+    def scenes(self) -> list[Scene]:
+        """The scenes, once each."""
+        return self.dataset[1][: self.recipe.scenes]
 
     @cached_property
     def vae(self) -> AutoencoderKL:
         """The trained autoencoder, whose encoder makes the latents."""
         if not (self.work / "vae" / "config.json").exists():
-            started = self._started(AutoencoderKL, "day", "vae")
-            model = started or vae.train(self.dataset[0], self.work, self.recipe.vae_steps, device=self.device)
-            model.save_pretrained(self.work / "vae")
+            model = self._started(AutoencoderKL, self.styles[0], "vae") or vae.train(
+                self.dataset[0], self.work, self.recipe.vae_steps, self.recipe.batch(8), device=self.device
+            )
+            model.cpu().save_pretrained(self.work / "vae")
         return AutoencoderKL.from_pretrained(self.work / "vae").requires_grad_(False)
 
     @cached_property
@@ -93,11 +140,12 @@ class Training:
                 self.dataset[0],
                 folder,
                 self.recipe.decoder_steps,
+                self.recipe.batch(8),
                 seed=self.recipe.seed + 1,
                 device=self.device,
                 start=copy.deepcopy(self.vae),
                 decoder_only=True,
-            ).save_pretrained(folder)
+            ).cpu().save_pretrained(folder)
         return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
 
     @cached_property
@@ -106,11 +154,57 @@ class Training:
         return vae.encode_all(self.vae, self.dataset[0], self.work / "latents.npy", device=self.device)
 
     @cached_property
+    def judge(self) -> judge_net.Judge:
+        """The trained judge."""
+        folder = self.work / "judge"
+        if not (folder / "config.json").exists():
+            judge_net.train(
+                *self.dataset,
+                self.work,
+                self.recipe.judge_steps,
+                self.recipe.batch(64),
+                device=self.device,
+                start=judge_net.Judge.load(self.start / "judge").net if self.start else None,
+                world=self.recipe.world,
+            ).save(folder)
+        return judge_net.Judge.load(folder)
+
+    @cached_property
+    def reader(self) -> judge_net.Judge:
+        """The judge, used to the decoder's softness too: half of its lessons are what the decoder makes of latents."""
+        folder = self.work / "reader"
+        if not (folder / "config.json").exists():
+            images, scenes = self.dataset
+            count = min(READER_PICTURES, len(images))
+            pick = np.linspace(0, len(images) - 1, count).astype(int)
+            drawn = vae.decode_all(self.decoder, self.latents[pick], seed=self.recipe.seed, device=self.device)
+            judge_net.train(
+                np.concatenate([images[pick], drawn]),
+                [scenes[i] for i in pick] * 2,
+                folder,
+                self.recipe.reader_steps,
+                self.recipe.batch(64),
+                seed=self.recipe.seed + 1,
+                device=self.device,
+                start=copy.deepcopy(self.judge.net),
+                world=self.recipe.world,
+            ).save(folder)
+        return judge_net.Judge.load(folder)
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """The reader's features of all pictures, fp16 [N, 128, 8, 8], memory-mapped."""
+        path = self.work / "features.npy"
+        if not path.exists():
+            judge_net.features_of(self.reader, self.dataset[0], path, device=self.device)
+        return np.load(path, mmap_mode="r")
+
+    @cached_property
     def tokenizer(self) -> CLIPTokenizer:
         """The tokenizer, trained once."""
         if self.words_start:
-            return tokenizer.load(self.words_start / "day" / "tokenizer")
-        return tokenizer.train(self.work / "tokenizer", self.recipe.seed, self.recipe.language)
+            return tokenizer.load(self.words_start / self.styles[0] / "tokenizer")
+        return tokenizer.train(self.work / "tokenizer", self.recipe.seed, self.recipe.language, self.recipe.world)
 
     @cached_property
     def clip(self) -> text.Clip:
@@ -123,11 +217,12 @@ class Training:
                 self.tokenizer,
                 self.work,
                 self.recipe.text_steps,
+                self.recipe.batch(128),
                 seed=self.recipe.seed,
                 device=self.device,
                 language=self.recipe.language,
             )
-            torch.save(trained.state_dict(), path)
+            torch.save(trained.cpu().state_dict(), path)
         model = text.Clip(text.build_encoder(self.tokenizer))
         model.load_state_dict(torch.load(path, weights_only=True))
         return model.eval().requires_grad_(False)
@@ -136,22 +231,24 @@ class Training:
     def encoder(self) -> CLIPTextModel:
         """The text encoder alone, frozen."""
         if self.words_start:
-            return self._started(CLIPTextModel, "day", "text_encoder").eval().requires_grad_(False)
+            return self._started(CLIPTextModel, self.styles[0], "text_encoder").eval().requires_grad_(False)
         return self.clip.text
 
     @cached_property
     def embeddings(self) -> np.ndarray:
-        """The keyword prompts' hidden states, fp16 [N, 77, 256], memory-mapped."""
+        """The keyword prompts' hidden states, fp16 [scenes, 77, 256], memory-mapped."""
         path = self.work / "keywords.npy"
         if not path.exists():
-            prompts = [s.keywords for s in self.dataset[1]]
+            prompts = [s.keywords for s in self.scenes]
             out = np.lib.format.open_memmap(
                 path.with_suffix(".part"), mode="w+", dtype=np.float16, shape=(len(prompts), text.LENGTH, text.WIDTH)
             )
+            where = pick_device(self.device)
+            encoder = copy.deepcopy(self.encoder).to(where)
             for start in range(0, len(prompts), 1024):
-                out[start : start + 1024] = text.hidden_states(
-                    self.encoder, self.tokenizer, prompts[start : start + 1024]
-                ).numpy()
+                with autocast(where):
+                    states = text.hidden_states(encoder, self.tokenizer, prompts[start : start + 1024])
+                out[start : start + 1024] = states.numpy()
             out.flush()
             path.with_suffix(".part").rename(path)
         return np.load(path, mmap_mode="r")
@@ -162,80 +259,52 @@ class Training:
         return text.hidden_states(self.encoder, self.tokenizer, [""])
 
     @cached_property
-    def judge(self) -> judge_net.Judge:
-        """The trained judge."""
-        if not (self.work / "judge" / "config.json").exists():
-            start = judge_net.Judge.load(self.start / "judge").net if self.start else None
-            judge_net.train(*self.dataset, self.work, self.recipe.judge_steps, device=self.device, start=start).save(
-                self.work / "judge"
-            )
-        return judge_net.Judge.load(self.work / "judge")
+    def unets(self) -> dict[str, UNet2DConditionModel]:
+        """The trained denoiser of each style."""
+        return {style: self._unet(style) for style in self.styles}
 
-    @cached_property
-    def reader(self) -> judge_net.Judge:
-        """The judge, used to the decoder's softness too: half of its lessons are what the decoder makes of latents."""
-        folder = self.work / "reader"
+    def _unet(self, style: str) -> UNet2DConditionModel:
+        folder = self.work / f"unet-{style}"
         if not (folder / "config.json").exists():
-            images, scenes = self.dataset
-            count = min(READER_PICTURES, len(images))
-            pick = np.linspace(0, len(images) - 1, count).astype(int)
-            drawn = vae.decode_all(self.decoder, self.latents[pick], seed=self.recipe.seed, device=self.device)
-            judge_net.train(
-                np.concatenate([drawn, images[:count]]),
-                [*(scenes[i] for i in pick), *scenes[:count]],
-                folder,
-                self.recipe.reader_steps,
-                seed=self.recipe.seed + 1,
-                device=self.device,
-                start=copy.deepcopy(self.judge.net),
-            ).save(folder)
-        return judge_net.Judge.load(folder)
-
-    @cached_property
-    def features(self) -> np.ndarray:
-        """The judge's features of all pictures, fp16 [N, 128, 8, 8], memory-mapped."""
-        path = self.work / "features.npy"
-        if not path.exists():
-            judge_net.features_of(self.reader, self.dataset[0], path, device=self.device)
-        return np.load(path, mmap_mode="r")
-
-    @cached_property
-    def unet(self) -> UNet2DConditionModel:
-        """The trained denoiser."""
-        if not (self.work / "unet" / "config.json").exists():
-            trained = unet.train(
-                self.latents,
+            rows = self._of(style)
+            unet.train(
+                self.latents[rows],
                 self.embeddings,
                 self.empty,
-                self.work,
+                folder,
                 self.recipe.unet_steps,
+                self.recipe.batch(48),
                 seed=self.recipe.seed,
                 device=self.device,
-                start=self._started(UNet2DConditionModel, "day", "unet"),
-                features=self.features,
-                twice=np.array([i for i, s in enumerate(self.dataset[1]) if len(s.groups) > 1], int),
-            )
-            trained.save_pretrained(self.work / "unet")
-        return UNet2DConditionModel.from_pretrained(self.work / "unet").eval().requires_grad_(False)
+                start=self._started(UNet2DConditionModel, style, "unet"),
+                features=self.features[rows],
+                twice=np.array([i for i, s in enumerate(self.scenes) if len(s.groups) > 1], int),
+                widths=self.recipe.unet_widths,
+            ).cpu().save_pretrained(folder)
+        return UNet2DConditionModel.from_pretrained(folder).eval().requires_grad_(False)
 
     @cached_property
     def adapter(self) -> SURAdapter:
-        """The trained SUR-adapter."""
+        """The trained SUR-adapter, one for all styles: they read the same text encoder."""
         folder = self.work / "adapter"
         if not (folder / "config.json").exists():
             trained = adapt.train(
-                self.latents, self.embeddings, self.dataset[1], self.encoder, self.tokenizer, self.unet, self.work,
-                self.recipe.align_steps, self.recipe.adapter_steps, seed=self.recipe.seed, device=self.device,
-                start=SURAdapter.load(self.start / "adapters" / "sur-day").float() if self.start else None,
-                language=self.recipe.language,
+                [(self.latents[self._of(style)], model) for style, model in self.unets.items()],
+                self.embeddings, self.scenes, self.encoder, self.tokenizer, self.work,
+                self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(128),
+                seed=self.recipe.seed, device=self.device, language=self.recipe.language,
+                start=SURAdapter.load(self.start / "adapters" / "sur").float() if self.start else None,
             )  # fmt: skip
-            trained.save_pretrained(folder)
+            trained.cpu().save_pretrained(folder)
         return SURAdapter.load(folder)
 
     def export(self, target: Path) -> None:
         """Write everything that is bundled into `target`."""
-        export.export_model(target / "day", self.decoder, self.encoder, self.tokenizer, self.unet)
-        export.export_adapter(target / "adapters" / "sur-day", self.adapter)
+        first = self.styles[0]
+        for style, model in self.unets.items():
+            shared = None if style == first else first
+            export.export_model(target / style, self.decoder, self.encoder, self.tokenizer, model, shared)
+        export.export_adapter(target / "adapters" / "sur", self.adapter)
         self.reader.save(target / "judge")
         if not self.words_start:
             text.save_pair(self.clip, target / "clip")
@@ -250,9 +319,9 @@ class Training:
             "vae": lambda: self.latents,
             "judge": lambda: self.judge,
             "decoder": lambda: self.decoder,
-            "reader": lambda: self.reader,
+            "reader": lambda: self.features,
             "text": lambda: self.embeddings,
-            "unet": lambda: self.unet,
+            "unet": lambda: self.unets,
             "adapter": lambda: self.adapter,
             "export": lambda: self.export(target),
         }

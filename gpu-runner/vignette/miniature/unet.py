@@ -16,13 +16,14 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import nn
 
 from .optim import Optimisers
-from .stage import Stage, autocast, pick_device
+from .stage import Rows, Stage, autocast, pick_device
 from .text import WIDTH
 from .vae import LATENT_CHANNELS
 
 DROP = 0.1
 SNR_GAMMA = 5.0
 GUIDE_WEIGHT = 0.5
+WIDTHS = (64, 128, 192)
 
 
 class FastAttention:
@@ -49,19 +50,19 @@ class FastAttention:
         return attn.to_out[0](mixed)
 
 
-def build() -> UNet2DConditionModel:
-    """A fresh UNet, 11.2 M parameters."""
+def build(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
+    """A fresh UNet; of the usual `widths`, multiples of 32, it has 11.2 M parameters."""
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        block_out_channels=(64, 128, 192),
+        block_out_channels=widths,
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=WIDTH,
         # diffusers reads this as the number of heads here: 32 channels each.
-        attention_head_dim=(2, 4, 6),
+        attention_head_dim=tuple(width // 32 for width in widths),
         norm_num_groups=16,
     )
 
@@ -137,6 +138,7 @@ def train(
     start: UNet2DConditionModel | None = None,
     features: np.ndarray | None = None,
     twice: np.ndarray | None = None,
+    widths: tuple[int, int, int] = WIDTHS,
 ) -> UNet2DConditionModel:
     """Train on cached latents [N, 8, 16, 16] and cached keyword embeddings [N, 77, 256], from `start` if given; a tenth
     sees `empty` [1, 77, 256]. `features` [N, C, 8, 8], the judge's of each picture, guide what the UNet learns inside.
@@ -144,32 +146,34 @@ def train(
     """
     where = pick_device(device)
     torch.manual_seed(seed)
-    model = (start or build()).to(where).requires_grad_(True).train()
+    model = (start or build(widths)).to(where).requires_grad_(True).train()
     model.set_attn_processor(FastAttention())
     scheduler = build_scheduler()
     guide = Guide(model, features.shape[1]).to(where) if features is not None else None
     whole = nn.ModuleDict({"unet": model} | ({"guide": guide} if guide else {}))
     optim = Optimisers(whole, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("conv_in", "conv_out", "time_embedding"))
 
-    rows = np.arange(len(latents))
+    order = np.arange(len(latents))
     if twice is not None:
-        rows = np.concatenate([rows, twice])
+        order = np.concatenate([order, twice])
+    pictures, prompts, nothing = Rows(latents, where), Rows(embeddings, where), empty.float().to(where)
+    guided = Rows(features, where) if features is not None else None
 
     def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         rng = np.random.default_rng((seed, step))
-        pick = np.sort(rng.choice(rows, batch))
-        z = torch.from_numpy(latents[pick]).float().to(where)
-        context = torch.from_numpy(embeddings[pick]).float()
-        context[torch.from_numpy(rng.random(batch) < DROP)] = empty.float()
+        pick = np.sort(rng.choice(order, batch))
+        z = pictures[pick].float()
+        context = prompts[pick].float()
+        context[torch.from_numpy(rng.random(batch) < DROP).to(where)] = nothing
         t = spread_timesteps(batch).to(where)
         noisy, target, weight = noised(scheduler, z, t)
         with autocast(where):
-            out = model(noisy, t, encoder_hidden_states=context.to(where)).sample.float()
+            out = model(noisy, t, encoder_hidden_states=context).sample.float()
         error = F.mse_loss(out, target, reduction="none").mean((1, 2, 3))
         loss = (error * weight).mean() / weight.mean()
-        if guide is None or features is None:
+        if guide is None or guided is None:
             return loss, {"mse": error.mean().item()}
-        apart = guide.loss(torch.from_numpy(features[pick]).float().to(where))
+        apart = guide.loss(guided[pick].float())
         return loss + GUIDE_WEIGHT * apart, {"mse": error.mean().item(), "apart": apart.item()}
 
     Stage("unet", folder, whole, optim, steps, loss_fn, ema_decay=0.998, save_every=250, on_save=on_save).run()

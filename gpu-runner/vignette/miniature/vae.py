@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from .optim import Optimisers
-from .stage import Stage, autocast, pick_device
+from .stage import Rows, Stage, autocast, pick_device
 
 LATENT_CHANNELS = 8
 # BT.601 luma and chroma; chroma counts more, since small nets leave colours grey.
@@ -33,9 +33,10 @@ def build() -> AutoencoderKL:
     )
 
 
-def to_tensor(images: np.ndarray) -> torch.Tensor:
+def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     """uint8 [B, H, W, 3] to float [B, 3, H, W] in -1..1."""
-    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    pixels = images if isinstance(images, torch.Tensor) else torch.from_numpy(np.array(images))
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def reconstruction_loss(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -67,9 +68,11 @@ def train(
         model.quant_conv.requires_grad_(False)
     optim = Optimisers(model, steps, muon_lr=0.015, adam_lr=2e-3, adam_only=("conv_in", "conv_out", "quant_conv"))
 
+    rows = Rows(images, where)
+
     def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        pick = np.random.default_rng((seed, step)).integers(0, len(images), batch)
-        x = to_tensor(images[np.sort(pick)]).to(where)
+        pick = np.random.default_rng((seed, step)).integers(0, len(rows), batch)
+        x = to_tensor(rows[np.sort(pick)])
         with autocast(where):
             posterior = model.encode(x).latent_dist
             z = posterior.sample()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from .. import captions
+from ..words import NOUNS
 from ..world import Scene
 from .grammar import caption, held_out_shapes, narrative, training_shapes
 
@@ -14,7 +15,9 @@ LANGUAGES = ("first", "second")
 
 
 def tell(language: str, scene: Scene, rng: random.Random, held_out: bool = False) -> str:
-    """A narrative of `scene` in one of `LANGUAGES`. Training in the second hears the first one too, a quarter of the time."""
-    if language == "first" or (not held_out and rng.random() < 0.25):
+    """A narrative of `scene` in one of `LANGUAGES`. Training in the second hears the first one too, a quarter of the time,
+    where that has words for what is there.
+    """
+    if language == "first" or (not held_out and rng.random() < 0.25 and all(g.thing in NOUNS for g in scene.groups)):
         return captions.narrative(scene, rng, held_out)
     return narrative(scene, rng, held_out)
