@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from .world import WORLDS
+
 ROOT = Path(__file__).resolve().parents[2] / "miniature"
 
 
@@ -29,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
     train.add_argument(
         "--edition",
-        choices=("first", "second"),
+        choices=tuple(WORLDS),
         default="first",
         help="of the world: 24 things in one style, or 56 in two, whose recipe is sized for a GPU (default: first)",
     )
@@ -65,6 +67,13 @@ def main(argv: list[str] | None = None) -> int:
     showcase.add_argument("-o", "--output", type=Path, required=True, help="PNG to write")
     showcase.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
     showcase.add_argument("--seed", type=int, default=1, help="the first column's seed; the others count up")
+
+    surd = commands.add_parser("surd", help="write the world as SURD triples, to try `vignette adapter train` on")
+    surd.add_argument("-o", "--output", type=Path, required=True, help="folder for pictures and metadata.jsonl")
+    surd.add_argument("--count", type=int, default=2000, help="triples (default 2000)")
+    surd.add_argument("--seed", type=int, default=1)
+    surd.add_argument("--edition", choices=tuple(WORLDS), default="first", help="of the world (default: first)")
+    surd.add_argument("--style", default="day", help="art style (default: day; the second edition has ink too)")
     args = parser.parse_args(argv)
 
     if args.command == "train":
@@ -98,6 +107,16 @@ def main(argv: list[str] | None = None) -> int:
         if args.batch_scale:
             recipe = replace(recipe, batch_scale=args.batch_scale)
         Training(args.work, recipe, args.device, start, args.new_words).run(args.stage, args.target)
+        return 0
+
+    if args.command == "surd":
+        from .triples import write
+
+        try:
+            write(args.output, args.count, args.seed, WORLDS[args.edition], args.style)
+        except (FileExistsError, ValueError) as error:
+            print(f"vignette: {error}.", file=sys.stderr)
+            return 2
         return 0
 
     if args.command == "showcase":
