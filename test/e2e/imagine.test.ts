@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { Place, ROOT } from "./launch.ts";
 
 const PROMPT = "three little purple cats have fallen asleep on the beach";
-const SEED = "23";
+const SEED = "3";
 
 interface Judgement {
   place: { label: string };
