@@ -50,15 +50,17 @@ def test_what_is_no_reference_is_named(tmp_path: Path) -> None:
 
 def test_the_miniature_s_set_is_judged_and_has_kid_without_more_flags(models_toml: Path, tmp_path: Path) -> None:
     from vignette.miniature.judge_net import Judge, JudgeNet
+    from vignette.miniature.world import FIRST
 
     torch.manual_seed(0)
-    Judge(JudgeNet()).save(tmp_path / "judge")
+    Judge(JudgeNet(FIRST), FIRST).save(tmp_path / "judge")
     arguments = ["--models", str(models_toml), "--judge", str(tmp_path / "judge"), "--set", "miniature", "--limit", "4"]
     arguments += ["--kid-reference", "renders", "--steps", "2", "--device", "cpu", "-o", str(tmp_path / "out")]
     assert cli.main(arguments) == 0
     figures = json.loads((tmp_path / "out" / "figures.json").read_text())
     assert [v["name"] for v in figures["variants"]] == ["base/narrative", "adapter/narrative", "base/keywords"]
     assert {"miniature/object", "miniature/place", "miniature/mean"} <= figures["metrics"].keys()
+    assert {"clip_score/narrative", "cosine/keywords"} <= figures["metrics"].keys()
     assert figures["kid"]["reference_size"] == 16
     assert set(figures["kid"]["variants"]["adapter/narrative"]) >= {"mean", "minus_baseline", "minus_ceiling"}
     assert "## KID" in (tmp_path / "out" / "report.md").read_text()
