@@ -178,6 +178,36 @@ describe("what goes wrong", () => {
     expect(world.api.get(first.id).status).toBe("succeeded");
   });
 
+  it.for([
+    ["nothing", []],
+    ["Discord fails at first", [{ match: /callback$/, status: 502 }]],
+    ["Discord limits at first", [{ match: /callback$/, status: 429, retryAfter: 0.05 }]],
+  ] as const)("is acknowledged within 3 s, with the API silent: %s", async ([, faults], { expect }) => {
+    await world.bot();
+    world.api.mood = "hanging";
+    world.discord.faults.push(...faults);
+    const payload = await world.send(world.discord.command("imagine", { prompt: CATS }));
+    // The double refuses an answer that comes later.
+    expect(world.discord.of(payload).callback?.type).toBe(5);
+    expect(world.discord.refusals).toEqual([]);
+  });
+
+  it("tells nobody and goes on when the bot was thrown out of the server", async ({ expect }) => {
+    await world.bot();
+    const { message, id } = await world.imagine({ prompt: CATS });
+    const refused = { match: /^PATCH \/channels/, status: 403, code: 50001 };
+    world.discord.faults.push(refused, refused);
+    world.clock.advance(16 * 60_000);
+    world.api.succeed(id);
+    await until(() => {
+      world.clock.advance(250);
+      return world.logged.some(({ event }) => event === "message_lost");
+    });
+    expect(message.attachments).toEqual([]);
+    world.discord.faults.length = 0;
+    await world.draw({ prompt: CATS });
+  });
+
   it("waits out 429 and tries again after 5xx", async ({ expect }) => {
     await world.bot();
     const { message, id } = await world.imagine({ prompt: CATS });

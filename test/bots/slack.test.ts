@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, it } from "vitest";
 import { recover } from "../../src/bots/slack/recover.ts";
-import { CHANNEL, TEAM, USER } from "../fakes/slack.ts";
+import { APP_TOKEN, CHANNEL, TEAM, USER } from "../fakes/slack.ts";
 import { labels, picturesOf, SlackWorld, saidIn, type Transport, until } from "./slack-bot.ts";
 
 let world: SlackWorld;
@@ -364,6 +364,53 @@ describe("what goes wrong on Slack", () => {
     await world.shown(message, /Drawn in/);
     const again = await world.draw(CATS);
     expect(picturesOf(again.message)).toHaveLength(1);
+  });
+
+  it("lives on without its app token, and comes back when there is a good one again", async () => {
+    await world.bot("socket", { clientPingTimeout: 100 });
+    world.slack.appToken = "xapp-another";
+    world.server.refresh();
+    await until(() =>
+      world.logged.some(({ event, error }) => event === "reconnect_failed" && error === "invalid_auth"),
+    );
+    world.slack.appToken = APP_TOKEN;
+    await world.passing(() => world.server.connections === 2, 10_000);
+    await world.draw(CATS);
+  });
+
+  it("ends quietly though it is just coming back", async ({ expect }) => {
+    const { stop } = await world.bot("socket", { clientPingTimeout: 50 });
+    world.server.refresh();
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    await stop();
+    expect(world.logged.filter(({ event }) => event === "reconnect_failed")).toEqual([]);
+  });
+
+  it("says that it was thrown out, and lets its jobs end", async ({ expect }) => {
+    await world.bot();
+    const { id } = await world.imagine(CATS);
+    world.slack.workspace().token = "xoxb-of-somebody-else";
+    await world.send(world.slack.command(CATS));
+    await world.whispered(/An administrator has to install me again/);
+    world.api.succeed(id);
+    await world.passing(() => world.logged.some(({ event }) => event === "message_lost"));
+    expect(world.api.created).toBe(1);
+  });
+
+  it("shows a preview that outlives its half hour when it is asked to", async ({ expect }) => {
+    await world.bot();
+    const { message, id } = await world.imagine(`${CATS} --private`);
+    world.api.progress(id, 0.2, 3_000);
+    await world.passing(() => labels(message).includes("Cancel"));
+    world.clock.advance(29 * 60_000);
+    await world.shown(message, /Still drawing/);
+    expect(labels(message)).toEqual(["Show"]);
+    world.clock.advance(20 * 60_000);
+    world.api.succeed(id);
+    await world.send(world.slack.press(message, "Show"));
+    await world.shown(message, /Drawn in/);
+    expect(picturesOf(message)).toHaveLength(1);
+    expect(world.slack.refusals).toEqual([]);
   });
 
   it("refuses what Slack did not sign, changed or sent long ago", async ({ expect }) => {

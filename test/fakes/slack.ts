@@ -144,6 +144,7 @@ export class FakeSlack {
   readonly calls: string[] = [];
   /** Answers to give instead of the next ones. */
   readonly faults: { match: RegExp; status?: number; error?: string; retryAfter?: number }[] = [];
+  appToken = APP_TOKEN;
   /** How often a new file must be looked at before it is ready. */
   looks = 2;
   /** Where its addresses are. */
@@ -406,7 +407,7 @@ export class FakeSlack {
     const args = Object.fromEntries(new URLSearchParams(new TextDecoder().decode(await request.arrayBuffer())));
     const token = request.headers.get("Authorization")?.replace(/^Bearer /, "") ?? "";
     if (method === "apps.connections.open") {
-      if (token !== APP_TOKEN) throw new Refused("invalid_auth");
+      if (token !== this.appToken) throw new Refused("invalid_auth");
       return { url: `${this.origin.replace("http", "ws")}/link/?ticket=${this.#id("t")}` };
     }
     if (method === "oauth.v2.access") return this.#grant(request, args);

@@ -39,6 +39,8 @@ export class FakeVignette {
     const request = new Request(input, init);
     const { pathname, searchParams } = new URL(request.url);
     if (this.mood === "hanging") await new Promise<void>((resolve) => this.#released.push(resolve));
+    // As fetch does: who has given up before gets nothing.
+    request.signal.throwIfAborted();
     if (this.mood === "down") throw new TypeError("connection refused");
     if (pathname.startsWith("/i/")) return new Response(this.imageBytes, { headers: { "Content-Type": "image/png" } });
     if (request.headers.get("Authorization") !== `Bearer ${this.key}` || this.mood === "revoked")

@@ -19,6 +19,7 @@ import { nameOf } from "./place.ts";
 const ENDPOINTS = ["/slack/events", "/slack/commands", "/slack/interactions"];
 const REMEMBERED = 10_000;
 const GOODBYE_MS = 2_000;
+const RECONNECT_MS = 30_000;
 
 export interface BoltOptions {
   settings: SlackSettings;
@@ -39,6 +40,7 @@ export class Bolt {
   /** Slack delivers again what it thinks was lost. */
   readonly #seen = new Set<string>();
   #taking = true;
+  readonly #stopped = new AbortController();
 
   constructor(options: BoltOptions) {
     const { settings, deps, self, installations, clientPingTimeout } = options;
@@ -99,7 +101,10 @@ export class Bolt {
   /** Connects, or listens. @returns the port that it listens on, if it does */
   async start(): Promise<number | null> {
     const started = await this.#app.start(this.#options.settings.port);
-    if (this.#receiver instanceof SocketModeReceiver) return null;
+    if (this.#receiver instanceof SocketModeReceiver) {
+      this.#keepConnected(this.#receiver.client);
+      return null;
+    }
     const address = (started as { address(): { port: number } | string | null }).address();
     return typeof address === "object" ? (address?.port ?? null) : null;
   }
@@ -107,6 +112,7 @@ export class Bolt {
   /** Takes nothing new, lets what goes on without it go, and says goodbye. */
   async stop(letGo: () => Promise<void>): Promise<void> {
     this.#taking = false;
+    this.#stopped.abort();
     await letGo();
     await Promise.all(this.#working);
     if (this.#receiver instanceof SocketModeReceiver) {
@@ -115,6 +121,27 @@ export class Bolt {
       await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, GOODBYE_MS).unref())]);
     }
     await this.#app.stop().catch(() => {});
+  }
+
+  /**
+   * Bolt's client lets a reconnection that fails end in an unhandled rejection, which would end this process
+   * (node-slack-sdk#2656): it is told, and tried again, until the bot stops.
+   */
+  #keepConnected(client: SocketModeReceiver["client"]): void {
+    const { deps } = this.#options;
+    const connect = client.start.bind(client);
+    client.start = async () => {
+      for (;;) {
+        try {
+          return await connect();
+        } catch (error) {
+          if (!this.#taking) return { ok: false };
+          deps.log({ event: "reconnect_failed", error: reasonOf(error) });
+          await deps.clock.sleep(RECONNECT_MS, this.#stopped.signal);
+          if (!this.#taking) return { ok: false };
+        }
+      }
+    };
   }
 
   async #take(delivery: Delivery | null, ack?: (response?: object) => Promise<void>): Promise<void> {
@@ -134,6 +161,10 @@ export class Bolt {
     void running.finally(() => this.#working.delete(running));
   }
 }
+
+/** Slack's word for a refusal, such as `invalid_auth` when the app token was taken back. */
+const reasonOf = (error: unknown): string =>
+  (error as { data?: { error?: string } } | undefined)?.data?.error ?? nameOf(error);
 
 function deliveryOf(body: object): Delivery | null {
   const { type, command } = body as { type?: string; command?: string };

@@ -6,7 +6,7 @@ import { SLACK } from "./limits.ts";
 import type { Ask } from "./payload.ts";
 import type { Person } from "./people.ts";
 import { renderSaid } from "./render.ts";
-import { isOutside, SlackRefusal, type SlackWire } from "./wire.ts";
+import { isOutside, isUninstalled, SlackRefusal, type SlackWire } from "./wire.ts";
 
 /** An ask with what has to be known to answer it. */
 export interface Scene {
@@ -63,6 +63,7 @@ export async function whisper({ ask, wire, deps }: Scene, body: { text: string; 
 /** What is said of whatever went wrong. */
 export function said(error: unknown, { locale }: Person): Sentence {
   if (isOutside(error)) return sentence("not_in_channel");
+  if (isUninstalled(error)) return sentence("uninstalled");
   if (error instanceof SlackRefusal) return sentence("internal");
   return sentenceFor(error, (seconds) => inSeconds(seconds, locale));
 }

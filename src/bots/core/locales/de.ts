@@ -74,6 +74,8 @@ export const de: Strings = {
   not_in_channel: "Ich bin nicht in diesem Kanal. Tippe /invite, wähle mich und versuch es noch einmal.",
   no_share: "Das Bild ist fertig, aber die Datei wurde hier nicht angenommen. Hier ist es zu sehen: {url}",
   message_gone: "Die Nachricht mit deinem Bild wurde gelöscht. Das Bild selbst bleibt: {command} zeigt es.",
+  uninstalled:
+    "Ich wurde aus diesem Workspace entfernt, oder mein Token wurde zurückgezogen. Die Administration muss mich neu installieren.",
   internal:
     "Bei mir ist etwas schiefgegangen. Bitte versuch es noch einmal; passiert es wieder, sag es dem Betreiber des Bots.",
   unknown_button: "Dieser Knopf gehört zu einer älteren Fassung von mir. Nimm noch einmal /imagine.",

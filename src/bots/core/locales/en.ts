@@ -70,6 +70,8 @@ export const en = {
   not_in_channel: "I am not in this channel. Type /invite and choose me, then try again.",
   no_share: "The picture is drawn, but this place did not take the file. See it here: {url}",
   message_gone: "The message of your picture was deleted. The picture itself is kept: see it with {command}.",
+  uninstalled:
+    "I was removed from this workspace, or my token was taken back. An administrator has to install me again.",
   internal: "Something went wrong on my side. Please try again; if it happens again, tell whoever runs this bot.",
   unknown_button: "This button belongs to an older version of me. Use /imagine again.",
   gallery_empty: "You have no pictures yet. Make one with /imagine.",

@@ -73,6 +73,8 @@ export const es: Strings = {
   not_in_channel: "No estoy en este canal. Escribe /invite, elígeme e inténtalo de nuevo.",
   no_share: "La imagen está lista, pero aquí no se aceptó el archivo. Mírala aquí: {url}",
   message_gone: "Se eliminó el mensaje de tu imagen. La imagen se conserva: mírala con {command}.",
+  uninstalled:
+    "Me quitaron de este espacio de trabajo o se retiró mi token. Una persona administradora debe instalarme de nuevo.",
   internal: "Algo falló por mi parte. Inténtalo de nuevo; si se repite, avisa a quien administra el bot.",
   unknown_button: "Este botón es de una versión anterior. Usa /imagine otra vez.",
   gallery_empty: "Aún no tienes imágenes. Crea una con /imagine.",

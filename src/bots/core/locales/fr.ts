@@ -73,6 +73,8 @@ export const fr: Strings = {
   not_in_channel: "Je ne suis pas dans ce canal. Tapez /invite, choisissez-moi et réessayez.",
   no_share: "L’image est prête, mais le fichier n’a pas été accepté ici. La voir : {url}",
   message_gone: "Le message de votre image a été supprimé. L’image elle-même est gardée : {command} la montre.",
+  uninstalled:
+    "J’ai été retiré de cet espace de travail, ou mon jeton a été révoqué. L’administration doit m’installer de nouveau.",
   internal: "Quelque chose a échoué de mon côté. Réessayez ; si cela se répète, prévenez qui gère le bot.",
   unknown_button: "Ce bouton vient d’une version plus ancienne. Reprenez /imagine.",
   gallery_empty: "Vous n’avez pas encore d’images. Faites-en une avec /imagine.",

@@ -70,6 +70,7 @@ export const zh: Strings = {
   not_in_channel: "我不在这个频道。输入 /invite 选择我，然后再试。",
   no_share: "图片已画好，但这里没有接收文件。可在此查看：{url}",
   message_gone: "你的图片所在的消息已被删除。图片本身仍保留：用 {command} 查看。",
+  uninstalled: "我已被移出此工作区，或我的令牌已被收回。需要管理员重新安装我。",
   internal: "我这边出了问题。请再试一次；如果再次发生，请告诉管理者。",
   unknown_button: "这个按钮属于旧版本。请重新使用 /imagine。",
   gallery_empty: "你还没有图片。用 /imagine 画一张吧。",
