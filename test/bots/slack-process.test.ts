@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from "vitest";
 import { BotsError, bots as run } from "../../src/bots/main.ts";
 import { manifest } from "../../src/bots/slack/manifest.ts";
 import { SLACK_SIGNING_SECRET } from "../fakes/chat-keys.ts";
-import { APP_TOKEN, BOT_TOKEN, type FakeSlackMessage } from "../fakes/slack.ts";
+import { APP_TOKEN, BOT_TOKEN, CLIENT, type FakeSlackMessage } from "../fakes/slack.ts";
 import { FakeVignette } from "../fakes/vignette.ts";
 import { serve } from "./http.ts";
 import { labels, picturesOf, saidIn, until } from "./slack-bot.ts";
@@ -130,6 +130,29 @@ describe("npm run bots, for Slack", () => {
     const failed = run([], host);
     await expect(failed).rejects.toThrow(BotsError);
     await expect(failed).rejects.toThrow(sentence);
+  });
+
+  it.for([
+    ["listening", { SLACK_APP_TOKEN: "", SLACK_SIGNING_SECRET }],
+    [
+      "installing",
+      {
+        SLACK_BOT_TOKEN: "",
+        SLACK_CLIENT_ID: CLIENT.id,
+        SLACK_CLIENT_SECRET: CLIENT.secret,
+        SLACK_ENCRYPTION_KEY: Buffer.alloc(32).toString("base64"),
+      },
+    ],
+  ] as const)("names a port that is taken: %s", async ([, env], { expect }) => {
+    const host = {
+      env: { ...tokens(), ...env, SLACK_PORT: new URL(http.origin).port },
+      connect: async () => ({ url: http.origin, apiKey: api.key }),
+      signal: AbortSignal.abort(),
+      say: () => {},
+      log: () => {},
+    };
+    // The double listens on one address of this machine; taken is taken.
+    await expect(run([], host)).rejects.toThrow(/port \d+ is taken; set SLACK_PORT/);
   });
 
   it("listens where there is no app token, and prints the manifest for either", async ({ expect }) => {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { botClient } from "../core/api.ts";
 import { LocalJobs } from "../core/jobs.ts";
 import type { Origin } from "../core/origin.ts";
@@ -107,6 +109,8 @@ export async function startSlack(options: SlackOptions): Promise<{ port: number 
   });
   let port: number | null;
   try {
+    // Bolt hears of a taken port too late to say so.
+    if (settings.oauth && settings.appToken) await requireFree(settings.port);
     port = await bolt.start();
   } catch (error) {
     throw told(error, settings);
@@ -121,6 +125,15 @@ export async function startSlack(options: SlackOptions): Promise<{ port: number 
       await recovered;
     },
   };
+}
+
+/** @throws what listening there throws */
+async function requireFree(port: number): Promise<void> {
+  const server = createServer();
+  server.listen(port);
+  await once(server, "listening");
+  server.close();
+  await once(server, "close");
 }
 
 async function introduce(deps: SlackDeps, settings: SlackSettings): Promise<{ bot: string; botUser: string }> {
