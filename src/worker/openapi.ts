@@ -13,6 +13,8 @@ const TAGS: Record<string, string> = {
   keys: "Keys",
   account: "Account",
   usage: "Account",
+  groups: "Account",
+  feedback: "Generations",
   policy: "Policy",
   "webhook-endpoints": "Webhooks",
   healthz: "Service",

@@ -209,6 +209,21 @@ test("work that was cut off after its message was posted goes on in that message
   expect([...runner.predictions.keys()]).toEqual([prediction.id]);
 });
 
+test("many at once in one channel wait for their turns, which one object gives to all, and none is refused", async () => {
+  const before = posted().length;
+  const [limited, many] = [slack.limited, 8];
+  await Promise.all(Array.from({ length: many }, (_, i) => send(slack.command(`two purple cats, the ${i}th`))));
+  await until(() => runner.predictions.size === many);
+  await Promise.all([...runner.predictions.keys()].map((id) => runner.draw(id)));
+  await until(() =>
+    posted()
+      .slice(before)
+      .every((message) => /Drawn in/.test(saidIn(message))),
+  );
+  expect(posted()).toHaveLength(before + many);
+  expect(slack.limited).toBe(limited);
+});
+
 test("what the API refuses is told to the asker, and no message stays", async () => {
   await send(slack.command("x --style nonsense"));
   await until(() => slack.messages.some(({ to, ...one }) => to === USER && /nonsense/.test(saidIn(one))));
