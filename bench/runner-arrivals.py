@@ -4,6 +4,9 @@
 
 Arrivals are a Poisson process (open loop: nobody waits for an answer before asking again); `load` is the rate as a share
 of what the lock can draw. Times are from arrival to the finished picture.
+
+On a machine that does other work, `OMP_NUM_THREADS=1 … --clock processor` counts the processor time of this process and
+skips the waiting in between: what both would take on one core of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import time
 
 import numpy as np
 import torch
-from runner_common import Drawer, Pipeline, arguments, chosen_model, plot, request, save
+from runner_common import CLOCKS, Drawer, Pipeline, arguments, chosen_model, plot, request, save
 
 LOADS = (0.5, 0.7, 0.9, 1.2)
 
@@ -27,26 +30,44 @@ def arrivals(count: int, rate: float) -> list[float]:
     return times
 
 
-def engine_times(engine: Drawer, at: list[float], steps: int | None) -> list[float]:
+class Clock:
+    """Seconds since it was made, by the wall or by this process's own work; then waiting only moves the hand."""
+
+    def __init__(self, kind: str) -> None:
+        self._work = CLOCKS[kind]
+        self._sleeps = kind == "wall"
+        self._began = self._work()
+
+    def now(self) -> float:
+        return self._work() - self._began
+
+    def wait_until(self, when: float) -> None:
+        left = when - self.now()
+        if left > 0 and self._sleeps:
+            time.sleep(left)
+        elif left > 0:
+            self._began -= left
+
+
+def engine_times(engine: Drawer, at: list[float], steps: int | None, clock: Clock) -> list[float]:
     engine.ended.clear()
-    began, waiting = time.perf_counter(), list(enumerate(at))
+    engine.clock = clock.now
+    waiting = list(enumerate(at))
     while waiting or not engine.core.idle:
-        now = time.perf_counter() - began
-        if engine.core.idle and waiting[0][1] > now:
-            time.sleep(waiting[0][1] - now)
-            continue
-        while waiting and waiting[0][1] <= now:
+        if engine.core.idle:
+            clock.wait_until(waiting[0][1])
+        while waiting and waiting[0][1] <= clock.now():
             engine.core.submit(request(engine.model, waiting.pop(0)[0], steps))
         engine.core.tick()
-    return [engine.ended[str(k)] - began - when for k, when in enumerate(at)]
+    return [engine.ended[str(k)] - when for k, when in enumerate(at)]
 
 
-def lock_times(pipeline: Pipeline, at: list[float], steps: int | None) -> list[float]:
-    began, times = time.perf_counter(), []
+def lock_times(pipeline: Pipeline, at: list[float], steps: int | None, clock: Clock) -> list[float]:
+    times = []
     for k, when in enumerate(at):
-        time.sleep(max(0.0, when - (time.perf_counter() - began)))
+        clock.wait_until(when)
         pipeline.draw([request(pipeline.model, k, steps)])
-        times.append(time.perf_counter() - began - when)
+        times.append(clock.now() - when)
     return times
 
 
@@ -61,13 +82,15 @@ def main() -> None:
     for count in (1, 2, 4):
         engine.draw(warm[:count])
     pipeline.draw(warm[:1])
-    capacity = len(warm) / pipeline.draw(warm)
+    clock = Clock(options.clock)
+    pipeline.draw(warm)
+    capacity = len(warm) / clock.now()
     rows = []
     for load in LOADS:
         at = arrivals(options.requests, load * capacity)
         for system, times in (
-            ("engine", engine_times(engine, at, options.steps)),
-            ("lock around diffusers", lock_times(pipeline, at, options.steps)),
+            ("engine", engine_times(engine, at, options.steps, Clock(options.clock))),
+            ("lock around diffusers", lock_times(pipeline, at, options.steps, Clock(options.clock))),
         ):
             p50, p95, p99 = np.quantile(times, (0.5, 0.95, 0.99))
             rows.append(
@@ -78,6 +101,7 @@ def main() -> None:
                     "p50_seconds": round(float(p50), 3),
                     "p95_seconds": round(float(p95), 3),
                     "p99_seconds": round(float(p99), 3),
+                    "clock": options.clock,
                 }
             )
     plot(save("arrivals", rows, model), "load", "p95_seconds", rows, "system")

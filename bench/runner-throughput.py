@@ -3,18 +3,15 @@
     PYTHONPATH=gpu-runner gpu-runner/.venv/bin/python bench/runner-throughput.py [--model sd15] [--compiled]
 
 The systems take turns, `--rounds` times over, and the best round of each counts: other work on the machine slows both.
-`cpu_seconds` is the processor time of a picture in that round; with OMP_NUM_THREADS=1 it says what the machine's other work
-cannot distort.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 import torch
-from runner_common import Drawer, Pipeline, arguments, chosen_model, plot, request, save
+from runner_common import CLOCKS, Drawer, Pipeline, arguments, chosen_model, plot, request, save
 
 CONCURRENT = (1, 2, 4, 8, 16)
 
@@ -25,11 +22,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compiled", action="store_true", help="also diffusers with torch.compile over the UNet")
     options = parser.parse_args()
-    model = chosen_model(options)
-    engine = Drawer(model)
-    sequential = {"diffusers": Pipeline(model)}
+    model, clock = chosen_model(options), CLOCKS[options.clock]
+    engine = Drawer(model, clock)
+    sequential = {"diffusers": Pipeline(model, clock=clock)}
     if options.compiled:
-        sequential["diffusers compiled"] = Pipeline(model, compiled=True)
+        sequential["diffusers compiled"] = Pipeline(model, compiled=True, clock=clock)
 
     def requests(count: int) -> list:
         return [request(model, k, options.steps) for k in range(count)]
@@ -37,12 +34,10 @@ def main() -> None:
     for system in sequential.values():
         system.draw(requests(1))
     best: dict[tuple[str, int], float] = {}
-    processor: dict[tuple[str, int], float] = {}
 
     def note(name: str, concurrent: int, draw: Callable[[list], float], pictures: int) -> None:
-        key, before = (name, concurrent), time.process_time()
+        key = (name, concurrent)
         best[key] = min(draw(requests(pictures)) / pictures, best.get(key, math.inf))
-        processor[key] = min((time.process_time() - before) / pictures, processor.get(key, math.inf))
 
     for n in CONCURRENT:
         engine.draw(requests(n))
@@ -55,18 +50,19 @@ def main() -> None:
     # Sequential systems draw as many pictures a second whatever waits for them.
     for name in sequential:
         for n in CONCURRENT[1:]:
-            best[name, n], processor[name, n] = best[name, 1], processor[name, 1]
+            best[name, n] = best[name, 1]
     rows = [
         {
             "system": name,
             "concurrent": n,
             "images_per_second": round(1 / seconds, 3),
             "times_diffusers": round(baseline / seconds, 2),
-            "cpu_seconds": round(processor[name, n], 3),
+            "seconds": round(seconds, 3),
+            "clock": options.clock,
         }
         for (name, n), seconds in sorted(best.items())
     ]
-    plot(save("throughput", rows, model), "concurrent", "cpu_seconds", rows, "system")
+    plot(save("throughput", rows, model), "concurrent", "images_per_second", rows, "system")
 
 
 if __name__ == "__main__":

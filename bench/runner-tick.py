@@ -9,11 +9,10 @@ over the steps of `--rounds` drawings; the first step of each, which encodes the
 from __future__ import annotations
 
 import statistics
-import time
 from typing import Any
 
 import torch
-from runner_common import Drawer, arguments, chosen_model, plot, request, save, synchronize
+from runner_common import CLOCKS, Drawer, arguments, chosen_model, plot, request, save, synchronize
 
 BATCHES = (1, 2, 4, 8, 16)
 
@@ -23,16 +22,16 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    model = chosen_model(options)
+    model, now = chosen_model(options), CLOCKS[options.clock]
     inside: list[float] = []
     forward = model.unet.forward
 
     def timed(*args: Any, **rest: Any) -> Any:
         synchronize(model.device)
-        began = time.perf_counter()
+        began = now()
         result = forward(*args, **rest)
         synchronize(model.device)
-        inside.append(time.perf_counter() - began)
+        inside.append(now() - began)
         return result
 
     model.unet.forward = timed
@@ -46,10 +45,10 @@ def main() -> None:
             engine.core.tick()
             for _ in range((options.steps or model.spec.defaults.num_inference_steps) - 2):
                 inside.clear()
-                began = time.perf_counter()
+                began = now()
                 engine.core.tick()
                 synchronize(model.device)
-                ticks.append((time.perf_counter() - began, sum(inside)))
+                ticks.append((now() - began, sum(inside)))
         whole = statistics.median(tick for tick, _ in ticks)
         around = statistics.median(tick - unet for tick, unet in ticks)
         rows.append(
@@ -60,6 +59,7 @@ def main() -> None:
                 "overhead_ms": round(around * 1000, 3),
                 "overhead_share": round(around / whole, 4),
                 "steps_per_second": round(batch / whole, 2),
+                "clock": options.clock,
                 "what": "engine",
             }
         )

@@ -193,9 +193,16 @@ class ModelSpec(_Strict):
         raise InvalidInput("loras", f"The model {self.id} has no LoRA {asked!r}; it has: {known}.")
 
 
+class MemorySpec(_Strict):
+    """`budget_mib` is the most weights, in MiB, that are on the device at once; without it all models stay there."""
+
+    budget_mib: int | None = Field(None, ge=1)
+
+
 class Catalogue(_Strict):
     """Every model of this runner; exactly one is the default."""
 
+    memory: MemorySpec = MemorySpec()
     models: tuple[ModelSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

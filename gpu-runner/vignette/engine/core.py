@@ -22,6 +22,7 @@ from vignette.engine.memory import MemoryProfile
 from vignette.engine.observer import Observer, UNetCall
 from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
+from vignette.engine.shelf import ModelGone, Shelf
 from vignette.engine.speed import bucket_of
 from vignette.engine.stages import Conditioning, Row
 from vignette.errors import DrawingFailed
@@ -83,6 +84,7 @@ class EngineCore:
         emit: Callable[[str, Event], None],
         memory: MemoryProfile | None = None,
         observer: Observer | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._models = models
         self._emit = emit
@@ -90,6 +92,7 @@ class EngineCore:
         self._planner: Planner[BatchKey, Work, Row] = Planner(self._cap)
         self._memory = memory or MemoryProfile(None)
         self._observer = observer or Observer()
+        self._shelf = shelf or Shelf(None, self._observer)
         self._conditioning = Conditioning()
         self._undecoded: list[tuple[Work, Row]] = []
 
@@ -112,13 +115,26 @@ class EngineCore:
     @torch.inference_mode()
     def tick(self) -> None:
         """Admits and prepares work, draws one step for the batch whose turn it is, decodes what is ready."""
-        for work in self._planner.admit(lambda work: work.request.num_images):
+        self._provide_models()
+        for work in self._planner.admit(lambda work: work.request.num_images, lambda key: self._shelf.is_open(key[0])):
             self._guarded(work, partial(self._prepare, work))
         turn = self._planner.next_batch()
         if turn is not None:
             self._draw(*turn)
         if self._undecoded:
             self._decode()
+
+    def _provide_models(self) -> None:
+        busy = {key[0] for key in self._planner.active_keys()} | {work.key[0] for work, _ in self._undecoded}
+        wanted = [self._models[id] for id in dict.fromkeys(key[0] for key in self._planner.waiting_keys())]
+        try:
+            self._shelf.provide(wanted, busy)
+        except ModelGone as gone:
+            log.exception("The model %s cannot be loaded again.", gone)
+            self._free_memory()
+            message = f"The model {gone} could not be loaded; the runner's log has the reason."
+            for work in [work for work in self._works.values() if work.request.model == str(gone)]:
+                self._fail(work, "model_unavailable", message)
 
     def _cap(self, key: BatchKey) -> int:
         """A deterministic picture is drawn alone, so that no other decides which kernels compute it."""
@@ -138,6 +154,7 @@ class EngineCore:
         self._planner.activate(work.key, work.rows)
 
     def _draw(self, key: BatchKey, rows: list[Row]) -> None:
+        self._shelf.used(key[0])
         predicted = self._predict(key, rows)
         touched: dict[str, Work] = {}
         for row, prediction in predicted:

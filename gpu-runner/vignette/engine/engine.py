@@ -20,6 +20,7 @@ from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.memory import MemoryProfile
 from vignette.engine.observer import Observer
 from vignette.engine.request import GenerationInput, GenerationRequest, resolve
+from vignette.engine.shelf import Shelf
 from vignette.engine.ticket import Ticket
 from vignette.errors import ConfigError, Unavailable
 
@@ -62,7 +63,9 @@ class Engine:
         observer: Observer | None = None,
         memory_profile: Path | None = None,
     ) -> None:
-        self._observer = observer
+        self._observer = observer or Observer()
+        budget = catalogue.memory.budget_mib
+        self._shelf = Shelf(None if budget is None else budget << 20, self._observer)
         self._memory_profile = memory_profile
         self.catalogue = catalogue
         self.device = device
@@ -223,7 +226,7 @@ class Engine:
             return
         capacity = torch.cuda.get_device_properties(self.device).total_memory if self.device.type == "cuda" else None
         memory = MemoryProfile(capacity, self._memory_profile)
-        core = EngineCore(self.models, self._emit, memory, self._observer)
+        core = EngineCore(self.models, self._emit, memory, self._observer, self._shelf)
         self._report(State.READY, None)
         try:
             self._drive(core)
@@ -255,9 +258,12 @@ class Engine:
         for spec in self.catalogue.models:
             began = time.perf_counter()
             model = load_model(spec, self.device)
+            self._shelf.add(model)
             self.models[spec.id] = model
             self._warm_up(model)
-            log.info("Model %s is ready on %s after %.1f s.", spec.id, self.device, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self._observer.model_loaded(spec.id, seconds)
+            log.info("Model %s is ready on %s after %.1f s.", spec.id, self.device, seconds)
 
     def _warm_up(self, model: LoadedModel) -> None:
         """Nobody's first picture pays for kernels, allocations, or the compilation of a batch's size."""

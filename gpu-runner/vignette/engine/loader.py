@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ class LoadedModel:
     A model ready to draw: diffusers' components and their adapters, all in `eval()` on one device.
 
     `loras` holds the LoRAs and which of them are in the weights now; `inversions` the ids to be read in place of a
-    textual inversion's; `zeros_for_empty` is SDXL's `force_zeros_for_empty_prompt`.
+    textual inversion's; `zeros_for_empty` is SDXL's `force_zeros_for_empty_prompt`; `weight_bytes` is what the weights
+    take on the device. Without its weights (`drop_weights`) it can be described and count tokens, nothing more.
     """
 
     spec: ModelSpec
@@ -43,6 +45,7 @@ class LoadedModel:
     dtype: torch.dtype
     version: str
     loras: LoraSwitch
+    weight_bytes: int = 0
     inversions: dict[int, list[int]] = field(default_factory=dict)
     tokenizer_2: Any = None
     text_encoder_2: Any = None
@@ -51,10 +54,11 @@ class LoadedModel:
     check: SafetyCheck | None = None
     previewer: LinearDecoder | None = None
     text_cache: TextCache = field(default_factory=TextCache)
+    stamp: tuple[tuple[int, int], ...] = ()
 
     @property
     def is_xl(self) -> bool:
-        return self.text_encoder_2 is not None
+        return self.tokenizer_2 is not None
 
     @property
     def encoders(self) -> list[tuple[Any, Any]]:
@@ -65,6 +69,16 @@ class LoadedModel:
     @property
     def pixels_per_latent(self) -> int:
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def drop_weights(self) -> None:
+        """Gives the device's memory back."""
+        self.unet = self.vae = self.text_encoder = self.text_encoder_2 = None
+        self.adapters, self.loras = {}, LoraSwitch({}, {})
+        self.reader = self.previewer = None
+        self.text_cache.clear()
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def pick_device(name: str) -> torch.device:
@@ -82,9 +96,29 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def load_model(spec: ModelSpec, device: torch.device) -> LoadedModel:
+def reload_model(model: LoadedModel) -> None:
+    """
+    Reads the weights of a model that has dropped them.
+
+    Raises:
+        ConfigError: The files are not those that it was first loaded from.
+    """
+    fresh = load_model(model.spec, model.device, None if _stamp(model.spec) != model.stamp else model.version)
+    if fresh.version != model.version:
+        raise ConfigError(
+            f"The files of the model {model.spec.id} have changed since the runner was started; start it again."
+        )
+    for part in fields(LoadedModel):
+        if part.name not in ("spec", "version", "check"):
+            setattr(model, part.name, getattr(fresh, part.name))
+
+
+def load_model(spec: ModelSpec, device: torch.device, version: str | None = None) -> LoadedModel:
     """
     Loads one model with its adapters, LoRAs and textual inversions.
+
+    Args:
+        version: The files' fingerprint if it is known already.
 
     Raises:
         ConfigError: A missing, damaged or unsupported file, pickled weights, or an addition that does not fit.
@@ -96,7 +130,7 @@ def load_model(spec: ModelSpec, device: torch.device) -> LoadedModel:
     inversions = dict(add_inversion(e.token, e.path, encoders) for e in spec.embeddings)
     # LoRAs go into the weights themselves, which compiled code reads too.
     changeable = {name: parts[name] for name in ("unet", *components.encoders)}
-    version = fingerprint(spec)
+    version = version or fingerprint(spec)
     if spec.sha256 not in (None, version):
         raise ConfigError(
             f"The model {spec.id}: its files have the SHA-256 {version}, models.toml expects {spec.sha256}; restore the files,"
@@ -116,12 +150,15 @@ def load_model(spec: ModelSpec, device: torch.device) -> LoadedModel:
         loras=LoraSwitch(changeable, {lora.id: read_lora(lora.path, changeable, device) for lora in spec.loras}),
         inversions=inversions,
         zeros_for_empty=components.zeros_for_empty,
+        stamp=_stamp(spec),
     )
     if spec.defaults.scheduler not in schedulers.supported(model.scheduler_config):
         raise ConfigError(f"The model {spec.id}: defaults.scheduler {spec.defaults.scheduler!r} does not fit it.")
     for adapter in spec.adapters:
         model.adapters[adapter.id] = _load_adapter(adapter.path, model)
     model.reader = load_reader(model)
+    modules = [*parts.values(), *model.adapters.values()]
+    model.weight_bytes = sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
     model.check = load_check(spec.id, spec.safety)
     return model
 
@@ -137,6 +174,11 @@ def fingerprint(spec: ModelSpec) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _stamp(spec: ModelSpec) -> tuple[tuple[int, int], ...]:
+    """Sizes and times of the files: while they are the same, hashing gigabytes again would tell nothing new."""
+    return tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files_of(spec))
 
 
 def _load_adapter(folder: Path, model: LoadedModel) -> SURAdapter:

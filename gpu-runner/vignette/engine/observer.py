@@ -26,5 +26,8 @@ class Observer:
     def decoded(self, pictures: int, seconds: float) -> None:
         pass
 
+    def model_loaded(self, model: str, seconds: float) -> None:
+        pass
+
     def ran_out_of_memory(self) -> None:
         pass

@@ -79,12 +79,14 @@ class Planner(Generic[Key, Work, Row]):
             self._waiting[key].remove(work)
             self._forget_if_empty(key)
 
-    def admit(self, rows_of: Callable[[Work], int]) -> list[Work]:
-        """Takes out of every line what finds room now; `activate` has to follow for what could be prepared."""
+    def admit(self, rows_of: Callable[[Work], int], is_open: Callable[[Key], bool] = lambda key: True) -> list[Work]:
+        """
+        Takes out of every line that `is_open` what finds room now; `activate` has to follow for what could be prepared.
+        """
         admitted = []
         for key, line in self._waiting.items():
             busy = len(self._active[key])
-            while line and busy < self.cap(key):
+            while is_open(key) and line and busy < self.cap(key):
                 admitted.append(line.pop())
                 busy += rows_of(admitted[-1])
         for key in [key for key, line in self._waiting.items() if not line]:
@@ -116,6 +118,13 @@ class Planner(Generic[Key, Work, Row]):
         """Remembers that `tried` rows of this key did not fit into memory; returns the new cap, at least 1."""
         self._caps[key] = max(1, tried // 2)
         return self._caps[key]
+
+    def waiting_keys(self) -> list[Key]:
+        """Keys with work in line, those first whose line is oldest."""
+        return list(self._waiting)
+
+    def active_keys(self) -> list[Key]:
+        return [key for key, rows in self._active.items() if rows]
 
     @property
     def idle(self) -> bool:

@@ -31,6 +31,7 @@ class Metrics(Observer):
         self._padding = self._counter("padding", "Places in UNet calls that held no wanted picture.", *SHAPE)
         self._decode = self._histogram("decode_seconds", "A VAE decode of some pictures.", STEP_SECONDS)
         self._pictures = self._counter("pictures", "Pictures decoded.")
+        self._load = self._histogram("model_load_seconds", "A model's loading and warming up.", SECONDS, "model")
         self._out_of_memory = self._counter("out_of_memory", "UNet calls that did not fit into memory.")
         self._flagged = self._counter("flagged", "Pictures that the safety stage flagged, by what was done.", "policy")
         self._webhooks = self._counter("webhooks", "Last callbacks, by outcome.", "outcome")
@@ -79,6 +80,9 @@ class Metrics(Observer):
     def decoded(self, pictures: int, seconds: float) -> None:
         self._decode.observe(seconds)
         self._pictures.inc(pictures)
+
+    def model_loaded(self, model: str, seconds: float) -> None:
+        self._load.labels(model).observe(seconds)
 
     def ran_out_of_memory(self) -> None:
         self._out_of_memory.inc()

@@ -57,6 +57,9 @@ def serve(settings: Settings, catalogue: Catalogue, signer: Signer | None, liste
     engine = Engine(catalogue, device, settings.max_queue, observer=metrics, memory_profile=memory_profile)
     journal = Journal(settings.state / "journal.sqlite")
     outputs = Outputs(settings.state / "outputs")
+    # Compiling takes minutes, so what was compiled once is kept; both are read when something is first compiled.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.state / "compiled"))
+    os.environ.setdefault("TRITON_CACHE_DIR", str(settings.state / "triton"))
     # The device's thread needs the interpreter for microseconds between two operations; with Python's 5 ms
     # a busy event loop would hold up each of them.
     sys.setswitchinterval(0.0005)

@@ -1,0 +1,219 @@
+"""More models than fit: the least recently used give way, and no line waits for ever."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import Gate
+from tests.drawing import Calls, assert_same, draw, request
+from tests.tiny import SD15, write_model
+from vignette.engine import shelf as shelf_module
+from vignette.engine.catalogue import Catalogue, Defaults, Limits, MemorySpec, ModelSpec
+from vignette.engine.core import EngineCore
+from vignette.engine.engine import Engine, State
+from vignette.engine.events import Event, Failed, Finished
+from vignette.engine.loader import LoadedModel, load_model
+from vignette.engine.shelf import Shelf
+from vignette.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+class Loads(Calls):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+
+    def model_loaded(self, model: str, seconds: float) -> None:
+        self.loaded.append(model)
+
+
+class Paper:
+    """A model that has a size and no weights."""
+
+    def __init__(self, id: str, size: int) -> None:
+        self.spec, self.weight_bytes, self.here = SimpleNamespace(id=id), size, True
+
+    def drop_weights(self) -> None:
+        self.here = False
+
+
+class Papers:
+    """A shelf for 10 bytes; `at` is the time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **sizes: int) -> None:
+        monkeypatch.setattr(shelf_module, "reload_model", lambda model: setattr(model, "here", True))
+        self.at = 0.0
+        self.shelf = Shelf(10, Loads(), patience=5, clock=lambda: self.at)
+        self.models: dict[str, Any] = {id: Paper(id, size) for id, size in sizes.items()}
+        for model in self.models.values():
+            self.shelf.add(model)
+
+    def provide(self, wanted: str, busy: str = "") -> str:
+        """Who is there afterwards and takes new work."""
+        self.shelf.provide([self.models[id] for id in wanted], busy)
+        return "".join(id for id in self.models if self.shelf.is_open(id))
+
+    @property
+    def here(self) -> str:
+        return "".join(id for id, model in self.models.items() if model.here)
+
+
+def test_those_used_longest_ago_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    papers = Papers(monkeypatch, a=4, b=4, c=4)
+    assert papers.here == "bc"
+    papers.shelf.used("b")
+    assert papers.provide("a") == "ab"
+    assert papers.here == "ab"
+    assert papers.provide("ab") == "ab"
+
+
+def test_the_busy_do_not_give_way_before_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    papers = Papers(monkeypatch, a=6, b=6)
+    assert papers.provide("ab", busy="b") == "b"
+    papers.at = 4.9
+    assert papers.provide("ab", busy="b") == "b"
+    papers.at = 5
+    assert papers.provide("ab", busy="b") == ""  # it finishes, and begins nothing new
+    assert papers.here == "b"
+    assert papers.provide("ab", busy="b") == ""
+    assert papers.provide("ab") == "a"
+    assert papers.provide("b", busy="a") == "a"  # and now the other one waits
+    papers.at = 11
+    assert papers.provide("b", busy="a") == ""
+
+
+def test_whoever_waits_no_longer_closes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    papers = Papers(monkeypatch, a=6, b=6)
+    papers.provide("a", busy="b")
+    papers.at = 6
+    assert papers.provide("a", busy="b") == ""
+    assert papers.provide("", busy="b") == "b"
+    papers.at = 7
+    assert papers.provide("a", busy="b") == "b"  # its patience begins anew
+
+
+def test_only_as_many_close_as_are_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    papers = Papers(monkeypatch, a=3, b=3, c=3, d=3)
+    papers.provide("a", busy="bcd")
+    papers.at = 6
+    assert papers.provide("a", busy="bcd") == "cd"
+    assert papers.provide("a", busy="cd") == "acd"
+
+
+def test_idle_models_stay_where_their_going_would_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    papers = Papers(monkeypatch, a=9, b=2, c=6)
+    assert papers.provide("a", busy="c") == "bc"
+    assert papers.here == "bc"
+
+
+def test_a_model_beyond_the_budget_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"The model a .*memory\.budget_mib"):
+        Papers(monkeypatch, a=11)
+
+
+@pytest.fixture
+def two(model_folder: Path, tmp_path: Path) -> dict[str, LoadedModel]:
+    """Two models of the same size with different weights."""
+    other = write_model(tmp_path / "other", scheduler=SD15, seed=7)
+    return {id: load_model(ModelSpec(id=id, path=path), CPU) for id, path in (("a", model_folder), ("b", other))}
+
+
+class Crowded:
+    """A core over `two`, of which one fits."""
+
+    def __init__(self, two: dict[str, LoadedModel], patience: float = 0.0) -> None:
+        self.events: dict[str, list[Event]] = {}
+        self.loads = Loads()
+        shelf = Shelf(max(model.weight_bytes for model in two.values()), self.loads, patience)
+        for model in two.values():
+            shelf.add(model)
+        self.core = EngineCore(
+            two, lambda id, e: self.events.setdefault(id, []).append(e), observer=self.loads, shelf=shelf
+        )
+
+    def run(self, each: Callable[[], None] = lambda: None) -> None:
+        while not self.core.idle:
+            self.core.tick()
+            each()
+
+
+def test_models_take_turns_and_draw_what_they_draw_alone(two: dict[str, LoadedModel]) -> None:
+    requests = [request(f"{id}{k}", model=id, seed=k) for k in range(3) for id in two]
+    alone = {id: draw(model, *(r for r in requests if r.model == id)) for id, model in two.items()}
+    crowded = Crowded(two)
+
+    def one_at_most() -> None:
+        assert sum(model.unet is not None for model in two.values()) <= 1
+
+    for r in requests:
+        crowded.core.submit(r)
+    crowded.run(one_at_most)
+    for r in requests:
+        last = crowded.events[r.id][-1]
+        assert isinstance(last, Finished), last
+        assert_same(last.pictures, alone[r.model].pictures(r.id))
+    # Each was brought in once: what is in line for a model is drawn together.
+    assert crowded.loads.loaded == ["a", "b"]
+
+
+def test_what_is_under_way_is_finished_before_its_model_gives_way(two: dict[str, LoadedModel]) -> None:
+    crowded = Crowded(two)
+    crowded.core.submit(request("b0", model="b", num_inference_steps=20))
+    crowded.core.tick()
+    crowded.core.submit(request("a0", model="a"))
+    later: Iterator[int] = iter(range(1, 4))
+
+    def more_for_b() -> None:
+        number = next(later, None)
+        if number is not None:
+            crowded.core.submit(request(f"b{number}", model="b"))
+
+    crowded.run(more_for_b)
+    order = [id for id, events in crowded.events.items() if isinstance(events[-1], Finished)]
+    assert set(order) == {"a0", "b0", "b1", "b2", "b3"}
+    assert crowded.loads.loaded == ["a", "b"]  # b gave way once, after what it had begun, and came back
+
+
+def test_files_that_have_changed_are_not_drawn_with(
+    two: dict[str, LoadedModel], model_folder: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(model_folder, tmp_path / "moved"))
+    two["a"] = load_model(ModelSpec(id="a", path=moved), CPU)
+    crowded = Crowded(two)
+    weights = moved / "unet" / "diffusion_pytorch_model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    os.utime(weights, ns=(1, 1))
+    for r in (request("a0", model="a"), request("b0", model="b")):
+        crowded.core.submit(r)
+    crowded.run()
+    failed = crowded.events["a0"][-1]
+    assert isinstance(failed, Failed)
+    assert failed.code == "model_unavailable"
+    assert str(tmp_path) not in failed.message
+    assert isinstance(crowded.events["b0"][-1], Finished)
+
+
+@pytest.mark.anyio
+async def test_the_engine_keeps_to_the_catalogue_s_budget(model_folder: Path, gate: Gate) -> None:
+    small: dict[str, Any] = {"defaults": Defaults(width=64, height=64), "limits": Limits(min_width=16, min_height=16)}
+    specs = tuple(ModelSpec(id=id, path=model_folder, default=id == "a", **small) for id in ("a", "b", "c"))
+    engine = Engine(Catalogue(models=specs, memory=MemorySpec(budget_mib=1)), CPU, observer=gate)
+    engine.start()
+    assert await engine.settled() is State.READY
+    size = engine.models["c"].weight_bytes
+    present = sum(model.unet is not None for model in engine.models.values())
+    assert present * size <= 1 << 20 < (present + 1) * size or present == 3
+    for id in ("a", "b", "c"):
+        assert (await engine.submit(request(id, model=id)).result()).pictures
+    await engine.stop()
