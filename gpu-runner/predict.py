@@ -62,6 +62,12 @@ class Runner(BaseRunner):
         seed: int | None = Input(description="Image k uses seed + k.", default=None, ge=0),
         num_images: int = Input(description="How many pictures.", default=1, ge=1),
         output_format: str = Input(description="File format.", default="png", choices=["png", "jpeg", "webp"]),
+        guidance_until: float = Input(
+            description="Share of the steps that are guided; below 1 it is faster and another picture.",
+            default=1.0,
+            ge=0,
+            le=1,
+        ),
         deterministic: bool = Input(description="The same bytes again on the same machine, but slower.", default=False),
     ) -> list[Path]:
         given = {name: value for name, value in locals().items() if name in GenerationInput.model_fields}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,8 @@ def draw(model: LoadedModel, *requests: GenerationRequest) -> Drawing:
     return Drawing(model).run(*requests)
 
 
-def with_diffusers(folder: Path, r: GenerationRequest) -> list[np.ndarray]:
+def with_diffusers(folder: Path, r: GenerationRequest, **options: Any) -> list[np.ndarray]:
+    """`options` are the pipeline's."""
     pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = getattr(__import__("diffusers"), r.scheduler).from_config(pipe.scheduler.config)
@@ -92,6 +94,7 @@ def with_diffusers(folder: Path, r: GenerationRequest) -> list[np.ndarray]:
             guidance_scale=r.guidance_scale,
             generator=torch.Generator("cpu").manual_seed(r.seed + k),
             output_type="np",
+            **options,
         ).images[0]
         for k in range(r.num_images)
     ]

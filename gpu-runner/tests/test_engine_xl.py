@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.callbacks import SDXLCFGCutoffCallback
 
 from tests.drawing import assert_same, draw, request, with_diffusers
 from tests.tiny import write_adapter
@@ -40,6 +41,12 @@ def xl(folder: Path) -> LoadedModel:
 def test_draws_what_diffusers_draws(xl: LoadedModel, folder: Path, changes: dict) -> None:
     r = request(**changes)
     assert_same(draw(xl, r).pictures(), with_diffusers(folder, r))
+
+
+def test_guidance_may_end_early(xl: LoadedModel, folder: Path) -> None:
+    r = request(num_inference_steps=6, guidance_until=0.4, negative_prompt="rain")
+    cutoff = SDXLCFGCutoffCallback(cutoff_step_ratio=0.4)
+    assert_same(draw(xl, r).pictures(), with_diffusers(folder, r, callback_on_step_end=cutoff))
 
 
 def test_company_changes_nothing(xl: LoadedModel) -> None:

@@ -15,6 +15,7 @@ const Recipe = z.object({
   height: z.number(),
   num_inference_steps: z.number(),
   guidance_scale: z.number(),
+  guidance_until: z.number(),
   scheduler: z.string(),
   seed: z.number(),
 });
@@ -39,8 +40,9 @@ export async function recipeOf(file: string): Promise<CreateGenerationInput> {
       throw new CliError(`${file} names its prompt by a hash only, so that it cannot be drawn again.`);
     throw new CliError(`The recipe in ${file} cannot be read${field ? ` (${field})` : ""}.`);
   }
-  const { adapter_scale, loras, ...recipe } = parsed.data;
-  if (loras.length > 0) throw new CliError(`${file} was drawn with LoRAs, which only the runner's own API takes.`);
+  const { adapter_scale, loras, guidance_until, ...recipe } = parsed.data;
+  const special = loras.length > 0 ? "with LoRAs" : guidance_until < 1 ? "with guidance_until" : undefined;
+  if (special) throw new CliError(`${file} was drawn ${special}, which only the runner's own API takes.`);
   return adapter_scale === null ? recipe : { ...recipe, adapter_scale };
 }
 

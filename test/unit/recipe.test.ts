@@ -15,6 +15,7 @@ const RECIPE = {
   height: 96,
   num_inference_steps: 25,
   guidance_scale: 4,
+  guidance_until: 1,
   scheduler: "DDIMScheduler",
   seed: 7,
   deterministic: false,
@@ -40,7 +41,7 @@ describe("the recipe in a picture", () => {
   };
 
   it("asks for the same picture", async ({ expect }) => {
-    const { loras, deterministic, model_version, ...asked } = RECIPE;
+    const { loras, guidance_until, deterministic, model_version, ...asked } = RECIPE;
     expect(await recipeOf(await write(RECIPE))).toEqual(asked);
   });
 
@@ -56,6 +57,7 @@ describe("the recipe in a picture", () => {
     await expect(recipeOf(await write({ ...RECIPE, seed: "7" }))).rejects.toThrow(/cannot be read \(seed\)/);
     await expect(recipeOf(await write(null, "{"))).rejects.toThrow(/cannot be read\./);
     await expect(recipeOf(await write({ ...RECIPE, loras: [{ id: "ink" }] }))).rejects.toThrow(/LoRAs/);
+    await expect(recipeOf(await write({ ...RECIPE, guidance_until: 0.5 }))).rejects.toThrow(/guidance_until/);
     await writeFile(join(folder, "other.png"), Buffer.from([1, 2, 3]));
     await expect(recipeOf(join(folder, "other.png"))).rejects.toThrow(/carries no recipe/);
     await expect(recipeOf(join(folder, "none.png"))).rejects.toThrow(/ENOENT/);

@@ -50,12 +50,15 @@ class Work:
 
     @property
     def key(self) -> BatchKey:
+        return self.key_when(self.request.uses_cfg)
+
+    def key_when(self, guided: bool) -> BatchKey:
         request = self.request
         return (
             request.model,
             request.height,
             request.width,
-            request.uses_cfg,
+            guided,
             self.prompt_chunks,
             request.loras,
             request.deterministic,
@@ -169,6 +172,10 @@ class EngineCore:
                 if row.done:
                     self._planner.retire(key, [row])
                     self._undecoded.append((work, row))
+                elif row.guidance_is_over:
+                    self._planner.retire(key, [row])
+                    row.drop_guidance()
+                    self._planner.activate(work.key_when(guided=False), [row])
         for id, work in touched.items():
             progress = work.progress()
             if id in self._works and progress.step != work.last_step:
@@ -219,7 +226,7 @@ class EngineCore:
 
     def _call_unet(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
         model = self._models[key[0]]
-        if self._conditioning.rows != tuple(rows):
+        if self._conditioning.rows != tuple(rows) or self._conditioning.guided != rows[0].guided:
             size = len(rows) if key[-1] else bucket_of(len(rows), model.spec.buckets)
             self._conditioning = Conditioning.of(tuple(rows), size)
         if model.device.type == "cuda":
@@ -299,7 +306,8 @@ class EngineCore:
     def _drop(self, work: Work) -> None:
         self._works.pop(work.request.id, None)
         self._planner.remove_waiting(work.key, work)
-        self._planner.retire(work.key, work.rows)
+        for guided in (True, False):
+            self._planner.retire(work.key_when(guided), work.rows)
         self._undecoded = [pair for pair in self._undecoded if pair[0] is not work]
 
     def _free_memory(self) -> None:

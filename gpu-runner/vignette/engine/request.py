@@ -48,6 +48,9 @@ class GenerationInput(BaseModel):
     output_format: OutputFormat = "png"
     loras: Annotated[list[LoraChoice], Field(max_length=MAX_LORAS)] = Field([], description="The model's LoRAs to use.")
     preview_every: Annotated[int, Field(ge=1)] | None = Field(None, description="Steps between two previews.")
+    guidance_until: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="Share of the steps that are guided; below 1 it is faster and another picture."
+    )
     deterministic: bool = Field(
         False, description="Drawn in calls of its own: the same bytes again on the same machine, but slower."
     )
@@ -77,6 +80,7 @@ class GenerationRequest:
     loras: tuple[tuple[str, float], ...] = ()
     preview_every: int | None = None
     deterministic: bool = False
+    guidance_until: float = 1.0
     urgency: int = DEFAULT_URGENCY
     caller: str = ""
 
@@ -129,6 +133,7 @@ def resolve(
         output_format=given.output_format,
         loras=_loras(given.loras, spec),
         preview_every=given.preview_every,
+        guidance_until=given.guidance_until,
         deterministic=given.deterministic,
     )
     _check_limits(request, spec, schedulers(spec.id))

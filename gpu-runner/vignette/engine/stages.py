@@ -49,6 +49,19 @@ class Row:
     def done(self) -> bool:
         return self.position == len(self.timesteps)
 
+    @property
+    def guided(self) -> bool:
+        return self.uncond is not None
+
+    @property
+    def guidance_is_over(self) -> bool:
+        """After the same step as with diffusers' SDCFGCutoffCallback."""
+        return self.guided and self.position > int(len(self.timesteps) * self.request.guidance_until)
+
+    def drop_guidance(self) -> None:
+        """From now on the prompt's prediction alone counts, at half the work."""
+        self.uncond = self.uncond_pooled = None
+
 
 @dataclass
 class Conditioning:
@@ -60,13 +73,14 @@ class Conditioning:
 
     added: dict[str, torch.Tensor] | None = None
     padding: int = 0
+    guided: bool = False
 
     @classmethod
     def of(cls, rows: tuple[Row, ...], size: int) -> Conditioning:
         """For a call of `size`: the last row is repeated until it is full, and what comes out for that is dropped."""
         padding = size - len(rows)
         drawn, rows = rows, rows + rows[-1:] * padding
-        guided = rows[0].uncond is not None
+        guided = rows[0].guided
         states = [row.uncond for row in rows if row.uncond is not None] + [row.cond for row in rows]
         pooled = [row.uncond_pooled for row in rows if guided] + [row.pooled for row in rows]
         scales = torch.tensor([row.request.guidance_scale for row in drawn], dtype=torch.float32)
@@ -76,6 +90,7 @@ class Conditioning:
             scales.to(rows[0].latents.device).view(-1, 1, 1, 1),
             _added([vector for vector in pooled if vector is not None], rows[0].request),
             padding,
+            guided,
         )
 
 
@@ -155,7 +170,7 @@ def denoise(model: LoadedModel, conditioning: Conditioning) -> torch.Tensor:
     if conditioning.padding:
         inputs = torch.cat([inputs, inputs[-1:].expand(conditioning.padding, -1, -1, -1)])
         times = torch.cat([times, times[-1:].expand(conditioning.padding)])
-    cfg = rows[0].uncond is not None
+    cfg = rows[0].guided
     if cfg:
         inputs, times = torch.cat([inputs, inputs]), torch.cat([times, times])
     model.loras.use(rows[0].request.loras)

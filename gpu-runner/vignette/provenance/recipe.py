@@ -36,6 +36,7 @@ def recipe(request: GenerationRequest, index: int, model: LoadedModel) -> dict[s
         "height": request.height,
         "num_inference_steps": request.num_inference_steps,
         "guidance_scale": request.guidance_scale,
+        "guidance_until": request.guidance_until,
         "scheduler": request.scheduler,
         "seed": request.seed + index,
         "deterministic": request.deterministic,
