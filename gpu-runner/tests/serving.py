@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 
 from tests.webhooks import SECRET
 from vignette.engine.engine import Engine
@@ -68,3 +72,17 @@ async def finished(client: httpx.AsyncClient, input: dict[str, Any] = INPUT, **b
     assert response.status_code == 201, response.text
     assert response.json()["completed_at"], response.json()
     return response.json()
+
+
+@asynccontextmanager
+async def listening(service: PredictionService) -> AsyncIterator[int]:
+    """The application on a real port of this machine, which it yields, on this event loop."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = build_app(service, STREAMS, token=TOKEN, webhook_secret=SECRET)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving

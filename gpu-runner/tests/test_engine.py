@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.conftest import Gate
 from tests.drawing import assert_same, draw, request
 from vignette.engine import engine as engine_module
 from vignette.engine import stages
-from vignette.engine.catalogue import Catalogue
+from vignette.engine.catalogue import Catalogue, Defaults, ModelSpec
 from vignette.engine.engine import Engine, State
 from vignette.engine.events import Failed, Finished, Progress, Started
 from vignette.engine.loader import LoadedModel
@@ -98,4 +102,20 @@ async def test_models_that_cannot_be_loaded_are_named(catalogue: Catalogue, monk
     assert engine.setup_error == "The model tiny: its folder is gone."
     with pytest.raises(Unavailable):
         engine.submit(request())
+    await engine.stop()
+
+
+async def test_poisoned_weights_are_named_before_anybody_draws_with_them(model_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(model_folder, tmp_path / "poisoned"))
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    weights["conv_out.weight"][0, 0, 0, 0] = torch.nan
+    save_file(weights, file, metadata={"format": "pt"})
+    spec = ModelSpec(id="poisoned", path=folder, defaults=Defaults(width=64, height=64))
+    engine = Engine(Catalogue(models=(spec,)), torch.device("cpu"))
+    engine.start()
+    assert await engine.settled() is State.SETUP_FAILED
+    assert engine.setup_error
+    assert "The model poisoned cannot draw" in engine.setup_error
+    assert "NaN" in engine.setup_error
     await engine.stop()

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import replicate
-import uvicorn
 from PIL import Image
 from replicate.exceptions import ModelError, ReplicateError
 from replicate.helpers import FileOutput
@@ -20,11 +18,10 @@ from replicate.webhook import InvalidSignatureError, Webhooks
 
 from tests.conftest import Gate
 from tests.drawing import assert_same, draw, request
-from tests.serving import INPUT, STREAMS, TOKEN, Inbox
-from tests.webhooks import SECRET, URL
+from tests.serving import INPUT, TOKEN, Inbox, listening
+from tests.webhooks import URL
 from vignette.engine.loader import LoadedModel
 from vignette.errors import DrawingFailed
-from vignette.server.app import build_app
 from vignette.server.service import PredictionService
 
 pytestmark = pytest.mark.anyio
@@ -36,13 +33,8 @@ DRAWN = {**INPUT, "adapter": None}
 @pytest.fixture
 async def sdk(service: PredictionService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[replicate.Client]:
     monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.01")
-    listener = socket.create_server(("127.0.0.1", 0))
-    app = build_app(service, STREAMS, token=TOKEN, webhook_secret=SECRET)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield replicate.Client(TOKEN, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
-    server.should_exit = True
-    await serving
+    async with listening(service) as port:
+        yield replicate.Client(TOKEN, base_url=f"http://127.0.0.1:{port}")
 
 
 async def blocking(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
