@@ -133,16 +133,17 @@ def synchronize(device: torch.device) -> None:
 
 def save(name: str, rows: Sequence[dict[str, Any]], model: LoadedModel) -> Path:
     """Writes `results/runner-<name>-<model>-<device>.csv`, prints it, and returns the path."""
-    file = RESULTS / f"runner-{name}-{model.spec.id}-{model.device.type}.csv"
-    stamp = {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "torch": torch.__version__,
-        "dtype": str(model.dtype)[6:],
-    }
+    marks = {"torch": torch.__version__, "dtype": str(model.dtype)[6:]}
+    return write(f"{name}-{model.spec.id}-{model.device.type}", [row | marks for row in rows])
+
+
+def write(name: str, rows: Sequence[dict[str, Any]]) -> Path:
+    """The same where no model is concerned."""
+    file, date = RESULTS / f"runner-{name}.csv", time.strftime("%Y-%m-%d", time.gmtime())
     with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [*rows[0], *stamp], lineterminator="\n")
+        writer = csv.DictWriter(stream, [*rows[0], "date"], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row | stamp for row in rows)
+        writer.writerows(row | {"date": date} for row in rows)
     print(file.read_text(encoding="utf-8"), end="")
     return file
 
