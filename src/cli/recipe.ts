@@ -15,7 +15,7 @@ const Recipe = z.object({
   height: z.number(),
   num_inference_steps: z.number(),
   guidance_scale: z.number(),
-  guidance_until: z.number(),
+  guidance_until: z.number().default(1),
   scheduler: z.string(),
   seed: z.number(),
 });
