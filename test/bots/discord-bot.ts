@@ -3,7 +3,7 @@ import type { LocalJobs } from "../../src/bots/core/jobs.ts";
 import type { DiscordDeps } from "../../src/bots/discord/deps.ts";
 import { Gateway } from "../../src/bots/discord/gateway.ts";
 import { discordDeps } from "../../src/bots/discord/process.ts";
-import { APP_ID, BOT_TOKEN } from "../fakes/discord.ts";
+import { APP_ID, BOT_TOKEN, type FakeMessage } from "../fakes/discord.ts";
 import { FakeVignette } from "../fakes/vignette.ts";
 import { TestClock } from "./clock.ts";
 import { DiscordServer } from "./discord-server.ts";
@@ -88,6 +88,19 @@ export class DiscordWorld {
       this.clock.advance(250);
       return false;
     });
+  }
+
+  /** The message beside an interaction's answer, which only the asker sees, once it says this. */
+  async whispered(payload: Record<string, unknown>, text: RegExp): Promise<FakeMessage> {
+    const find = () => this.discord.of(payload).followUps.find(({ content }) => text.test(content));
+    await until(() => {
+      if (find()) return true;
+      this.clock.advance(250);
+      return false;
+    });
+    const message = find() as FakeMessage;
+    if (!(message.flags & 64)) throw new Error("everybody sees it");
+    return message;
   }
 
   async stop(): Promise<void> {

@@ -17,15 +17,18 @@ test("a thousand hostile prompts ping nobody, break no message and crash nothing
       batch.map((prompt) => world.send(world.discord.command("imagine", { prompt: prompt.toWellFormed() }))),
     );
     const deferred = sent.filter((payload) => world.discord.of(payload).callback?.type === 5);
-    const messages = sent.map((payload) => world.discord.messageOf(payload));
+    // A refusal stands beside the answer that it takes away.
+    const messageOf = (payload: (typeof sent)[number]) =>
+      world.discord.of(payload).followUps[0] ?? world.discord.messageOf(payload);
     await until(() => {
       for (const [id, { status }] of world.api.generations)
         if (!known.has(id) && status !== "succeeded") world.api.succeed(id);
       world.clock.advance(100);
-      return messages.every(
-        ({ content, components }) => content !== "" && components[0]?.components[0]?.label !== "Cancel",
-      );
+      return sent
+        .map(messageOf)
+        .every(({ content, components }) => content !== "" && components[0]?.components[0]?.label !== "Cancel");
     });
+    const messages = sent.map(messageOf);
     const ended = [...world.api.generations].filter(([id]) => !known.has(id)).length;
     expect(messages.filter(({ attachments }) => attachments.length > 0)).toHaveLength(ended);
     drawn += ended;

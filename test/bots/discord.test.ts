@@ -95,7 +95,7 @@ describe("/imagine on Discord", () => {
     const payload = await world.send(world.discord.command("imagine", { prompt: "cat --bananas 3 --seed x" }));
     const message = world.discord.messageOf(payload);
     expect(message.flags & 64).toBe(64);
-    expect(message.content).toContain("There is no flag");
+    expect(message.content).toContain("`cat --bananas 3 --seed x`\nThere is no flag");
     expect(message.content).toContain("is not a seed");
     expect(world.api.created).toBe(0);
   });
@@ -124,12 +124,52 @@ describe("what goes wrong", () => {
     ["revoked", /VIGNETTE\\_API\\_KEY/],
     ["busy", /too much to do/],
     ["quota", /used your pictures of today/],
-  ] as const)("ends in a sentence: %s", async ([mood, text], { expect }) => {
+  ] as const)("ends in a sentence for the asker, with the wish and a way on: %s", async ([mood, text], { expect }) => {
     await world.bot();
     world.api.mood = mood;
-    const payload = await world.send(world.discord.command("imagine", { prompt: CATS }));
-    await world.shown(world.discord.messageOf(payload), text);
+    const payload = await world.send(world.discord.command("imagine", { prompt: CATS, seed: 9 }));
+    const told = await world.whispered(payload, text);
+    expect(told.content).toContain(`\`${CATS} --seed 9\``);
+    expect(world.discord.messageOf(payload).deleted).toBe(true);
+    world.api.mood = "well";
+    const again = await world.send(world.discord.press(told, "Ask again"));
+    await until(() => world.api.created === 1);
+    const message = world.discord.messageOf(again);
+    expect(message.flags & 64).toBe(0);
+    world.api.succeed(world.api.last().id);
+    await world.shown(message, /Drawn in/);
+    expect(world.api.last().parameters.seed).toBe(9);
     expect(world.discord.refusals).toEqual([]);
+  });
+
+  it("does not draw twice what was accepted though its answer was lost", async ({ expect }) => {
+    await world.bot();
+    world.api.mood = "deaf";
+    const payload = await world.send(world.discord.command("imagine", { prompt: CATS }));
+    const told = await world.whispered(payload, /does not answer/);
+    world.api.mood = "well";
+    const again = await world.send(world.discord.press(told, "Ask again"));
+    world.api.succeed(world.api.last().id);
+    await world.shown(world.discord.messageOf(again), /Drawn in/);
+    expect(world.api.created).toBe(1);
+  });
+
+  it("keeps a private wish private when it is refused, and says no way on where there is none", async ({ expect }) => {
+    await world.bot();
+    world.api.mood = "busy";
+    const payload = await world.send(world.discord.command("imagine", { prompt: `${CATS} --private` }));
+    const message = world.discord.messageOf(payload);
+    await world.shown(message, /too much to do/);
+    expect(message.flags & 64).toBe(64);
+    world.api.mood = "well";
+    await world.send(world.discord.press(message, "Ask again"));
+    await until(() => world.api.created === 1);
+    world.api.succeed(world.api.last().id);
+    await world.shown(message, /Drawn in/);
+    const wrong = await world.send(world.discord.command("imagine", { prompt: `${CATS} --style cubist` }));
+    const told = await world.whispered(wrong, /There is no style/);
+    expect(told.content).toContain(`${CATS} --style cubist`);
+    expect(told.components).toEqual([]);
   });
 
   it("tells why a picture failed, with a way on", async ({ expect }) => {
@@ -467,7 +507,7 @@ describe("the other commands", () => {
     await world.shown(await set({ block: true }), /Say whom/);
     await world.shown(await set({ person: "42", block: true }), /may not draw here/);
     const denied = await world.send(world.discord.command("imagine", { prompt: CATS }));
-    await world.shown(world.discord.messageOf(denied), /do not let you draw here/);
+    expect((await world.whispered(denied, /do not let you draw here/)).components).toEqual([]);
     expect(world.api.created).toBe(0);
     await world.shown(await set({ person: "42", block: false }), /no limits of their own/);
     await world.imagine({ prompt: CATS });

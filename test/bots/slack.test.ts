@@ -260,13 +260,52 @@ describe("what goes wrong on Slack", () => {
     ["revoked", /VIGNETTE_API_KEY/],
     ["busy", /too much to do. Try again in 5 seconds/],
     ["quota", /used your pictures of today. There will be room in 60 minutes/],
-  ] as const)("ends in a sentence for the asker, and nothing stays: %s", async ([mood, text], { expect }) => {
+  ] as const)("ends in a sentence for the asker, with the wish and a way on: %s", async ([mood, text], { expect }) => {
     await world.bot();
     world.api.mood = mood;
-    await world.send(world.slack.command(CATS));
+    await world.send(world.slack.command(`${CATS} --seed 9`));
     const told = await world.whispered(text);
     expect(world.slack.shown).toEqual([told]);
+    expect(saidIn(told)).toContain(CATS);
+    world.api.mood = "well";
+    await world.send(world.slack.press(told, "Ask again"));
+    await world.passing(() => world.api.created === 1);
+    expect(told.deleted).toBe(true);
+    world.api.succeed(world.api.last().id);
+    await world.shown(world.newest(), /Drawn in/);
+    expect(world.api.last().parameters.seed).toBe(9);
     expect(world.slack.refusals).toEqual([]);
+  });
+
+  it("does not draw twice what was accepted though its answer was lost", async ({ expect }) => {
+    await world.bot();
+    world.api.mood = "deaf";
+    await world.send(world.slack.command(CATS));
+    const told = await world.whispered(/does not answer/);
+    world.api.mood = "well";
+    await world.send(world.slack.press(told, "Ask again"));
+    await world.passing(() => world.slack.shown.some(({ to }) => to === null));
+    world.api.succeed(world.api.last().id);
+    await world.shown(world.newest(), /Drawn in/);
+    expect(world.api.created).toBe(1);
+  });
+
+  it("keeps a private wish private when it is refused, and says no way on where there is none", async ({ expect }) => {
+    await world.bot();
+    world.api.mood = "busy";
+    await world.send(world.slack.command(`${CATS} --private`));
+    const told = await world.whispered(/too much to do/);
+    expect(world.slack.shown).toEqual([told]);
+    world.api.mood = "well";
+    await world.send(world.slack.press(told, "Ask again"));
+    await world.passing(() => world.api.created === 1);
+    world.api.succeed(world.api.last().id);
+    await world.whispered(/Drawn in/);
+    expect(world.slack.shown.every(({ to }) => to !== null)).toBe(true);
+    await world.send(world.slack.command(`${CATS} --style cubist`));
+    const wrong = await world.whispered(/There is no style/);
+    expect(saidIn(wrong)).toContain(CATS);
+    expect(labels(wrong)).toEqual([]);
   });
 
   it("tells why a picture failed, with a way on", async ({ expect }) => {

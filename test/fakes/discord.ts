@@ -232,6 +232,12 @@ export class FakeDiscord {
       if (interaction.userInstalled && interaction.followUps.length >= 5)
         throw new Refused(400, 40094, "This interaction has reached the maximum number of follow up messages");
       const [body, files] = await read(request);
+      // Discord takes the first one for the answer that was promised, as visible as that was to be.
+      const promised = interaction.callback?.type === 5 && interaction.message?.edits.length === 0;
+      if (promised && interaction.message && !interaction.message.deleted) {
+        this.#write(interaction.message, body, files, "token");
+        return Response.json(shown(interaction.message));
+      }
       const message = this.#message(String(interaction.payload.channel_id), Number(body.flags ?? 0));
       this.#write(message, body, files, "token");
       interaction.followUps.push(message);

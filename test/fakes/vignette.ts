@@ -5,8 +5,8 @@ import { newId } from "../../src/contract/ids.ts";
 import type { Quota } from "../../src/contract/usage.ts";
 import { CATALOGUE } from "./catalogue.ts";
 
-/** `down`: no answer at all; `hanging`: no answer yet. */
-export type ApiMood = "well" | "down" | "hanging" | "busy" | "revoked" | "quota";
+/** `down`: no answer at all; `hanging`: no answer yet; `deaf`: it accepts, and its answers are lost. */
+export type ApiMood = "well" | "down" | "hanging" | "deaf" | "busy" | "revoked" | "quota";
 
 const PNG = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1, 2, 3, 4]);
 
@@ -27,7 +27,8 @@ export class FakeVignette {
   imageBytes: Uint8Array<ArrayBuffer> = PNG;
   readonly #now: () => number;
   readonly #streams = new Map<string, Set<ReadableStreamDefaultController<Uint8Array>>>();
-  readonly #keys = new Map<string, string>();
+  /** Which generation an Idempotency-Key made, and of which body. */
+  readonly #keys = new Map<string, { id: string; body: string }>();
   readonly #released: (() => void)[] = [];
 
   constructor({ url = "http://edge.test", now }: { url?: string; now: () => number }) {
@@ -181,10 +182,17 @@ export class FakeVignette {
       return problem(403, "user_blocked", "This end user may draw nothing in this group.");
     const key = request.headers.get("Idempotency-Key");
     const known = key ? this.#keys.get(key) : undefined;
-    if (known) return Response.json(this.get(known), { status: 202 });
+    const text = JSON.stringify(body.data);
+    if (known && known.body !== text)
+      return problem(
+        422,
+        "idempotency_key_reused",
+        "This Idempotency-Key was used for another request; use a new one.",
+      );
+    if (known) return Response.json(this.get(known.id), { status: 202 });
     const now = this.#now();
     const id = newId("gen", now);
-    if (key) this.#keys.set(key, id);
+    if (key) this.#keys.set(key, { id, body: text });
     this.created++;
     const given = body.data;
     const self = `${this.url}/v1/generations/${id}`;
@@ -221,6 +229,7 @@ export class FakeVignette {
       urls: { self, cancel: `${self}/cancel`, events: `${self}/events` },
     };
     this.generations.set(id, generation);
+    if (this.mood === "deaf") throw new TypeError("connection reset");
     return Response.json(generation, { status: 202 });
   }
 

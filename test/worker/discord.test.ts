@@ -144,10 +144,13 @@ test("the same work done twice, as after a restart, draws once and posts once", 
   expect(discord.messages.size).toBe(posted);
 });
 
-test("what the API refuses is told in the message", async () => {
-  const { payload } = await send(discord.command("imagine", { prompt: "x", style: "nonsense" }));
-  await until(() => discord.messageOf(payload).content !== "");
-  expect(discord.messageOf(payload).content).toContain("nonsense");
+test("what cannot be drawn is told to the asker alone, with the wish, and no message stays", async () => {
+  const { payload } = await send(discord.command("imagine", { prompt: "two cats", style: "nonsense" }));
+  await until(() => discord.of(payload).followUps.length > 0);
+  const [told] = discord.of(payload).followUps;
+  expect(told?.content).toMatch(/^`two cats --style nonsense`\nThere is no style nonsense/);
+  expect(told?.flags).toBe(64);
+  expect(discord.messageOf(payload).deleted).toBe(true);
 });
 
 test("a picture is posted though Discord limits and fails at first", async () => {

@@ -1,4 +1,4 @@
-import type { Client } from "../../client/index.ts";
+import { type Client, ClientError } from "../../client/index.ts";
 import type { Verdict } from "../../contract/feedback.ts";
 import type { Generation } from "../../contract/generation.ts";
 import type { Model } from "../../contract/models.ts";
@@ -182,10 +182,22 @@ export class Studio {
 
   async #create(order: Order, origin: Origin, user: string): Promise<Generation> {
     const group = groupOf(origin);
-    return this.api.generations.create(
-      { ...order, user, ...(group === null ? {} : { group }), metadata: writeOrigin(origin) },
-      { signal: patience() },
-    );
+    try {
+      return await this.api.generations.create(
+        { ...order, user, ...(group === null ? {} : { group }), metadata: writeOrigin(origin) },
+        { signal: patience() },
+      );
+    } catch (error) {
+      // It was accepted before, for a message that stood elsewhere, and the answer was lost.
+      const known = isRepeat(error) ? await this.#askedBy(origin.request, user) : undefined;
+      if (!known) throw error;
+      return known;
+    }
+  }
+
+  async #askedBy(request: string, user: string): Promise<Generation | undefined> {
+    const { data } = await this.api.generations.list({ user, limit: PAGE }, { signal: patience() });
+    return data.find(({ metadata }) => readOrigin(metadata)?.request === request);
   }
 }
 
@@ -206,5 +218,9 @@ export function requireOwner(generation: Generation, user: string, moderates: st
   if (moderates !== null && place !== undefined && place === moderates) return;
   throw new Told(sentence("not_yours"));
 }
+
+const isRepeat = (error: unknown): boolean =>
+  error instanceof ClientError &&
+  (error.problem?.code === "idempotency_key_reused" || error.problem?.code === "idempotency_in_flight");
 
 const patience = () => AbortSignal.timeout(PATIENCE_MS);

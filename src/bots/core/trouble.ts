@@ -16,6 +16,14 @@ export class Told extends Error {
   }
 }
 
+/** Whether the same wish, asked for again later, may be met; a mistake in it stays one. */
+export function mayWorkLater(error: unknown): boolean {
+  if (error instanceof Told) return false;
+  if (!(error instanceof ClientError)) return true;
+  const { status, problem } = error;
+  return problem?.code !== "user_blocked" && ([401, 403, 429].includes(status) || status >= 500);
+}
+
 /** What is said of a failed call to the API. The sentence holds neither keys nor addresses. */
 export function sentenceFor(error: unknown, when: (seconds: number) => string): Sentence {
   if (error instanceof Told) return error.said;

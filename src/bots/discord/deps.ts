@@ -18,9 +18,18 @@ export interface DiscordDeps {
 export interface Answer {
   callback: Callback;
   work?: () => Promise<void>;
+  /** What the work is to draw; it is told again where the work fails. */
+  wish?: Wish;
 }
 
-/** A message for one person only. */
-export function whisper(said: Sentence[], { locale }: Interaction): Callback {
-  return { type: CALLBACK.message, data: renderSaid(said, locale) };
+/** What somebody asked for, as text that asks for it again. */
+export interface Wish {
+  text: string;
+  /** The interaction that asked first; null where the text alone would not ask for the same. */
+  request: string | null;
+}
+
+/** A message for one person only, with what they asked for, if that would be lost. */
+export function whisper(said: Sentence[], { locale }: Interaction, wish = ""): Callback {
+  return { type: CALLBACK.message, data: renderSaid(said, locale, { wish }) };
 }

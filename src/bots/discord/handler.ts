@@ -1,10 +1,11 @@
-import { readCustomId, readResumeId } from "../core/custom-id.ts";
+import { readCustomId, readResumeId, writeResumeId } from "../core/custom-id.ts";
 import { sentence } from "../core/strings.ts";
-import { sentenceFor } from "../core/trouble.ts";
+import { mayWorkLater, sentenceFor } from "../core/trouble.ts";
 import { autocomplete } from "./autocomplete.ts";
 import { command, resume } from "./command.ts";
 import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
-import { CALLBACK, INTERACTION, type Interaction } from "./payload.ts";
+import { EPHEMERAL } from "./limits.ts";
+import { CALLBACK, type Callback, INTERACTION, type Interaction, userId } from "./payload.ts";
 import { modal, press } from "./press.ts";
 import { renderSaid } from "./render.ts";
 
@@ -30,32 +31,38 @@ export async function answer(deps: DiscordDeps, interaction: Interaction): Promi
   return { callback: whisper([sentence("unknown_button")], interaction) };
 }
 
-/** What fails after the answer is told in its place, in a sentence; Discord's own failures only to the log. */
-function guarded({ wire, clock, log }: DiscordDeps, interaction: Interaction, { callback, work }: Answer): Answer {
+/** What fails after the answer is told in a sentence, to the asker alone; Discord's own failures only to the log. */
+function guarded(deps: DiscordDeps, interaction: Interaction, { callback, work, wish }: Answer): Answer {
+  const { clock, log } = deps;
   if (!work) return { callback };
-  const right = { application: interaction.application_id, token: interaction.token };
   return {
     callback,
     async work() {
       try {
         await work();
       } catch (error) {
-        log({
-          event: "work_failed",
-          interaction: interaction.id,
-          error: error instanceof Error ? error.name : "unknown",
-        });
+        log({ event: "work_failed", interaction: interaction.id, error: nameOf(error) });
         const now = Math.round(clock.now() / 1000);
         const said = sentenceFor(error, (seconds) => `<t:${now + seconds}:R>`);
-        const body = renderSaid([said], interaction.locale);
-        const tell =
-          callback.type === CALLBACK.deferred
-            ? wire.editOriginal(right, { ...body, flags: undefined, attachments: [] }, [])
-            : wire.followUp(right, body);
-        await tell.catch((refused: unknown) =>
+        const again = wish?.request && mayWorkLater(error) ? writeResumeId(wish.request, userId(interaction)) : null;
+        const body = renderSaid([said], interaction.locale, { wish: wish?.text ?? "", resume: again });
+        await tell(deps, interaction, callback, body).catch((refused: unknown) =>
           log({ event: "tell_failed", interaction: interaction.id, error: String(refused) }),
         );
       }
     },
   };
 }
+
+async function tell({ wire }: DiscordDeps, interaction: Interaction, callback: Callback, body: object): Promise<void> {
+  const right = { application: interaction.application_id, token: interaction.token };
+  if (callback.type === CALLBACK.deferred) {
+    if (Number(callback.data?.flags ?? 0) & EPHEMERAL)
+      return wire.editOriginal(right, { ...body, flags: undefined, attachments: [] }, []);
+    // The answer that was promised would be everybody's.
+    await wire.deleteOriginal(right).catch(() => {});
+  }
+  await wire.followUp(right, body);
+}
+
+const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "unknown");

@@ -1,3 +1,5 @@
+import { EPHEMERAL } from "./limits.ts";
+
 /** The parts of an interaction that are read here (discord-api-docs: interactions/receiving-and-responding). */
 export interface Interaction {
   id: string;
@@ -56,6 +58,9 @@ export interface Callback {
 export const userId = (interaction: Interaction): string => (interaction.member?.user ?? interaction.user)?.id ?? "";
 /** The end user as the API knows them. */
 export const apiUser = (interaction: Interaction): string => `discord:${userId(interaction)}`;
+
+/** Whether it was pressed in a message that only this person sees. */
+export const isHidden = ({ message }: Interaction): boolean => ((message?.flags ?? 0) & EPHEMERAL) !== 0;
 
 export function option<T>(interaction: Interaction, name: string): T | undefined {
   return interaction.data?.options?.find((given) => given.name === name)?.value as T | undefined;

@@ -1,15 +1,14 @@
 import { type Press, writeCustomId } from "../core/custom-id.ts";
 import { type Judged, judge } from "../core/feedback.ts";
 import { readOrigin } from "../core/origin.ts";
-import { parseRequest } from "../core/request.ts";
+import { parseRequest, writeRequest } from "../core/request.ts";
 import { sentence } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
 import { withoutPhrase } from "../core/styles.ts";
 import { noticeView } from "../core/view.ts";
 import { canvasFor, details, gallery, later, moderated, start } from "./command.ts";
 import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
-import { EPHEMERAL } from "./limits.ts";
-import { apiUser, CALLBACK, fields, type Interaction } from "./payload.ts";
+import { apiUser, CALLBACK, fields, type Interaction, isHidden } from "./payload.ts";
 import { originOf } from "./place.ts";
 import { renderModal, renderSaid } from "./render.ts";
 
@@ -18,7 +17,6 @@ const PREFILL_MS = 400;
 
 const NOTHING: Judged = { said: [sentence("unknown_button")], buttons: [] };
 const sameMessage = { type: CALLBACK.deferredUpdate };
-const isHidden = (interaction: Interaction) => ((interaction.message?.flags ?? 0) & EPHEMERAL) !== 0;
 
 export async function press(deps: DiscordDeps, interaction: Interaction, pressed: Press): Promise<Answer> {
   const { studio } = deps;
@@ -51,9 +49,10 @@ export async function press(deps: DiscordDeps, interaction: Interaction, pressed
     case "reroll":
     case "vary":
     case "retry":
-      return start(deps, interaction, isHidden(interaction), async (origin) =>
-        studio.repeat(pressed, await studio.get(id), origin, user),
-      );
+      return start(deps, interaction, {
+        hidden: isHidden(interaction),
+        make: async (origin) => studio.repeat(pressed, await studio.get(id), origin, user),
+      });
     case "cancel":
     case "show":
       return { callback: sameMessage, work: () => refresh(deps, interaction, id, action === "cancel") };
@@ -68,7 +67,7 @@ async function judged(deps: DiscordDeps, interaction: Interaction, pressed: Pres
   const locale = interaction.locale ?? "en";
   const { said, buttons } = (await judge(deps.studio, pressed, apiUser(interaction), locale)) ?? NOTHING;
   const right = { application: interaction.application_id, token: interaction.token };
-  await deps.wire.editOriginal(right, { ...renderSaid(said, locale, buttons), flags: undefined }, []);
+  await deps.wire.editOriginal(right, { ...renderSaid(said, locale, { buttons }), flags: undefined }, []);
 }
 
 /** Remix and Same seed, filled in. */
@@ -76,10 +75,14 @@ export function modal(deps: DiscordDeps, interaction: Interaction, { action, id 
   if (id === null) return { callback: whisper([sentence("unknown_button")], interaction) };
   const { prompt, avoid, seed } = fields(interaction);
   const parsed = parseRequest({ prompt, avoid: avoid || undefined, seed: seed || undefined });
-  if (!parsed.ok) return { callback: whisper(parsed.complaints, interaction) };
-  return start(deps, interaction, isHidden(interaction), async (origin) =>
-    deps.studio.rewrite(await deps.studio.get(id), parsed.request, origin, apiUser(interaction), action),
-  );
+  if (!parsed.ok) return { callback: whisper(parsed.complaints, interaction, prompt) };
+  const { request } = parsed;
+  return start(deps, interaction, {
+    hidden: isHidden(interaction),
+    make: async (origin) =>
+      deps.studio.rewrite(await deps.studio.get(id), request, origin, apiUser(interaction), action),
+    wish: { text: writeRequest(request), request: null },
+  });
 }
 
 async function form(deps: DiscordDeps, interaction: Interaction, { action }: Press, id: string) {

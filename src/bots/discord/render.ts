@@ -1,13 +1,15 @@
 import { writeCustomId } from "../core/custom-id.ts";
 import type { Detail } from "../core/details.ts";
 import { type Sentence, say, stringsFor } from "../core/strings.ts";
-import { shorten } from "../core/text.ts";
+import { oneLine, shorten } from "../core/text.ts";
 import type { Button, View } from "../core/view.ts";
 import { DISCORD, EPHEMERAL } from "./limits.ts";
 
 const STYLES = { primary: 1, secondary: 2, danger: 4 } as const;
 const BAR = 10;
 const ROW = 5;
+/** A wish that is longer than this does not stand whole in a message. */
+export const WISH_CHARS = 1_800;
 
 /** Nobody is ever pinged by what somebody else wrote. */
 export const NO_PINGS = { allowed_mentions: { parse: [] as string[] } };
@@ -37,24 +39,44 @@ export function renderView(view: View, extra: { line?: string } = {}) {
 /** A message whose job the API has not accepted yet; the wish stands in it, so that it can be asked for again. */
 export function renderWaiting(wish: string, customId: string, locale: string | undefined) {
   const strings = stringsFor(locale);
-  const button = { type: 2, style: STYLES.secondary, label: strings.resume, custom_id: customId };
   return {
     content: `${codeSpan(wish)}\n${inert(strings.queued)}`,
-    components: [{ type: 1, components: [button] }],
+    components: [resumeRow(customId, strings.resume)],
     ...NO_PINGS,
   };
 }
+
+const resumeRow = (custom_id: string, label: string) => ({
+  type: 1,
+  components: [{ type: 2, style: STYLES.secondary, label, custom_id }],
+});
 
 export function renderDetails(details: Detail[]) {
   const text = details.map(({ label, value }) => `**${label}**\n${codeSpan(value)}`).join("\n");
   return { content: shorten(text, DISCORD.content), components: [], ...NO_PINGS };
 }
 
-/** Sentences for one person. */
-export function renderSaid(said: Sentence[], locale: string | undefined, buttons: Button[][] = []) {
+/**
+ * Sentences for one person.
+ * @param options.wish what they asked for, so that it need not be typed again, and `resume`: the id of a button that asks again
+ */
+export function renderSaid(
+  said: Sentence[],
+  locale: string | undefined,
+  { buttons = [], wish = "", resume = null }: { buttons?: Button[][]; wish?: string; resume?: string | null } = {},
+) {
   const strings = stringsFor(locale);
-  const text = said.map(({ key, params }) => inert(say(strings, key, params))).join("\n");
-  return { content: shorten(text, DISCORD.content), components: rows(buttons), flags: EPHEMERAL, ...NO_PINGS };
+  const asked = oneLine(wish, WISH_CHARS);
+  const lines = [
+    ...(asked ? [codeSpan(asked)] : []),
+    ...said.map(({ key, params }) => inert(say(strings, key, params))),
+  ];
+  return {
+    content: shorten(lines.join("\n"), DISCORD.content),
+    components: [...rows(buttons), ...(resume === null || asked !== wish ? [] : [resumeRow(resume, strings.resume)])],
+    flags: EPHEMERAL,
+    ...NO_PINGS,
+  };
 }
 
 /** Inside a code span nothing is markup: no mention, no link, no emphasis. Only a backtick could end it. */

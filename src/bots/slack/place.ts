@@ -1,6 +1,7 @@
 import type { Origin } from "../core/origin.ts";
 import { type Sentence, sentence } from "../core/strings.ts";
 import { sentenceFor, Told } from "../core/trouble.ts";
+import type { Button } from "../core/view.ts";
 import type { SlackDeps } from "./deps.ts";
 import { SLACK } from "./limits.ts";
 import type { Ask } from "./payload.ts";
@@ -36,16 +37,28 @@ export function originOf({ ask, person }: Scene, { hidden, message }: { hidden: 
 export const moderated = ({ ask, person }: Scene): string | null => (person.admin ? ask.team : null);
 
 /** Says something to the asker alone, by whichever way is open. */
-export async function tell(scene: Scene, said: Sentence[], buttons: Parameters<typeof renderSaid>[2] = []) {
-  await whisper(scene, renderSaid(said, scene.person.locale, buttons));
+export async function tell(scene: Scene, said: Sentence[], buttons: Button[][] = []) {
+  await whisper(scene, renderSaid(said, scene.person.locale, { buttons }));
 }
 
-/** A message for the asker alone: an answer, else beside the channel's messages, else their own with the bot. */
-export async function whisper({ ask, wire, deps }: Scene, body: { text: string; blocks: unknown[] }): Promise<void> {
+/** Takes a message that only the asker sees away. */
+export async function dismiss({ ask, wire }: Scene): Promise<void> {
+  if (ask.responseUrl) await wire.respond(ask.responseUrl, { delete_original: true });
+}
+
+/**
+ * A message for the asker alone: an answer, else beside the channel's messages, else their own with the bot.
+ * @param options.inPlace of the one that only they see already
+ */
+export async function whisper(
+  { ask, wire, deps }: Scene,
+  body: { text: string; blocks: unknown[] },
+  { inPlace = false } = {},
+): Promise<void> {
   const { responseUrl, channel, user, thread } = ask;
   if (responseUrl) {
     try {
-      return await wire.respond(responseUrl, { response_type: "ephemeral", replace_original: false, ...body });
+      return await wire.respond(responseUrl, { response_type: "ephemeral", replace_original: inPlace, ...body });
     } catch (error) {
       deps.log({ event: "respond_failed", error: String(error) });
     }

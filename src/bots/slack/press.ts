@@ -11,7 +11,7 @@ import { noticeView, viewOf } from "../core/view.ts";
 import { gallery, post } from "./command.ts";
 import { canvasOf } from "./job-canvas.ts";
 import { apiUser } from "./payload.ts";
-import { moderated, originOf, type Scene, tell, whisper } from "./place.ts";
+import { dismiss, moderated, originOf, type Scene, tell, whisper } from "./place.ts";
 import { renderDetails } from "./render.ts";
 import { resume, start, wishOf } from "./start.ts";
 import { SlackRefusal } from "./wire.ts";
@@ -117,9 +117,4 @@ async function remove(scene: Scene, id: string): Promise<void> {
     const origin = originOf(scene, { hidden: false, message: ask.message.ts });
     await canvasOf(deps, wire, origin, generation).show(noticeView(sentence("removed"), origin.locale));
   }
-}
-
-/** Takes a message that only the asker sees away. */
-async function dismiss({ ask, wire }: Scene): Promise<void> {
-  if (ask.responseUrl) await wire.respond(ask.responseUrl, { delete_original: true });
 }

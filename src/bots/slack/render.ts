@@ -1,7 +1,7 @@
 import { writeCustomId } from "../core/custom-id.ts";
 import type { Detail } from "../core/details.ts";
 import { type Sentence, say, stringsFor } from "../core/strings.ts";
-import { shorten } from "../core/text.ts";
+import { oneLine, shorten } from "../core/text.ts";
 import type { Button, View } from "../core/view.ts";
 import { SLACK } from "./limits.ts";
 
@@ -61,10 +61,23 @@ export function renderDetails(details: Detail[]): Rendered {
   return { text: shorten(text, SLACK.text), blocks: [{ type: "section", fields }] };
 }
 
+export interface SaidOptions {
+  /** What the person asked for, so that it need not be typed again. */
+  wish?: string | undefined;
+  buttons?: Button[][];
+  value?: string | undefined;
+}
+
 /** Sentences for one person. */
-export function renderSaid(said: Sentence[], locale: string, buttons: Button[][] = []): Rendered {
+export function renderSaid(
+  said: Sentence[],
+  locale: string,
+  { wish = "", buttons = [], value }: SaidOptions = {},
+): Rendered {
   const text = said.map(({ key, params }) => say(stringsFor(locale), key, params)).join("\n");
-  return { text: escaped(shorten(text, SLACK.text)), blocks: [section(text), ...actions(buttons)] };
+  const asked = oneLine(wish, SLACK.text);
+  const blocks = [...(asked ? [section(asked)] : []), section(text), ...actions(buttons, value)];
+  return { text: escaped(shorten(text, SLACK.text)), blocks };
 }
 
 export const section = (text: string) => ({ type: "section", text: plainText(text, SLACK.text) });
