@@ -43,6 +43,7 @@ describe("jitter", () => {
       const most = Math.min(15, 2 ** attempts);
       expect(jitter(attempts, () => 0)).toBe(1);
       expect(jitter(attempts, () => 1 - Number.EPSILON)).toBe(most);
+      expect(jitter(attempts, () => 1 - Number.EPSILON, { busy: true })).toBe(Math.min(60, 2 ** attempts));
     }
   });
 });

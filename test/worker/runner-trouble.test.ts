@@ -65,6 +65,44 @@ describe("a runner without room", () => {
     },
   );
 
+  it("is kept full in the order of the line, without anybody asking again", async ({ expect }) => {
+    const drawing = await imagine(key);
+    await arrival(runner, drawing.id);
+    const first = await waiting("busy");
+    const second = await waiting("busy");
+    const third = await waiting("busy");
+    runner.mood = "well";
+    await runner.draw(drawing.id);
+    // Two for the place that came free: a runner that has emptied fills up again.
+    await Promise.all([arrival(runner, first), arrival(runner, second)]);
+    expect(runner.predictions.has(third)).toBe(false);
+    runner.mood = "busy";
+    await runner.fail(second, "Out of paint.");
+    await vi.waitUntil(() => runner.requests.at(-1) === `PUT /v1/predictions/${third}`, { timeout: 30_000 });
+    await released(third);
+    runner.mood = "well";
+    await call("POST", `/v1/generations/${first}/cancel`, { key });
+    await arrival(runner, third);
+    await runner.draw(third);
+    expect((await read(key, third)).status).toBe("succeeded");
+  });
+
+  it("is not asked for each of many that wait, when one was just refused", async ({ expect }) => {
+    const id = await waiting("busy");
+    const other = await waiting("busy");
+    const before = runner.requests.length;
+    expect(await deliver({ id: other }, { attempts: 2 })).toMatchObject({ acked: false });
+    expect(runner.requests.length).toBe(before);
+    later(3);
+    await deliver({ id: other }, { attempts: 3 });
+    expect(runner.requests.length).toBe(before + 1);
+    runner.mood = "well";
+    later(6);
+    await deliver({ id }, { attempts: 4 });
+    // It came back: the line is handed over at once.
+    await arrival(runner, other);
+  });
+
   it("is given what waits before what is new", async ({ expect }) => {
     const first = await waiting("busy");
     later(2);

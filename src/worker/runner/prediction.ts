@@ -33,6 +33,11 @@ export const Prediction = z.object({
 });
 export type Prediction = z.infer<typeof Prediction>;
 
+/** Whether it has left its runner. */
+export function isOver({ status }: Prediction): boolean {
+  return status !== "starting" && status !== "processing";
+}
+
 const TECHNICAL = /\n|traceback/i;
 
 /** The runner's sentence for a failed prediction; a stack trace is not one. */

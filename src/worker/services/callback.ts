@@ -2,9 +2,10 @@ import { idPattern } from "../../contract/ids.ts";
 import type { Deps } from "../deps.ts";
 import { invalid, Refusal } from "../refusal.ts";
 import type { Backend } from "../runner/backend.ts";
-import { Prediction } from "../runner/prediction.ts";
+import { isOver, Prediction } from "../runner/prediction.ts";
 import { DEFAULT_RUNNER } from "../runner/settings.ts";
 import { apply } from "./apply.ts";
+import { pull } from "./pull.ts";
 
 /** A runner's own news about a prediction. Unknown and deleted generations are no fault of the runner's. */
 export async function receiveCallback(
@@ -23,7 +24,9 @@ export async function receiveCallback(
   // What vouches for the body says nothing about the path, which could be another generation's.
   if (!idPattern("gen").test(id) || (runner.ownIds && prediction.id !== id))
     throw invalid([{ pointer: "#/id", detail: "The prediction's id is not the one in the URL." }]);
-  if (await isCurrent(deps, id, prediction, runner)) await apply(deps, id, prediction, runner);
+  if (!(await isCurrent(deps, id, prediction, runner))) return;
+  await apply(deps, id, prediction, runner);
+  if (isOver(prediction)) deps.background(pull(deps, runner, 2));
 }
 
 /**

@@ -8,11 +8,13 @@ import { apply } from "./apply.ts";
 import { dispatch, waitedTooLong } from "./dispatch.ts";
 import { failRow } from "./finish.ts";
 import { settleFollowers } from "./followers.ts";
+import { pull } from "./pull.ts";
 import { restart } from "./restart.ts";
 import { toGeneration } from "./view.ts";
 
 /** How often an unfinished generation is looked after. */
 export const CHECK_MS = 20_000;
+const LONGEST_CHECK_MS = 5 * 60_000;
 /** After this much silence a runner that cannot be asked is taken to have lost a picture. */
 const SILENCE_MS = 60_000;
 /** How many unfinished generations one sweep looks at, and how many at once. */
@@ -36,7 +38,13 @@ export async function check(deps: Deps, id: string): Promise<number | null> {
   else if (row.dispatchedAt === null) await dispatch(deps, id);
   else await inspect(deps, row, row.dispatchedAt);
   const now = deps.now();
-  return row.deadlineAt > now ? Math.min(now + CHECK_MS, row.deadlineAt) : now + CHECK_MS;
+  const next = now + (row.dispatchedAt === null ? patience(row, now) : CHECK_MS);
+  return row.deadlineAt > now ? Math.min(next, row.deadlineAt) : next;
+}
+
+/** One that waits has its message in the queue, and a line moves by itself: the longer it is, the less is looked at. */
+function patience({ createdAt }: GenerationRow, now: number): number {
+  return Math.min(LONGEST_CHECK_MS, Math.max(CHECK_MS, (now - createdAt) / 2));
 }
 
 /** The cron's net under everything: an object whose alarm was lost is found here. */
@@ -56,7 +64,8 @@ async function inspect(deps: Deps, row: GenerationRow, dispatchedAt: number): Pr
   if (reply.kind === "missing") return restart(deps, row, dispatchedAt);
   if (reply.kind === "silent" && (await isLost(deps, row, dispatchedAt, runner)))
     return restart(deps, row, dispatchedAt);
-  if (reply.kind === "prediction" && (await applied(deps, row, reply.prediction, runner))) return;
+  if (reply.kind === "prediction" && (await applied(deps, row, reply.prediction, runner)))
+    return deps.background(pull(deps, runner, 2));
   if (deps.now() < row.deadlineAt) return;
   if (row.status === "queued") await failRow(deps, id, "queue_timeout", waitedTooLong(deps));
   else await failRow(deps, id, "run_timeout", overTime(deps, reply.kind === "prediction"));

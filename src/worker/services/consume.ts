@@ -1,8 +1,11 @@
 import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, justRefused } from "./dispatch.ts";
 import { jitter } from "./jitter.ts";
+import { pull } from "./pull.ts";
 
+/** How many follow one that was taken: a runner that came back is filled up. */
+const FILL = 32;
 /** How long a generation rests whose messages were used up. */
 const REVIVE_SECONDS = 30;
 
@@ -19,10 +22,13 @@ export async function consume(deps: Deps, message: Delivery): Promise<void> {
   const id = idOf(message.body);
   if (id === null) return message.ack();
   const { attempts } = message;
+  // It has been looked at before: a row that another found no room for a moment ago finds none either.
+  if (attempts > 1 && justRefused(deps)) return message.retry({ delaySeconds: jitter(attempts, deps.random) });
   try {
     const result = await dispatch(deps, id);
-    if (result.done) message.ack();
-    else message.retry({ delaySeconds: result.retryAfter + jitter(attempts, deps.random) });
+    if (!result.done) return message.retry({ delaySeconds: result.retryAfter + jitter(attempts, deps.random, result) });
+    message.ack();
+    if (result.runner) await pull(deps, result.runner, FILL);
   } catch (error) {
     console.error(JSON.stringify({ event: "dispatch_failed", generation: id, error: String(error) }));
     message.retry({ delaySeconds: jitter(attempts, deps.random) });

@@ -10,8 +10,15 @@ import { offerToRunners } from "./offer-to-runners.ts";
 /** A dispatcher that died gives its row free after this; longer than any call to the runner may take. */
 export const CLAIM_MS = 30_000;
 
-/** `retryAfter`: the least seconds until another try makes sense. */
-export type Dispatched = { done: true } | { done: false; retryAfter: number };
+/** For how long a refusal holds for others too. */
+const REFUSAL_MS = 2_000;
+const refusedAt = new WeakMap<object, number>();
+
+export type Dispatched =
+  /** `runner`: who took it just now. */
+  | { done: true; runner?: Backend }
+  /** `retryAfter`: the least seconds until another try makes sense; `busy`: a runner is at work, and frees a place soon. */
+  | { done: false; retryAfter: number; busy: boolean };
 
 /**
  * Offers a new generation to the runner while its maker's answer is on the way, then opens its live object, whose
@@ -19,11 +26,11 @@ export type Dispatched = { done: true } | { done: false; retryAfter: number };
  * always would add its delivery time to every picture. Should this isolate die here, the cron finds the row.
  */
 export async function offer(deps: Deps, row: GenerationRow, { inLine }: { inLine: boolean }): Promise<void> {
-  const result = await (inLine ? giveBack(deps, row.id, 0) : hand(deps, row)).catch((error): Dispatched => {
+  const result = await (inLine ? giveBack(deps, row.id) : hand(deps, row)).catch((error): Dispatched => {
     console.error(JSON.stringify({ event: "offer_failed", generation: row.id, error: String(error) }));
-    return { done: false, retryAfter: 0 };
+    return { done: false, retryAfter: 0, busy: false };
   });
-  const waits = result.done ? null : deps.enqueue(row.id, result.retryAfter + jitter(1, deps.random));
+  const waits = result.done ? null : deps.enqueue(row.id, result.retryAfter + jitter(1, deps.random, result));
   await Promise.all([waits, deps.live(row.id).open()]);
 }
 
@@ -38,22 +45,35 @@ export async function dispatch(deps: Deps, id: string): Promise<Dispatched> {
 }
 
 /** Asks the runner to draw a row that this caller has claimed. */
-async function hand(deps: Deps, row: GenerationRow): Promise<Dispatched> {
+export async function hand(deps: Deps, row: GenerationRow): Promise<Dispatched> {
   const offered = await offerToRunners(deps, row.id, inputOf(row));
-  if (offered.kind === "refused") return giveBack(deps, row.id, offered.retryAfter);
+  if (offered.kind === "refused") {
+    refusedAt.set(deps.config, deps.now());
+    return giveBack(deps, row.id, offered);
+  }
+  refusedAt.delete(deps.config);
   if (offered.kind === "taken") {
     const { runner, prediction } = offered;
     await taken(deps, row.id, runner, runner.ownIds ? null : (prediction?.id ?? null));
     if (prediction) await apply(deps, row.id, prediction, runner);
-  } else {
-    await failRow(deps, row.id, "runner_rejected", offered.detail);
+    return { done: true, runner };
   }
+  await failRow(deps, row.id, "runner_rejected", offered.detail);
   return { done: true };
 }
 
-async function giveBack(deps: Deps, id: string, retryAfter: number): Promise<Dispatched> {
+/** Whether this isolate has just been told that nobody has room: asking for another one would hear the same. */
+export function justRefused(deps: Deps): boolean {
+  return deps.now() - (refusedAt.get(deps.config) ?? 0) < REFUSAL_MS;
+}
+
+async function giveBack(
+  deps: Deps,
+  id: string,
+  { retryAfter, busy } = { retryAfter: 0, busy: true },
+): Promise<Dispatched> {
   await deps.generations.release(id);
-  return { done: false, retryAfter };
+  return { done: false, retryAfter, busy };
 }
 
 /** The sentence for a generation whose time in line is over. */
@@ -68,7 +88,7 @@ async function unclaimed(deps: Deps, id: string): Promise<Dispatched> {
   if (!row || isTerminal(row.status) || row.dispatchedAt !== null) return { done: true };
   // Somebody else is at it, or died at it, or it rests: look again when that is over.
   const rest = (row.claimedUntil ?? 0) - deps.now();
-  return { done: false, retryAfter: Math.max(0, Math.ceil(rest / 1000)) };
+  return { done: false, retryAfter: Math.max(0, Math.ceil(rest / 1000)), busy: false };
 }
 
 /** A cancel or delete that came while the runner was asked could not know of the prediction; tell the runner now. */

@@ -1,7 +1,9 @@
 import type { Deps } from "../deps.ts";
+import type { Backend } from "../runner/backend.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import { release } from "./admit.ts";
 import { settleFollowers } from "./followers.ts";
+import { pull } from "./pull.ts";
 import { toGeneration } from "./view.ts";
 import { announce } from "./webhook-delivery.ts";
 
@@ -14,8 +16,15 @@ export async function failRow(deps: Deps, id: string, code: string, message: str
 /** Ends it as canceled and tells the runner, whose answer nobody needs. */
 export async function cancelRow(deps: Deps, { id }: GenerationRow): Promise<boolean> {
   const row = await deps.generations.finish(id, { status: "canceled", error: null, at: deps.now() });
-  if (row?.dispatchedAt) deps.background(deps.runners.of(row.runner)?.cancel(row) ?? Promise.resolve());
+  const runner = row?.dispatchedAt ? deps.runners.of(row.runner) : null;
+  if (row && runner) deps.background(stop(deps, row, runner));
   return reportEnd(deps, row);
+}
+
+/** Ends it at its runner, which frees a place. */
+async function stop(deps: Deps, row: GenerationRow, runner: Backend): Promise<void> {
+  await runner.cancel(row);
+  await pull(deps, runner, 1);
 }
 
 /** Ends it as the runner says: canceled there. */

@@ -9,13 +9,14 @@ export type Offered =
   /** `prediction` null: the answer was lost and it may have begun; its callback will tell. */
   | { kind: "taken"; runner: Backend; prediction: Prediction | null }
   | { kind: "rejected"; detail: string }
-  /** Nobody has room; `retryAfter`: the least seconds until another try makes sense. */
-  | { kind: "refused"; retryAfter: number };
+  /** Nobody has room; `retryAfter`: the least seconds until another try makes sense; `busy`: one is well, and at work. */
+  | { kind: "refused"; retryAfter: number; busy: boolean };
 
 /** Offers a generation to the runners that draw its model, the preferred one first, until one takes it. */
 export async function offerToRunners(deps: Deps, id: string, input: PredictionInput): Promise<Offered> {
   const catalogue = await currentModels(deps);
   let retryAfter = Number.POSITIVE_INFINITY;
+  let busy = false;
   for (const runner of catalogue.runners.get(input.model) ?? []) {
     const health = healthOf(catalogue, runner.name);
     const now = deps.now();
@@ -35,8 +36,9 @@ export async function offerToRunners(deps: Deps, id: string, input: PredictionIn
     if (ill && reply.uncertain && !runner.ownIds) return { kind: "taken", runner, prediction: null };
     if (reply.kind === "rejected" || reply.kind === "missing") return { kind: "rejected", detail: reply.detail };
     retryAfter = Math.min(retryAfter, reply.retryAfter ?? 0);
+    busy ||= reply.kind === "busy";
   }
-  return { kind: "refused", retryAfter: Number.isFinite(retryAfter) ? retryAfter : 0 };
+  return { kind: "refused", retryAfter: Number.isFinite(retryAfter) ? retryAfter : 0, busy };
 }
 
 async function note(deps: Deps, name: string, ill: boolean): Promise<void> {

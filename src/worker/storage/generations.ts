@@ -97,6 +97,18 @@ export function generationStore(db: D1Database) {
         until,
       ),
 
+    /** Takes the one that has waited longest for one of these models; null when none waits. */
+    claimOldest: (models: string[], now: number, until: number) =>
+      one(
+        `UPDATE generations SET claimed_until = ?3 WHERE id = (
+           SELECT id FROM generations WHERE ${WAITING} AND dispatched_at IS NULL AND leader_id IS NULL
+             AND (claimed_until IS NULL OR claimed_until <= ?2) AND deadline_at > ?2
+             AND model IN (SELECT value FROM json_each(?1)) ORDER BY created_at LIMIT 1) RETURNING *`,
+        JSON.stringify(models),
+        now,
+        until,
+      ),
+
     /** Gives a claimed row back: no runner had room. */
     async release(id: string): Promise<void> {
       await db
