@@ -68,7 +68,8 @@ async function assets() {
   };
 }
 
-async function serve({ port, state, bindings, apiKey, pageKey }) {
+/** @param configuration `entry`: another worker than wrangler.toml's, for benches */
+async function serve({ port, state, bindings, apiKey, pageKey, entry }) {
   const config = join(ROOT, "wrangler.toml");
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(config);
   const { modulesRules: _, rootPath: __, assets: ___, ...options } = workerOptions;
@@ -91,7 +92,7 @@ async function serve({ port, state, bindings, apiKey, pageKey }) {
           ? { DEV_SESSION: () => Response.json({ api_key: key }, { headers: { "Cache-Control": "no-store" } }) }
           : {}),
       },
-      modules: [{ type: "ESModule", path: resolve(ROOT, "index.js"), contents: await bundle(main) }],
+      modules: [{ type: "ESModule", path: resolve(ROOT, "index.js"), contents: await bundle(entry ?? main) }],
       modulesRoot: ROOT,
     }),
   );

@@ -30,11 +30,12 @@ const HANDED_ON = [
 
 /**
  * Starts the edge on a free port and waits until it listens.
- * @param {{ port: number, state: string, runner: import("./state.mjs").Instance, apiKey?: string, pageKey?: boolean }} options
- *   `pageKey`: the page gets the development key by itself
+ * @param {{ port: number, state: string, runner: import("./state.mjs").Instance, apiKey?: string, pageKey?: boolean,
+ *   entry?: string, vars?: Record<string, string> }} options
+ *   `pageKey`: the page gets the development key by itself; `entry`: another worker than wrangler.toml's, for benches
  * @returns the child process, its URL and the development key
  */
-export async function startEdge({ port, state, runner, apiKey, pageKey = false }) {
+export async function startEdge({ port, state, runner, apiKey, pageKey = false, entry, vars = {} }) {
   const url = `http://${HOST}:${port}`;
   const log = join(state, "logs", "edge.log");
   const child = startChild(process.execPath, ["--no-warnings", ENTRY], {
@@ -50,8 +51,9 @@ export async function startEdge({ port, state, runner, apiKey, pageKey = false }
     PUBLIC_URL: url,
     ALLOW_LOCAL_WEBHOOKS: "1",
     ...Object.fromEntries(HANDED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+    ...vars,
   };
-  child.process.send({ port, state, bindings, apiKey, pageKey });
+  child.process.send({ port, state, bindings, apiKey, pageKey, entry });
   const [answer] = await Promise.race([
     once(child.process, "message"),
     child.exited.then(({ tail }) => [{ failed: tail.at(-1) }]),
