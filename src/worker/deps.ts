@@ -53,18 +53,31 @@ export interface Deps {
   live: (id: string) => Live;
   /** Puts a generation in line for a runner. */
   enqueue: (id: string, delaySeconds?: number) => Promise<void>;
+  /** Looks after a new generation, should its maker not have handed it on by then. */
+  spreadNet: (id: string, delaySeconds: number) => Promise<void>;
   /** Puts a webhook's delivery in line. */
   deliver: (id: string) => Promise<void>;
   /** Work that may end after the answer. */
   background: (work: Promise<unknown>) => void;
 }
 
+// Looked up at each call: a bound global would be an illegal invocation in workerd.
+const fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init);
+
+/** Clients of the runners hold nothing of a request, and are costly to make. */
+const runnersByConfig = new WeakMap<Config, Runners>();
+function runnersOfConfig(config: Config): Runners {
+  const known = runnersByConfig.get(config);
+  if (known) return known;
+  const runners = runnersOf(config.runners, fetcher);
+  runnersByConfig.set(config, runners);
+  return runners;
+}
+
 /** @throws {import("./config.ts").Misconfigured} */
 export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>): void }): Deps {
   const config = readConfig(env);
   const now = () => Date.now();
-  // Looked up at each call: a bound global would be an illegal invocation in workerd.
-  const fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init);
   const counts = noCounts();
   const db = meterD1(env.DB, counts);
   const queues = { generations: meterQueue(env.GENERATIONS, counts), webhooks: meterQueue(env.WEBHOOKS, counts) };
@@ -94,10 +107,13 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
       resolve: dnsOverHttps(config.WEBHOOK_RESOLVER, fetcher),
       fetch: fetcher,
     },
-    runners: runnersOf(config.runners, fetcher),
+    runners: runnersOfConfig(config),
     live: liveOf(meterObjects(env.GENERATION, counts), now),
     async enqueue(id, delaySeconds = 0) {
       await queues.generations.send({ id }, { delaySeconds });
+    },
+    async spreadNet(id, delaySeconds) {
+      await queues.generations.send({ id, net: true }, { delaySeconds });
     },
     async deliver(id) {
       await queues.webhooks.send({ delivery: id });

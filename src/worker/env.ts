@@ -20,6 +20,8 @@ export interface Bindings {
 /** A queue message is an id only: the row in D1 is the truth. */
 export interface GenerationMessage {
   id: string;
+  /** Sent with the row, for the case that its maker died. */
+  net?: true;
 }
 
 export interface DeliveryMessage {

@@ -55,6 +55,7 @@ describe("a request's line", () => {
       account: "acme",
       key: expect.stringMatching(/^key_/),
       d1: 2,
+      queue: 1,
     });
     expect(line?.rows_written).toBeGreaterThan(0);
     expect(line).not.toHaveProperty("r2_a");
@@ -134,7 +135,7 @@ describe("metrics", () => {
     expect(points.find(({ blobs }) => blobs?.[0] === "request")).toMatchObject({
       indexes: ["acme"],
       blobs: ["request", "/v1/generations", "POST", "202", "", "fwd=bypass"],
-      doubles: [expect.any(Number), 1, expect.any(Number), expect.any(Number), 0, 0, 0, 0],
+      doubles: [expect.any(Number), 1, expect.any(Number), expect.any(Number), 0, 0, 1, 0],
     });
     const ends = points.filter(({ blobs }) => blobs?.[0] === "generation");
     expect(ends).toHaveLength(1);

@@ -7,7 +7,13 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, it, vi } from "vitest";
+import { CreateGeneration } from "../../src/contract/generation.ts";
+import { hashKey } from "../../src/contract/keys.ts";
+import { makeDeps } from "../../src/worker/deps.ts";
 import worker from "../../src/worker/index.ts";
+import type { Backend } from "../../src/worker/runner/backend.ts";
+import { createGeneration } from "../../src/worker/services/create.ts";
+import { keyStore } from "../../src/worker/storage/keys.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
 import { arrival, call, deliver, imagine, installRunner, makeKey, reaches, read, released } from "./harness.ts";
 
@@ -142,6 +148,35 @@ describe("a runner without room", () => {
     const before = runner.requests.length;
     for (const body of [null, "text", {}, { id: 5 }, { id: "gen_00000000000000000000000000" }])
       expect((await deliver(body)).acked).toBe(true);
+    expect(runner.requests.length).toBe(before);
+  });
+});
+
+describe("an isolate that dies with its answer", () => {
+  it("leaves a message that finds what it had accepted", async ({ expect }) => {
+    const deps = makeDeps(env, { waitUntil() {} });
+    const net = vi.spyOn(deps, "spreadNet");
+    // What would have gone on after the answer never happens.
+    vi.spyOn(deps.runners.all[0] as Backend, "create").mockImplementationOnce(() => new Promise(() => {}));
+    const known = await keyStore(env.DB).byHash(await hashKey(key));
+    if (!known) throw new Error("the key is not there");
+    const request = CreateGeneration.parse({ prompt: "a cat that must not be forgotten" });
+    const { id } = (await createGeneration(deps, known, request)).generation;
+    expect(net).toHaveBeenCalledWith(id, 11);
+    expect(runner.predictions.has(id)).toBe(false);
+    later(11);
+    expect(await deliver({ id, net: true })).toMatchObject({ acked: true });
+    expect(runner.predictions.has(id)).toBe(true);
+  });
+
+  it("has the message mean nothing when all went well, or another message looks after it", async ({ expect }) => {
+    const well = await imagine(key);
+    await arrival(runner, well.id);
+    await reachesDispatched(well.id);
+    const waits = await waiting("busy");
+    later(11);
+    const before = runner.requests.length;
+    for (const id of [well.id, waits]) expect(await deliver({ id, net: true })).toMatchObject({ acked: true });
     expect(runner.requests.length).toBe(before);
   });
 });

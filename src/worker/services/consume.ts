@@ -2,6 +2,7 @@ import { isTerminal } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
 import { dispatch, justRefused } from "./dispatch.ts";
 import { jitter } from "./jitter.ts";
+import { currentModels } from "./models.ts";
 import { pull } from "./pull.ts";
 
 /** How many follow one that was taken: a runner that came back is filled up. */
@@ -22,6 +23,7 @@ export async function consume(deps: Deps, message: Delivery): Promise<void> {
   const id = idOf(message.body);
   if (id === null) return message.ack();
   const { attempts } = message;
+  if (isNet(message.body) && !(await wasLeft(deps, id))) return message.ack();
   // It has been looked at before: a row that another found no room for a moment ago finds none either.
   if (attempts > 1 && justRefused(deps)) return message.retry({ delaySeconds: jitter(attempts, deps.random) });
   try {
@@ -41,6 +43,22 @@ export async function revive(deps: Deps, message: Delivery): Promise<void> {
   const row = id === null ? null : await deps.generations.load(id);
   if (row && !isTerminal(row.status) && row.dispatchedAt === null) await deps.enqueue(row.id, REVIVE_SECONDS);
   message.ack();
+}
+
+function isNet(body: unknown): boolean {
+  return (body as { net?: unknown } | null)?.net === true;
+}
+
+/**
+ * Whether its maker died with it in hand: a claim that nobody gave back. Where asking a runner twice starts nothing new the
+ * claim is taken at once, else it has to end first.
+ */
+async function wasLeft(deps: Deps, id: string): Promise<boolean> {
+  const row = await deps.generations.load(id);
+  if (row?.status !== "queued" || row.attempts > 0 || row.claimedUntil === null) return false;
+  const { runners } = await currentModels(deps);
+  if (runners.get(row.model)?.every(({ ownIds }) => ownIds)) await deps.generations.release(id);
+  return true;
 }
 
 function idOf(body: unknown): string | null {

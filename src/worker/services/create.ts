@@ -15,7 +15,7 @@ import { isTaken, type Once, recordOf, replay } from "./idempotency.ts";
 import { currentModels, refreshModels } from "./models.ts";
 import { requireAllowed } from "./policies.ts";
 import { type Resolved, resolve } from "./resolve.ts";
-import { type CacheStatus, cacheKeyOf, copyOf, follow, isSame } from "./reuse.ts";
+import { type CacheStatus, cacheKeyOf, copyOf, follow, isSame, lookUp } from "./reuse.ts";
 import { toGeneration } from "./view.ts";
 import { announce } from "./webhook-delivery.ts";
 import { requireReceiver } from "./webhook-endpoints.ts";
@@ -23,6 +23,8 @@ import { requireReceiver } from "./webhook-endpoints.ts";
 const LIST_MAY_LAG_MS = 10_000;
 /** Whoever waits for longer than this goes first: a newcomer must not take the place that just became free. */
 const NEWCOMER_MS = 1_000;
+/** A maker that lives has handed its generation on by then: a little longer than one call to a runner may take. */
+const NET_SECONDS = 11;
 
 export interface CreateOptions {
   /** The request's `Idempotency-Key`. */
@@ -41,6 +43,8 @@ export interface Accepted {
   offered: Promise<void> | null;
   /** What the answer says about limits, cache and repetition. */
   headers: Record<string, string>;
+  /** What the cache had to do with it, for the log. */
+  cache: CacheStatus | "replayed";
   /** Keeps what a held-back answer said in the end for repeats of the request. */
   answered: (status: number, generation: Generation) => void;
 }
@@ -59,7 +63,7 @@ export async function createGeneration(
   const row = newRow(deps, key, request, chosen, cacheKey);
 
   const wanted = cache === "default" ? cacheKey : null;
-  const known = wanted || once ? await deps.reuse.lookUp(row, wanted, idempotencyKey, row.createdAt) : null;
+  const known = wanted || once ? await lookUp(deps, row, wanted, idempotencyKey) : null;
   if (once && known?.record) return repeated(deps, key, known.record, once);
   await requireAllowed(deps, key, request, chosen);
   try {
@@ -96,12 +100,23 @@ async function draw(
   const accepted = answer(deps, row, [], 202, { once, holdsBack, cacheStatus, headers });
   let inLine: boolean;
   try {
-    ({ inLine } = await deps.generations.insert(row, row.createdAt - NEWCOMER_MS, accepted.record));
+    // Beside the row, not after it: should this isolate die with the answer, the message finds what was accepted.
+    [{ inLine }] = await Promise.all([
+      deps.generations.insert(row, row.createdAt - NEWCOMER_MS, accepted.record),
+      spreadNet(deps, row.id),
+    ]);
   } catch (error) {
     deps.background(release(deps, row, { refund: true }));
     throw error;
   }
   return { ...accepted, offered: inBackground(deps, offer(deps, row, { inLine })) };
+}
+
+/** A message that comes when whoever made the generation must have handed it on. Without it the cron finds the row. */
+async function spreadNet(deps: Deps, id: string): Promise<void> {
+  await deps.spreadNet(id, NET_SECONDS).catch((error: unknown) => {
+    console.error(JSON.stringify({ event: "net_failed", generation: id, error: String(error) }));
+  });
 }
 
 /** Answers with pictures that are drawn or being drawn for the same pixels; null when they went away meanwhile. */
@@ -158,6 +173,7 @@ function answer(
     generation,
     status,
     headers: { ...headers, "Cache-Status": `vignette; ${cacheStatus}` },
+    cache: cacheStatus,
     record: once && recordOf(once, { accountId, generation, status: known, now: deps.now() }),
     answered(final: number, ended: Generation) {
       if (once && known === null)
@@ -173,7 +189,8 @@ async function repeated(
   once: Once,
 ): Promise<Accepted> {
   const { status, generation } = await replay(deps, record, once, (id) => getGeneration(deps, accountId, id));
-  return { generation, status, offered: null, headers: { "Idempotency-Replayed": "true" }, answered: () => {} };
+  const headers = { "Idempotency-Replayed": "true" };
+  return { generation, status, offered: null, headers, cache: "replayed", answered: () => {} };
 }
 
 function statusOf(request: CreateGeneration, cache: CreateOptions["cache"]): CacheStatus {

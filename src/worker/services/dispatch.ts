@@ -23,7 +23,8 @@ export type Dispatched =
 /**
  * Offers a new generation to the runner while its maker's answer is on the way, then opens its live object, whose
  * creation costs more than the request to the runner. The queue is for what no runner takes at once: going through it
- * always would add its delivery time to every picture. Should this isolate die here, the cron finds the row.
+ * always would add its delivery time to every picture. Should this isolate die here, the
+ * message that went out with the row finds it.
  */
 export async function offer(deps: Deps, row: GenerationRow, { inLine }: { inLine: boolean }): Promise<void> {
   const result = await (inLine ? giveBack(deps, row.id) : hand(deps, row)).catch((error): Dispatched => {
