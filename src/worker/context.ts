@@ -15,6 +15,8 @@ export interface AppEnv {
     code: string;
     /** The generation that it is about, where the path does not say. */
     generation: string;
+    /** What the cache had to do with it: what `Cache-Status` says, or `replayed`. */
+    cache: string;
     /** Which rule of a policy it broke. */
     rule: string;
   };

@@ -76,7 +76,7 @@ export class FakeRunner {
   }
 
   /** What the edge's `fetch` reaches. */
-  readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+  readonly fetch = async (input: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
     const url = new URL(request.url);
     const hosts = [new URL(this.url).host, ...(this.#kind === "replicate" ? [DELIVERY] : [])];

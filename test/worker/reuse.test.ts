@@ -324,6 +324,10 @@ describe("trips to D1 on the way of an accepted request", () => {
       if (!backend) throw new Error("there is no runner");
       const before = backend.create;
       backend.create = (...args) => new Promise((resolve) => late.push(() => resolve(before(...args))));
+      // Clients are shared by every request.
+      late.push(() => {
+        backend.create = before;
+      });
       await createGeneration(deps, known, CreateGeneration.parse(request), options);
       expect(deps.counts.d1, JSON.stringify(request)).toBe(most);
       for (const go of late) go();

@@ -16,9 +16,10 @@ export function jsonBody(): MiddlewareHandler<AppEnv> {
         headers: { Accept: "application/json" },
       });
     const bytes = await readBody(c.req.raw, MAX_BODY_BYTES);
-    checkJson(checkUtf8(bytes));
-    // The stream is used up: the validators after this read a request with the same bytes.
-    c.req.raw = new Request(c.req.raw, { body: bytes });
+    const text = checkUtf8(bytes);
+    checkJson(text);
+    // The stream is used up: the validators after this read what was read here.
+    c.req.bodyCache.text = Promise.resolve(text) as never;
     await next();
   };
 }

@@ -41,7 +41,7 @@ function tell(c: AppContext, started: number, background: Promise<unknown>[]): v
     route: routePath(c, -1),
     status: c.res.status,
     code: c.get("code"),
-    cache: c.res.headers.get("Cache-Status")?.split("; ").slice(1).join("; "),
+    cache: c.get("cache"),
     ms: Date.now() - started,
   };
   console.log(
@@ -51,7 +51,6 @@ function tell(c: AppContext, started: number, background: Promise<unknown>[]): v
       ray: c.req.header("cf-ray"),
       ...about,
       rule: c.get("rule"),
-      replayed: c.res.headers.has("Idempotency-Replayed") || undefined,
       generation: c.get("generation") ?? c.req.param("id"),
       account: key?.accountId,
       key: key?.id,

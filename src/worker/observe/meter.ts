@@ -71,20 +71,38 @@ export function meterD1(db: D1Database, counts: Counts): D1Database {
   } as unknown as D1Database;
 }
 
-const CLASS_A = new Set(["put", "list"]);
-const CLASS_B = new Set(["get", "head"]);
-
-/** A bucket whose operations are counted. */
-export function meterR2(bucket: R2Bucket, counts: Counts): R2Bucket {
-  return calls(bucket, (name) => {
-    if (CLASS_A.has(name)) counts.r2_a++;
-    if (CLASS_B.has(name)) counts.r2_b++;
-  });
+/** A bucket whose operations are counted. Written out: a proxy would cost a tenth of serving an image. */
+export function meterR2(bucket: R2Bucket, counts: Counts): Pick<R2Bucket, "get" | "head" | "put" | "list" | "delete"> {
+  return {
+    get(key: string, options?: R2GetOptions) {
+      counts.r2_b++;
+      return options === undefined ? bucket.get(key) : bucket.get(key, options);
+    },
+    head(key) {
+      counts.r2_b++;
+      return bucket.head(key);
+    },
+    put(key: string, value: ArrayBuffer, options?: R2PutOptions) {
+      counts.r2_a++;
+      return bucket.put(key, value, options);
+    },
+    list(options) {
+      counts.r2_a++;
+      return bucket.list(options);
+    },
+    delete: (keys) => bucket.delete(keys),
+    // A literal cannot have the overloads of R2Bucket.
+  } as Pick<R2Bucket, "get" | "head" | "put" | "list" | "delete">;
 }
 
 /** A queue whose messages are counted. */
-export function meterQueue<T>(queue: Queue<T>, counts: Counts): Queue<T> {
-  return calls(queue, () => void counts.queue++);
+export function meterQueue<T>(queue: Queue<T>, counts: Counts): Pick<Queue<T>, "send"> {
+  return {
+    send(message, options) {
+      counts.queue++;
+      return queue.send(message, options);
+    },
+  };
 }
 
 /** A namespace whose objects' requests are counted. */

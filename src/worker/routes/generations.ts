@@ -110,6 +110,7 @@ export function registerGenerations(app: OpenAPIHono<AppEnv>): void {
     });
     const { offered } = accepted;
     c.set("generation", accepted.generation.id);
+    c.set("cache", accepted.cache);
     for (const [name, value] of Object.entries(accepted.headers)) c.header(name, value);
     c.header("Location", accepted.generation.urls.self);
     if (wait === null || offered === null) return c.json(accepted.generation, accepted.status);

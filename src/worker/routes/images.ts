@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "../../contract/zod.ts";
-import type { AppEnv } from "../context.ts";
+import type { AppContext, AppEnv } from "../context.ts";
 import { parseRange } from "../range.ts";
 import { Refusal } from "../refusal.ts";
 import { findImage, openImage } from "../services/images.ts";
@@ -36,9 +36,7 @@ export function registerImages(app: OpenAPIHono<AppEnv>): void {
       "Access-Control-Allow-Origin": "*",
     });
     if (names(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers });
-    const ifRange = c.req.header("If-Range");
-    const asked = ifRange === undefined || ifRange === etag ? c.req.header("Range") : undefined;
-    const range = parseRange(asked, found.bytes);
+    const range = parseRange(rangeOf(c, etag), found.bytes);
     if (range.kind === "unsatisfiable")
       throw new Refusal("range_not_satisfiable", `The image has ${found.bytes} bytes.`, {
         headers: { "Content-Range": `bytes */${found.bytes}` },
@@ -51,6 +49,13 @@ export function registerImages(app: OpenAPIHono<AppEnv>): void {
     headers.set("Content-Range", `bytes ${range.offset}-${range.offset + range.length - 1}/${found.bytes}`);
     return new Response(await openImage(c.get("deps"), found, range), { status: 206, headers });
   });
+}
+
+/** What part is asked for, unless on the condition of another image (RFC 9110 section 13.1.5). */
+function rangeOf(c: AppContext, etag: string): string | undefined {
+  const range = c.req.header("Range");
+  if (range === undefined) return undefined;
+  return [undefined, etag].includes(c.req.header("If-Range")) ? range : undefined;
 }
 
 /** Whether `If-None-Match` holds this tag; the comparison is weak (RFC 9110 section 13.1.2). */

@@ -58,6 +58,7 @@ export function registerOpenAIImages(app: OpenAPIHono<AppEnv>): void {
       holdsBack: true,
     });
     c.set("generation", accepted.generation.id);
+    c.set("cache", accepted.cache);
     const headers = { ...accepted.headers, ...rateLimits(accepted.headers) };
     for (const [name, value] of Object.entries(headers)) c.header(name, value);
     if (request.stream) return stream(c, accepted, request);

@@ -5,6 +5,7 @@ import { invalid, Refusal } from "../refusal.ts";
 import type { AccountRow } from "../storage/accounts.ts";
 import type { KnownKey } from "../storage/keys.ts";
 import { forgetAccount } from "./authenticate.ts";
+import { forgetAges } from "./images.ts";
 import { eraseSome } from "./retention.ts";
 import { rfc3339 } from "./view.ts";
 
@@ -32,6 +33,7 @@ export async function updateAccount(deps: Deps, key: KnownKey, change: UpdateAcc
   }
   const updated = await deps.accounts.update(row.id, limits, retention);
   forgetAccount(deps, row.id);
+  forgetAges(deps);
   return toAccount(updated ?? row);
 }
 

@@ -1,5 +1,6 @@
 import { hashKey, isWellFormedKey, type Scope } from "../../contract/keys.ts";
 import type { Deps } from "../deps.ts";
+import { Memory } from "../memory.ts";
 import { Refusal } from "../refusal.ts";
 import type { KnownKey } from "../storage/keys.ts";
 import { rfc3339 } from "./view.ts";
@@ -14,12 +15,7 @@ const MEMORY_KEYS = 5_000;
 /** How exact `last_used_at` is. */
 const TOUCH_MS = 60_000;
 
-interface Remembered {
-  key: KnownKey;
-  readAt: number;
-}
-
-const memories = new WeakMap<object, Map<string, Remembered>>();
+const keys = new Memory<KnownKey>({ ms: KEY_MEMORY_MS, entries: MEMORY_KEYS });
 
 // RFC 6750 section 3: a 401 names the scheme.
 const CHALLENGE = { headers: { "WWW-Authenticate": 'Bearer realm="vignette"' } };
@@ -60,39 +56,29 @@ export function requireScope(key: KnownKey, scope: Scope): void {
 
 /** Lets this isolate look a changed key up anew. */
 export function forgetKey(deps: Deps, id: string): void {
-  const memory = memoryOf(deps);
-  for (const [hash, { key }] of memory) if (key.id === id) memory.delete(hash);
+  keys.forget(deps.config, (key) => key.id === id);
 }
 
 /** Lets this isolate look all keys of a changed account up anew. */
 export function forgetAccount(deps: Deps, accountId: string): void {
-  const memory = memoryOf(deps);
-  for (const [hash, { key }] of memory) if (key.accountId === accountId) memory.delete(hash);
+  keys.forget(deps.config, (key) => key.accountId === accountId);
 }
 
 /** Lets this isolate look every key up anew. */
 export function forgetEverybody(deps: Deps): void {
-  memoryOf(deps).clear();
+  keys.forget(deps.config, () => true);
 }
 
 async function lookUp(deps: Deps, hash: string): Promise<KnownKey | null> {
-  const memory = memoryOf(deps);
   const now = deps.now();
-  const remembered = memory.get(hash);
-  if (remembered && now - remembered.readAt < KEY_MEMORY_MS) return remembered.key;
+  const known = keys.get(deps.config, hash, now);
+  if (known) return known;
   const key = await deps.keys.byHash(hash);
-  memory.delete(hash);
-  if (!key) return null;
-  if (memory.size >= MEMORY_KEYS) memory.delete(memory.keys().next().value ?? "");
-  memory.set(hash, { key, readAt: now });
+  if (!key) {
+    keys.delete(deps.config, hash);
+    return null;
+  }
+  keys.set(deps.config, hash, key, now);
   if (now - (key.lastUsedAt ?? 0) >= TOUCH_MS) deps.background(deps.keys.used(key.id, now));
   return key;
-}
-
-function memoryOf(deps: Deps): Map<string, Remembered> {
-  const known = memories.get(deps.config);
-  if (known) return known;
-  const fresh = new Map<string, Remembered>();
-  memories.set(deps.config, fresh);
-  return fresh;
 }

@@ -14,7 +14,7 @@ import type { Accepted } from "./create.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { cancelRow } from "./finish.ts";
 import { removeStrays } from "./images.ts";
-import { deleteObjects } from "./retention.ts";
+import { forget } from "./retention.ts";
 import { toGeneration } from "./view.ts";
 
 /** The generation when it has ended, or as it is after `seconds`. */
@@ -70,7 +70,7 @@ export async function cancelGeneration(deps: Deps, accountId: string, id: string
 export async function deleteGeneration(deps: Deps, accountId: string, id: string): Promise<void> {
   const row = await findRow(deps, accountId, id);
   if (!isTerminal(row.status)) await cancelRow(deps, row);
-  await deleteObjects(deps, await deps.retention.forget(accountId, [id]));
+  await forget(deps, accountId, [id]);
   await Promise.all([removeStrays(deps, id), deps.live(id).forget()]);
 }
 

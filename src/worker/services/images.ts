@@ -1,6 +1,16 @@
 import type { Deps } from "../deps.ts";
+import { Memory } from "../memory.ts";
 import { Refusal } from "../refusal.ts";
-import type { ImageRow } from "../storage/images.ts";
+import type { Age, ImageRow } from "../storage/images.ts";
+
+/**
+ * How long an isolate knows which object an image is: a trip to D1 less for each picture that many look at. A deleted
+ * picture is gone with its object at once; only where another generation shows the same object, its old name may go on
+ * working in other isolates for so long.
+ */
+const IMAGE_MEMORY_MS = 30_000;
+const MEMORY_IMAGES = 5_000;
+const images = new Memory<ImageRow & Age>({ ms: IMAGE_MEMORY_MS, entries: MEMORY_IMAGES });
 
 const YEAR_S = 31_536_000;
 const DAY_MS = 86_400_000;
@@ -15,7 +25,7 @@ export async function findImage(
   token: string,
   extension: string,
 ): Promise<{ image: ImageRow; maxAge: number }> {
-  const image = await deps.images.byToken(token);
+  const image = await lookUp(deps, token);
   if (!image || image.extension !== extension) throw gone();
   const { IMAGES_DAYS, GENERATIONS_DAYS } = deps.config;
   const days = [image.imagesDays ?? IMAGES_DAYS, image.generationsDays ?? GENERATIONS_DAYS].filter(
@@ -23,6 +33,25 @@ export async function findImage(
   );
   const left = Math.floor((image.madeAt + Math.min(...days) * DAY_MS - deps.now()) / 1000);
   return { image, maxAge: days.length === 0 ? YEAR_S : Math.min(YEAR_S, Math.max(0, left)) };
+}
+
+/** Lets this isolate forget the images of generations that are gone. */
+export function forgetImages(deps: Deps, generationIds: string[]): void {
+  const gone = new Set(generationIds);
+  images.forget(deps.config, ({ generationId }) => gone.has(generationId));
+}
+
+/** Lets this isolate look every image's age up anew: an account keeps its images for another time. */
+export function forgetAges(deps: Deps): void {
+  images.forget(deps.config, () => true);
+}
+
+async function lookUp(deps: Deps, token: string): Promise<(ImageRow & Age) | null> {
+  const known = images.get(deps.config, token, deps.now());
+  if (known) return known;
+  const image = await deps.images.byToken(token);
+  if (image) images.set(deps.config, token, image, deps.now());
+  return image;
 }
 
 /** Its bytes, or a part of them. @throws {Refusal} not_found */

@@ -2,6 +2,7 @@ import type { CreateGeneration } from "../../contract/generation.ts";
 import { EVERYBODY, type Policy, type SetPolicy } from "../../contract/policy.ts";
 import { randomToken } from "../bytes.ts";
 import type { Deps } from "../deps.ts";
+import { Memory } from "../memory.ts";
 import { moderate } from "../policy/moderate.ts";
 import { type CompiledPolicy, compilePolicy, violationOf } from "../policy/policy.ts";
 import { Refusal } from "../refusal.ts";
@@ -14,7 +15,8 @@ import { rfc3339 } from "./view.ts";
 import { requireReceiver } from "./webhook-endpoints.ts";
 
 const MEMORY_POLICIES = 500;
-const memories = new WeakMap<object, Map<string, CompiledPolicy[]>>();
+/** Under their versions, which a change changes: they need not be forgotten. */
+const compiled = new Memory<CompiledPolicy[]>({ ms: Number.POSITIVE_INFINITY, entries: MEMORY_POLICIES });
 
 /**
  * Holds a request against what its account, and the operator for everybody, have forbidden.
@@ -95,25 +97,15 @@ function forget(deps: Deps, id: string): void {
 /** What holds for a key's account, everybody's first; read from D1 once per version. */
 async function policiesOf(deps: Deps, { accountId, policyVersions }: KnownKey): Promise<CompiledPolicy[]> {
   if (policyVersions.length === 0) return [];
-  const memory = memoryOf(deps);
   const name = JSON.stringify([accountId, policyVersions]);
-  const known = memory.get(name);
+  const known = compiled.get(deps.config, name, deps.now());
   if (known) return known;
   const rows = await deps.policies.of(accountId);
-  const compiled = rows
+  const policies = rows
     .sort((one) => (one.accountId === EVERYBODY ? -1 : 1))
     .map(({ policy, secret }) => compilePolicy(policy, secret));
-  if (memory.size >= MEMORY_POLICIES) memory.delete(memory.keys().next().value ?? "");
-  memory.set(name, compiled);
-  return compiled;
-}
-
-function memoryOf(deps: Deps): Map<string, CompiledPolicy[]> {
-  const known = memories.get(deps.config);
-  if (known) return known;
-  const fresh = new Map<string, CompiledPolicy[]>();
-  memories.set(deps.config, fresh);
-  return fresh;
+  compiled.set(deps.config, name, policies, deps.now());
+  return policies;
 }
 
 function refused(rule: string, field: string, detail: string): Refusal {

@@ -3,6 +3,8 @@ import type { Deps } from "../deps.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import type { DueAccount } from "../storage/retention.ts";
 import { cancelRow } from "./finish.ts";
+import { forgetImages } from "./images.ts";
+import { forgetHits } from "./reuse.ts";
 
 const DAY_MS = 86_400_000;
 /** How often an account's age limits are looked at. */
@@ -72,9 +74,10 @@ async function sweepAccount(
   now: number,
 ): Promise<boolean> {
   const generations = await ageOut(deps, id, "", generationsDays, now, (ids) => forget(deps, id, ids));
-  const images = await ageOut(deps, id, imagesSweptTo, imagesDays, now, async (ids) =>
-    deleteObjects(deps, await deps.retention.expireImages(id, ids)),
-  );
+  const images = await ageOut(deps, id, imagesSweptTo, imagesDays, now, async (ids) => {
+    forgetHere(deps, ids);
+    await deleteObjects(deps, await deps.retention.expireImages(id, ids));
+  });
   return generations && images;
 }
 
@@ -102,6 +105,14 @@ async function ageOut(
   return false;
 }
 
-async function forget(deps: Deps, accountId: string, ids: string[]): Promise<void> {
+/** What this isolate remembers of pictures that go. */
+function forgetHere(deps: Deps, ids: string[]): void {
+  forgetImages(deps, ids);
+  forgetHits(deps, ids);
+}
+
+/** Forgets generations that have ended, with their pictures. */
+export async function forget(deps: Deps, accountId: string, ids: string[]): Promise<void> {
+  forgetHere(deps, ids);
   await deleteObjects(deps, await deps.retention.forget(accountId, ids));
 }

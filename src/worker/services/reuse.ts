@@ -1,8 +1,10 @@
 import type { CreateGeneration } from "../../contract/generation.ts";
 import type { Deps } from "../deps.ts";
+import { Memory } from "../memory.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import type { IdempotencyRecord } from "../storage/idempotency.ts";
 import type { ImageRow, StoredImage } from "../storage/images.ts";
+import type { Known } from "../storage/reuse.ts";
 import { canonicalJson, fingerprintOf } from "./canonical.ts";
 import { newTokens, settleFollowers } from "./followers.ts";
 import type { Resolved } from "./resolve.ts";
@@ -21,6 +23,37 @@ export async function cacheKeyOf(
 ): Promise<string | null> {
   if (request.seed === undefined) return null;
   return fingerprintOf({ accountId, prompt: request.prompt, model, version, adapter, negativePrompt, parameters });
+}
+
+/** A picture that many ask for again and again costs no trip to D1 for so long; a deleted one may be told for so long. */
+const HIT_MEMORY_MS = 10_000;
+const MEMORY_HITS = 1_000;
+const hits = new Memory<NonNullable<Known["same"]>>({ ms: HIT_MEMORY_MS, entries: MEMORY_HITS });
+
+/**
+ * Everything known about a request before it is accepted: from this isolate's memory where the very same one was just
+ * answered with a picture that is done, else from D1 in one trip.
+ */
+export async function lookUp(
+  deps: Deps,
+  row: GenerationRow,
+  cacheKey: string | null,
+  idempotencyKey: string | null,
+): Promise<Known> {
+  const name = JSON.stringify([cacheKey, row.user, row.metadata]);
+  const now = deps.now();
+  const same = cacheKey !== null && idempotencyKey === null ? hits.get(deps.config, name, now) : undefined;
+  if (same) return { same, record: null };
+  const known = await deps.reuse.lookUp(row, cacheKey, idempotencyKey, row.createdAt);
+  if (known.same?.row.status === "succeeded" && isSame(row, known.same.row))
+    hits.set(deps.config, name, known.same, now);
+  return known;
+}
+
+/** Lets this isolate forget what is gone. */
+export function forgetHits(deps: Deps, generationIds: string[]): void {
+  const gone = new Set(generationIds);
+  hits.forget(deps.config, ({ row }) => gone.has(row.id));
 }
 
 /** Whether two requests differ in nothing that their senders could see; one that is told of its end has its own. */

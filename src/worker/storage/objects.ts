@@ -6,7 +6,7 @@ export type ObjectStore = ReturnType<typeof objectStore>;
  * Image bytes in R2, addressed by content inside their generation's folder: a repeated copy writes the same bytes to
  * the same key, and what nobody refers to any more can be deleted without asking who might just be writing it.
  */
-export function objectStore(bucket: R2Bucket) {
+export function objectStore(bucket: Pick<R2Bucket, "get" | "head" | "put" | "list" | "delete">) {
   return {
     key: (generationId: string, sha256: string, extension: string) => `images/${generationId}/${sha256}.${extension}`,
 
@@ -17,7 +17,7 @@ export function objectStore(bucket: R2Bucket) {
 
     /** The bytes, or a part of them; null when the object is gone. */
     async get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream | null> {
-      const object = await bucket.get(key, range ? { range } : {});
+      const object = await (range ? bucket.get(key, { range }) : bucket.get(key));
       return object?.body ?? null;
     },
 
