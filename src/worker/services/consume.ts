@@ -23,10 +23,10 @@ export async function consume(deps: Deps, message: Delivery): Promise<void> {
   const id = idOf(message.body);
   if (id === null) return message.ack();
   const { attempts } = message;
-  if (isNet(message.body) && !(await wasLeft(deps, id))) return message.ack();
   // It has been looked at before: a row that another found no room for a moment ago finds none either.
   if (attempts > 1 && justRefused(deps)) return message.retry({ delaySeconds: jitter(attempts, deps.random) });
   try {
+    if (isNet(message.body) && !(await wasLeft(deps, id))) return message.ack();
     const result = await dispatch(deps, id);
     if (!result.done) return message.retry({ delaySeconds: result.retryAfter + jitter(attempts, deps.random, result) });
     message.ack();
@@ -51,11 +51,13 @@ function isNet(body: unknown): boolean {
 
 /**
  * Whether its maker died with it in hand: a claim that nobody gave back. Where asking a runner twice starts nothing new the
- * claim is taken at once, else it has to end first.
+ * claim is taken at once, else it has to end first. Its live object may not be looking after it either.
  */
 async function wasLeft(deps: Deps, id: string): Promise<boolean> {
   const row = await deps.generations.load(id);
-  if (row?.status !== "queued" || row.attempts > 0 || row.claimedUntil === null) return false;
+  if (!row || isTerminal(row.status)) return false;
+  await deps.live(id).open();
+  if (row.status !== "queued" || row.attempts > 0 || row.claimedUntil === null) return false;
   const { runners } = await currentModels(deps);
   if (runners.get(row.model)?.every(({ ownIds }) => ownIds)) await deps.generations.release(id);
   return true;
