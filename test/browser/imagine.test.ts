@@ -48,6 +48,11 @@ describe("Imagine", { timeout: 300_000 }, () => {
     await world.runner.progress(id, 5, 25);
     await page.getByText(/^Step 5 of 25/).waitFor();
     assert.equal(await page.getByRole("progressbar").getAttribute("value"), "0.2");
+    assert.equal(input(id).preview_every, 3);
+    await world.runner.preview(id, 0, picture(1));
+    const soFar = page.getByRole("img", { name: "So far, step 5" });
+    await soFar.waitFor();
+    assert.equal(await soFar.evaluate((image: HTMLImageElement) => image.decode().then(() => image.naturalWidth)), 128);
     await accessible(page);
     await world.runner.progress(id, 20, 25);
     await page.getByText(/^Step 20 of 25/).waitFor();

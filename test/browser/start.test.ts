@@ -31,17 +31,21 @@ describe("a newcomer", { timeout: 600_000 }, () => {
     await page.locator("textarea").first().fill("two purple cats fell asleep on the beach");
     const steps = page.evaluate(
       () =>
-        new Promise<number[]>((resolve) => {
+        new Promise<{ seen: number[]; previews: number }>((resolve) => {
           const seen: number[] = [];
+          const previews = new Set<string>();
           new MutationObserver(() => {
             const [, step] = /Step (\d+) of/.exec(document.querySelector("main")?.textContent ?? "") ?? [];
             if (step && seen.at(-1) !== Number(step)) seen.push(Number(step));
-            if (document.querySelector("figure.mat img")) resolve(seen);
-          }).observe(document.body, { subtree: true, childList: true, characterData: true });
+            const preview = document.querySelector<HTMLImageElement>(".so-far img");
+            if (preview) previews.add(preview.src);
+            if (document.querySelector("figure.mat img")) resolve({ seen, previews: previews.size });
+          }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
         }),
     );
     await page.getByRole("button", { name: "Imagine", exact: true }).click();
-    const seen = await steps;
+    const { seen, previews } = await steps;
+    assert.ok(previews >= 2, `the picture was seen growing: ${previews} previews`);
     assert.ok(seen.length >= 2, `several steps were shown: ${seen}`);
     assert.deepEqual(
       seen.toSorted((a, b) => a - b),

@@ -170,10 +170,11 @@ export class FakeRunner {
   }
 
   /** Shows one of its pictures as it is so far, in the place of its output. */
-  async preview(id: string, index: number, content: string): Promise<Response | null> {
+  async preview(id: string, index: number, content: string | Uint8Array<ArrayBuffer>): Promise<Response | null> {
     const prediction = this.get(id);
     const previews = prediction.output ?? Array.from({ length: Number(prediction.input.num_images) }, () => "");
-    previews[index] = `data:image/png;base64,${btoa(String.fromCharCode(...png(content)))}`;
+    previews[index] =
+      `data:image/png;base64,${btoa(String.fromCharCode(...(typeof content === "string" ? png(content) : content)))}`;
     prediction.output = previews;
     return this.callback(prediction, "output");
   }

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import type { Client } from "../../client/index.ts";
+import type { Preview } from "../../contract/events.ts";
 import type { CreateGenerationInput, Generation, Progress } from "../../contract/generation.ts";
 import { isTerminal } from "../../contract/terms.ts";
 import { requestFor, type Variant, variantOf } from "../words/variants.ts";
@@ -15,6 +16,8 @@ export interface Entry {
   variant: Variant;
   generation: Generation | null;
   progress: Progress | null;
+  /** What it looks like so far, as a data URL. */
+  preview: string | null;
   trouble: Trouble | null;
 }
 
@@ -30,6 +33,7 @@ function begin(variants: (Variant | null)[]): AbortSignal {
     variant: variant ?? unknown,
     generation: null,
     progress: null,
+    preview: null,
     trouble: null,
   }));
   return left.signal;
@@ -102,6 +106,7 @@ async function stayWith(client: Client, generation: Generation, index: number, s
     status: () => {},
     channel: () => {},
     progress: (progress: Progress) => update(index, { progress }, signal),
+    preview: ({ image }: Preview) => update(index, { preview: image }, signal),
   };
   try {
     update(index, { generation: await follow(client, generation.id, watcher, signal), progress: null }, signal);

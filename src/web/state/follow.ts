@@ -1,4 +1,5 @@
 import type { Client } from "../../client/index.ts";
+import type { Preview } from "../../contract/events.ts";
 import type { Generation, Progress, Status } from "../../contract/generation.ts";
 import { isTerminal } from "../../contract/terms.ts";
 
@@ -10,6 +11,7 @@ const LONGEST_PAUSE_MS = 10_000;
 export interface Watcher {
   status(status: Status): void;
   progress(progress: Progress): void;
+  preview?(preview: Preview): void;
   /** Whether news come by the stream or by asking. */
   channel(kind: "stream" | "polling"): void;
 }
@@ -31,7 +33,8 @@ export async function follow(client: Client, id: string, watcher: Watcher, signa
       watcher.channel("stream");
       if (event.type === "completed") return event.data;
       if (event.type === "status") watcher.status(event.data.status);
-      else if (event.type === "progress") watcher.progress(event.data);
+      if (event.type === "progress") watcher.progress(event.data);
+      if (event.type === "preview") watcher.preview?.(event.data);
     }
     return client.generations.get(id, { signal: either });
   };

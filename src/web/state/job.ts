@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import { again, type Order, vary } from "../../bots/core/order.ts";
 import type { Client } from "../../client/index.ts";
+import type { Preview } from "../../contract/events.ts";
 import type { Generation, Progress } from "../../contract/generation.ts";
 import { isTerminal } from "../../contract/terms.ts";
 import { announce } from "./announce.ts";
@@ -21,6 +22,8 @@ export interface Job {
   shape: number;
   generation: Generation | null;
   progress: Progress | null;
+  /** What each of its pictures looks like so far, as data URLs. */
+  previews: string[];
   channel: "stream" | "polling";
   /** `stuck`: why nothing goes on. */
   trouble: Trouble | null;
@@ -51,6 +54,7 @@ function begin(first: Job): AbortSignal {
 const NEW: Omit<Job, "phase" | "shape"> = {
   generation: null,
   progress: null,
+  previews: [],
   channel: "stream",
   trouble: null,
   order: null,
@@ -147,6 +151,8 @@ async function stayWith(client: Client, generation: Generation, signal: AbortSig
   const watcher = {
     status: phase,
     progress: (progress: Progress) => update({ progress }),
+    preview: ({ index, image }: Preview) =>
+      update({ previews: Object.assign([...(job.value?.previews ?? [])], { [index]: image }) }),
     channel: (channel: Job["channel"]) => update({ channel }),
   };
   const ended = await follow(client, generation.id, watcher, signal);

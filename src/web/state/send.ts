@@ -4,6 +4,9 @@ import type { CreateGenerationInput, Generation } from "../../contract/generatio
 import { reachable } from "./api.ts";
 import { explain, type Trouble } from "./trouble.ts";
 
+/** How often a picture shows itself while it is drawn. */
+const PREVIEWS = 8;
+
 /**
  * Sends a request until it is accepted or refused: a server that cannot be reached is waited for, and the key lets a
  * repeat draw nothing twice. What was sent is not called back when `signal` says that nobody waits for it any more.
@@ -19,7 +22,7 @@ export async function send(
   const idempotencyKey = crypto.randomUUID();
   for (;;) {
     try {
-      return await client.generations.create(request, { idempotencyKey });
+      return await client.generations.create({ ...request, previews: PREVIEWS }, { idempotencyKey });
     } catch (error) {
       if (signal.aborted || !(error instanceof TypeError)) throw error;
       waits(explain(error));

@@ -55,16 +55,18 @@ export function Sides({ entries }: { entries: Entry[] }) {
           )}
         </figcaption>
       </figure>
-      {open && (
-        <div class="row">
-          <p class="fine">
-            {entries.filter(isDone).length} of {entries.length} are there.
-          </p>
+      <div class="row steady">
+        <p class="fine">
+          {open
+            ? `${entries.filter(isDone).length} of ${entries.length} are there.`
+            : "All that could be drawn is there."}
+        </p>
+        {open && (
           <button type="button" class="quiet" onClick={() => void cancelComparison()}>
             Cancel
           </button>
-        </div>
-      )}
+        )}
+      </div>
       {entries.length > 2 && (
         <Pick
           label="On the left"
@@ -88,7 +90,7 @@ export function Sides({ entries }: { entries: Entry[] }) {
                   {isDone(entry) && entry.generation?.images[0] ? (
                     <img class="fill" src={sourceOf(entry.generation.images[0])} alt="" />
                   ) : (
-                    <span class="emerging" style={{ "--done": entry.progress?.fraction ?? 0 }} />
+                    <Emerging entry={entry} />
                   )}
                 </span>
                 <span>{nameOf(entry.variant)}</span>
@@ -146,11 +148,23 @@ function Pending({ entries, left, right }: { entries: Entry[]; left: Entry; righ
   const done =
     entries.reduce((sum, entry) => sum + (isDone(entry) ? 1 : (entry.progress?.fraction ?? 0)), 0) / entries.length;
   return (
-    <>
-      <div class="frame">
-        <div class="emerging" style={{ "--done": done }} />
+    <div class="frame">
+      <div class="two">
+        {[left, right].map((entry) => entry && <Emerging key={nameOf(entry.variant)} entry={entry} />)}
       </div>
       <progress aria-label="How much of the comparison is drawn" max={1} value={done} />
-    </>
+    </div>
+  );
+}
+
+/** One of the pictures as far as it is drawn. */
+function Emerging({ entry: { preview, progress, generation } }: { entry: Entry }) {
+  const done = generation?.status === "succeeded" ? 1 : (progress?.fraction ?? 0);
+  const image = generation?.images[0];
+  const src = image ? sourceOf(image) : preview;
+  return (
+    <span class="so-far" data-count="1" style={{ "--done": done }}>
+      <span>{src ? <img src={src} alt="" /> : <span class="emerging" style={{ "--done": done }} />}</span>
+    </span>
   );
 }

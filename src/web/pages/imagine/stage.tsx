@@ -48,8 +48,23 @@ function Inside({ now }: { now: Job }) {
         </button>
       </div>
     );
-  // The picture appears from the middle outwards, as far as it is drawn.
-  return <div class="emerging" style={{ "--done": now.progress?.fraction ?? 0 }} />;
+  return <Emerging now={now} />;
+}
+
+/** The picture appears from the middle outwards, as far as it is drawn. */
+function Emerging({ now: { progress, previews, generation } }: { now: Job }) {
+  const done = progress?.fraction ?? 0;
+  const count = generation?.parameters.num_images ?? 1;
+  if (!previews.some(Boolean)) return <div class="emerging" style={{ "--done": done }} />;
+  return (
+    <div class="so-far" data-count={count} style={{ "--done": done }}>
+      {Array.from({ length: count }, (_, index) => (
+        <span key={index}>
+          {previews[index] && <img src={previews[index]} alt={`So far, step ${progress?.step ?? 0}`} />}
+        </span>
+      ))}
+    </div>
+  );
 }
 
 function Below({ now }: { now: Job }) {
