@@ -74,10 +74,10 @@ export async function buildWeb({ minify = true } = {}) {
     reference: `/${referenceName}`,
     configuration: JSON.stringify(REFERENCE).replaceAll('"', "&quot;"),
   };
-  for (const page of ["index.html", "docs.html"])
+  for (const page of ["index.html", "share.html", "docs.html"])
     files.set(page, encode(fill(await readFile(join(SOURCE, page), "utf8"), names)));
   files.set("favicon.svg", await readFile(join(SOURCE, "favicon.svg")));
-  files.set("robots.txt", encode("User-agent: *\nDisallow: /v1/\nDisallow: /i/\nDisallow: /s/\n"));
+  files.set("robots.txt", encode("User-agent: *\nDisallow: /v1/\nDisallow: /i/\n"));
   files.set("_headers", encode(HEADERS));
   return files;
 }
@@ -101,13 +101,15 @@ function entryNames(metafile, files) {
   // Everything that the first view imports is fetched at once, and the two faces that its first line is set in.
   const chunks = output.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => url(path));
   const fonts = [...files.keys()].filter((path) => /-latin-wght-normal-/.test(basename(path)));
+  const links = {
+    fonts: fonts.map((path) => `<link rel="preload" href="/${path}" as="font" type="font/woff2" crossorigin>`),
+    chunks: chunks.map((path) => `<link rel="modulepreload" href="${path}">`),
+  };
   return {
     script: url(script),
     style: url(output.cssBundle),
-    preload: [
-      ...fonts.map((path) => `<link rel="preload" href="/${path}" as="font" type="font/woff2" crossorigin>`),
-      ...chunks.map((path) => `<link rel="modulepreload" href="${path}">`),
-    ].join("\n    "),
+    fonts: links.fonts.join("\n    "),
+    chunks: links.chunks.join("\n    "),
   };
 }
 
@@ -124,11 +126,14 @@ const study = {
     build.onResolve({ filter: /^study:data$/ }, ({ path }) => ({ path, namespace: "study" }));
     build.onLoad({ filter: /.*/, namespace: "study" }, async () => {
       const folder = join(ROOT, "docs", "study");
-      const names = (await readdir(folder)).filter((name) => name.endsWith(".json")).sort();
+      const names = (await readdir(folder))
+        .filter((name) => name.endsWith(".json"))
+        .map((name) => basename(name, ".json"))
+        .sort();
       const tables = await Promise.all(
         names.map(async (name) => ({
-          name: basename(name, ".json"),
-          data: JSON.parse(await readFile(join(folder, name), "utf8")),
+          name,
+          data: JSON.parse(await readFile(join(folder, `${name}.json`), "utf8")),
         })),
       );
       const text = await readFile(join(ROOT, "docs", "study.md"), "utf8");

@@ -6,6 +6,7 @@ import type { Group, UpdateGroup } from "../contract/groups.ts";
 import type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
 import type { ModelList } from "../contract/models.ts";
 import type { Policy, SetPolicyInput } from "../contract/policy.ts";
+import type { Share } from "../contract/shares.ts";
 import { EVENT_NAMES } from "../contract/terms.ts";
 import type { Usage, UsageInput } from "../contract/usage.ts";
 import type {
@@ -115,6 +116,15 @@ export class Client {
 
     cancel: (id: string, { signal }: Cancelable = {}): Promise<Generation> =>
       this.#json("POST", `${generation(id)}/cancel`, { signal }),
+
+    /** Gives one of its pictures a public page. @param options.showPrompt whether the page shows the sentence; it does when left out */
+    share: (id: string, index: number, { showPrompt }: { showPrompt?: boolean } = {}): Promise<Share> =>
+      this.#json("POST", `${generation(id)}/images/${index}/share`, {
+        body: showPrompt === undefined ? {} : { show_prompt: showPrompt },
+      }),
+
+    unshare: (id: string, index: number): Promise<void> =>
+      this.#empty("DELETE", `${generation(id)}/images/${index}/share`),
 
     /** Its events until the end; a broken stream is resumed after the last event seen. */
     events: (id: string, options: Cancelable & { lastEventId?: string } = {}): AsyncGenerator<GenerationEvent> =>

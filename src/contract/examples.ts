@@ -39,6 +39,7 @@ export const GENERATION_EXAMPLE = {
       sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
       seed: 7,
       flagged: false,
+      share_url: null,
     },
   ],
   error: null,

@@ -116,6 +116,7 @@ export const Image = z
     sha256: z.string(),
     seed: z.int(),
     flagged: z.boolean(),
+    share_url: z.string().nullable().openapi({ description: "Its public page, if it has been shared." }),
   })
   .openapi("Image");
 export type Image = z.infer<typeof Image>;
@@ -177,6 +178,10 @@ export const ListQuery = z.strictObject({
   cursor,
   status: Status.optional(),
   user: z.string().max(200).optional(),
+  shared: z
+    .enum(["true"])
+    .optional()
+    .openapi({ description: "`true`: only those of whose pictures one has a public page." }),
 });
 /** What a client may ask a list for. */
 export type ListInput = z.input<typeof ListQuery>;

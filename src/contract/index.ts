@@ -9,5 +9,6 @@ export * from "./models.ts";
 export * from "./policy.ts";
 export * from "./problem.ts";
 export * from "./readiness.ts";
+export * from "./shares.ts";
 export * from "./usage.ts";
 export * from "./webhooks.ts";

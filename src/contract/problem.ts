@@ -23,6 +23,7 @@ export const PROBLEMS = {
   account_erased: [409, "The account was erased"],
   operator_account: [409, "An operator's account cannot be erased"],
   not_drawn: [409, "The generation has no picture"],
+  image_flagged: [409, "The picture was flagged"],
   key_inactive: [409, "The API key is no longer active"],
   body_too_large: [413, "The body is too large"],
   unsupported_media_type: [415, "Unsupported content type"],

@@ -16,6 +16,7 @@ import { type PolicyStore, policyStore } from "./storage/policies.ts";
 import { type RetentionStore, retentionStore } from "./storage/retention.ts";
 import { type ReuseStore, reuseStore } from "./storage/reuse.ts";
 import { type RunnerStore, runnerStore } from "./storage/runners.ts";
+import { type ShareStore, shareStore } from "./storage/shares.ts";
 import { type UsageStore, usageStore } from "./storage/usage.ts";
 import { type DeliveryStore, deliveryStore } from "./storage/webhook-deliveries.ts";
 import { type EndpointStore, endpointStore } from "./storage/webhook-endpoints.ts";
@@ -37,6 +38,7 @@ export interface Deps {
   feedback: FeedbackStore;
   keys: KeyStore;
   accounts: AccountStore;
+  shares: ShareStore;
   usage: UsageStore;
   policies: PolicyStore;
   retention: RetentionStore;
@@ -92,6 +94,7 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
     feedback: feedbackStore(db),
     keys: keyStore(db),
     accounts: accountStore(db),
+    shares: shareStore(db),
     usage: usageStore(db),
     policies: policyStore(db),
     retention: retentionStore(db),

@@ -42,6 +42,7 @@ export function generation(fields: Partial<Generation> = {}): Generation {
         sha256: "0".repeat(64),
         seed: 7,
         flagged: false,
+        share_url: null,
       },
     ],
     error: null,

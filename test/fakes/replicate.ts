@@ -44,6 +44,8 @@ export class FakeRunner {
   filesMood: "well" | "broken" = "well";
   /** The 422 sentence for every new prediction. */
   refuse: string | null = null;
+  /** Whether its detector finds what it draws unsuitable. */
+  flag = false;
   /** How many a Cog works on at once. */
   slots = 1;
   /** How many predictions the cloud has named. */
@@ -192,7 +194,7 @@ export class FakeRunner {
       steps: prediction.input.num_inference_steps,
       reading: [{ tag: "purple cat", score: 0.9 }],
       notice: "The runner has something to say.",
-      flagged: files.map(() => false),
+      flagged: files.map(() => this.flag),
     };
     return this.callback(prediction, "completed");
   }

@@ -121,6 +121,7 @@ export class FakeVignette {
       sha256: "0".repeat(64),
       seed: parameters.seed + index,
       flagged,
+      share_url: null,
     }));
     const reading = [{ tag: "purple cat", score: 0.9 }];
     this.end(id, { status: "succeeded", images, reading, metrics: { queue_ms: 10, run_ms: 900, total_ms: 1000 } });

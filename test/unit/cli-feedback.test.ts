@@ -41,7 +41,7 @@ function said(id: string, fields: Partial<Feedback> = {}): Feedback {
     verdict: "meant",
     narrative: "my cats fell asleep",
     changed_into: "2cat, sleeping",
-    image: { ...image, sha256: "0".repeat(64), seed: 1, flagged: false },
+    image: { ...image, sha256: "0".repeat(64), seed: 1, flagged: false, share_url: null },
     model: "miniature",
     user: "slack:T1:U1",
     created_at: "2026-11-01T12:00:00.000Z",

@@ -124,6 +124,7 @@ describe("words", () => {
       sha256: "",
       seed: 7,
       flagged: false,
+      share_url: null,
     };
     expect(fileNameOf({ ...GENERATION, prompt: "Élan / ../猫 2!" }, image)).toBe("e-lan-猫-2-7.jpg");
     expect(fileNameOf({ ...GENERATION, prompt: "!!" }, image)).toBe("vignette-7.jpg");

@@ -47,10 +47,17 @@ export async function getGeneration(deps: Deps, accountId: string, id: string): 
 export async function listGenerations(
   deps: Deps,
   accountId: string,
-  { limit, cursor, status, user }: z.infer<typeof ListQuery>,
+  { limit, cursor, status, user, shared }: z.infer<typeof ListQuery>,
 ): Promise<GenerationList> {
   const before = cursor === undefined ? undefined : readCursor("gen", cursor);
-  const rows = await deps.generations.list({ accountId, limit: limit + 1, before, status, user });
+  const rows = await deps.generations.list({
+    accountId,
+    limit: limit + 1,
+    before,
+    status,
+    user,
+    shared: shared === "true",
+  });
   const page = rows.slice(0, limit);
   const images = await deps.images.of(page.filter((row) => row.status === "succeeded").map(({ id }) => id));
   return {

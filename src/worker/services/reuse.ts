@@ -83,7 +83,7 @@ export async function copyOf(
     notice,
   };
   const tokens = newTokens(source.images.length);
-  const images = source.images.map((image, index) => ({ ...image, token: tokens[index] ?? "" }));
+  const images = source.images.map((image, index) => ({ ...image, token: tokens[index] ?? "", share: null }));
   const stored = await deps.reuse.insertCopy(copy, source.row.id, tokens, record(copy, images));
   return stored ? { row: copy, images } : null;
 }

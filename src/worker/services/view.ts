@@ -1,11 +1,14 @@
 import { type Generation, type Image, isTerminal, type Progress } from "../../contract/generation.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
-import type { StoredImage } from "../storage/images.ts";
+import type { ImageRow, StoredImage } from "../storage/images.ts";
+
+/** An image that may have a public page; a new one has none. */
+type Shareable = StoredImage & Partial<Pick<ImageRow, "share">>;
 
 /** The generation object of the API from its row, its images and what is live of it. */
 export function toGeneration(
   row: GenerationRow,
-  images: StoredImage[],
+  images: Shareable[],
   { publicUrl, progress = null }: { publicUrl: string; progress?: Progress | null },
 ): Generation {
   const self = `${publicUrl}/v1/generations/${row.id}`;
@@ -38,7 +41,7 @@ export function toGeneration(
   };
 }
 
-export function imageOf(image: StoredImage, publicUrl: string): Image {
+export function imageOf(image: Shareable, publicUrl: string): Image {
   return {
     index: image.position,
     url: `${publicUrl}/i/${image.token}.${image.extension}`,
@@ -48,7 +51,12 @@ export function imageOf(image: StoredImage, publicUrl: string): Image {
     sha256: image.sha256,
     seed: image.seed,
     flagged: image.flagged,
+    share_url: image.share ? shareUrl(publicUrl, image.share.token) : null,
   };
+}
+
+export function shareUrl(publicUrl: string, token: string): string {
+  return `${publicUrl}/s/${token}`;
 }
 
 export function rfc3339(time: number): string;

@@ -27,6 +27,8 @@ export interface ListFilter {
   before?: string | undefined;
   status?: Status | undefined;
   user?: string | undefined;
+  /** Only those with a shared picture. */
+  shared?: boolean | undefined;
 }
 
 export type GenerationStore = ReturnType<typeof generationStore>;
@@ -69,7 +71,7 @@ export function generationStore(db: D1Database) {
     find: (accountId: string, id: string) =>
       one("SELECT * FROM generations WHERE id = ? AND account_id = ?", id, accountId),
 
-    async list({ accountId, limit, before, status, user }: ListFilter): Promise<GenerationRow[]> {
+    async list({ accountId, limit, before, status, user, shared }: ListFilter): Promise<GenerationRow[]> {
       const where = ["account_id = ?"];
       const values: unknown[] = [accountId];
       const filter = (condition: string, value: unknown) => {
@@ -80,6 +82,8 @@ export function generationStore(db: D1Database) {
       filter("id < ?", before);
       filter("status = ?", status);
       filter("user = ?", user);
+      if (shared)
+        where.push("EXISTS (SELECT 1 FROM images WHERE generation_id = generations.id AND share_token IS NOT NULL)");
       const { results } = await db
         .prepare(`SELECT * FROM generations WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`)
         .bind(...values, limit)

@@ -17,6 +17,8 @@ export interface StoredImage {
 
 export interface ImageRow extends StoredImage {
   generationId: string;
+  /** Its public page, if its owner has shared it. */
+  share: { token: string; showPrompt: boolean; at: number } | null;
 }
 
 /** When its generation was made, and after how many days it goes. */
@@ -89,6 +91,9 @@ export interface ImageColumns {
   height: number;
   seed: number;
   flagged: number;
+  share_token: string | null;
+  share_prompt: number | null;
+  shared_at: number | null;
 }
 
 /** Column values in the order of `generationStore.succeed`. */
@@ -122,5 +127,9 @@ export function parseImage(row: ImageColumns): ImageRow {
     height: row.height,
     seed: row.seed,
     flagged: row.flagged === 1,
+    share:
+      row.share_token === null
+        ? null
+        : { token: row.share_token, showPrompt: row.share_prompt === 1, at: row.shared_at ?? 0 },
   };
 }
