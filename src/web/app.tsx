@@ -1,15 +1,24 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Compare } from "./pages/compare/compare.tsx";
+import { Gallery } from "./pages/gallery/gallery.tsx";
 import { Imagine } from "./pages/imagine/imagine.tsx";
 import type { Route } from "./state/address.ts";
 import { route } from "./state/router.ts";
+import { lazy } from "./ui/lazy.tsx";
 import { Announcer, Notices, Toast } from "./ui/notices.tsx";
 
 const PAGES: { page: Route["page"]; href: string; name: string }[] = [
   { page: "imagine", href: "/", name: "Imagine" },
   { page: "compare", href: "/compare", name: "Compare" },
+  { page: "gallery", href: "/gallery", name: "Gallery" },
+  { page: "study", href: "/study", name: "Study" },
+  { page: "console", href: "/console", name: "Console" },
 ];
+
+// Most visitors never go there.
+const Console = lazy(() => import("./pages/console/console.tsx").then((module) => module.Console));
+const Study = lazy(() => import("./pages/study/study.tsx").then((module) => module.Study));
 
 const TITLES: Record<Route["page"], string> = {
   imagine: "Imagine",
@@ -47,7 +56,7 @@ export function App() {
       <footer class="foot">
         <p>A sentence in, the picture you meant out.</p>
         <p>
-          <a href="/openapi.json">API description</a>
+          <a href="/docs">API reference</a>
         </p>
       </footer>
       <Toast />
@@ -62,6 +71,12 @@ function View({ route }: { route: Route }) {
       return <Imagine id={route.id} />;
     case "compare":
       return <Compare ids={route.ids} />;
+    case "gallery":
+      return <Gallery id={route.id} />;
+    case "console":
+      return <Console part={route.part} />;
+    case "study":
+      return <Study />;
     default:
       return (
         <div class="empty">

@@ -9,8 +9,15 @@ export const route = computed<Route>(() => parse(address.value));
 /** Goes to an address of the page without loading it anew. */
 export function navigate(to: string, { replace = false } = {}): void {
   if (to === address.value) return;
-  history[replace ? "replaceState" : "pushState"](null, "", to);
+  if (replace) history.replaceState(history.state, "", to);
+  else history.pushState({ from: address.value }, "", to);
   address.value = to;
+}
+
+/** Closes what lies over a page: back to the page where it was opened there, else to `under`. */
+export function leave(under: string): void {
+  if (history.state?.from === under) history.back();
+  else navigate(under, { replace: true });
 }
 
 addEventListener("popstate", () => {

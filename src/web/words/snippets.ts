@@ -22,7 +22,7 @@ export function curlOf(generation: Generation, origin: string): string {
 /** The same with the typed client. */
 export function codeOf(generation: Generation, origin: string): string {
   const recipe = JSON.stringify(recipeOf(generation), null, 2).replaceAll("\n", "\n  ");
-  return `import { Client } from "vignette/client";
+  return `import { Client } from "vignette-client";
 
 const client = new Client({ url: "${origin}", apiKey: process.env.VIGNETTE_API_KEY });
 const generation = await client.generations.create(

@@ -1,0 +1,99 @@
+/** A table of docs/study as the build found it. */
+export interface Table {
+  name: string;
+  data: Record<string, unknown>;
+}
+
+/** How often what was drawn is what was said, 0 to 1, by attribute; `mean` over them. */
+export interface Row {
+  variant: string;
+  values: Record<string, number>;
+  /** Of the mean, 95 %. */
+  interval: [number, number] | null;
+}
+
+export interface Study {
+  name: string;
+  /** Date, machine, prompts and the like, as far as the table tells. */
+  about: string;
+  rows: Row[];
+  /** The same for scenes with one kind of thing. */
+  simple: Row[];
+  /** Gain of the adapter over the sentence alone, 95 % intervals. */
+  gains: { attribute: string; low: number; high: number }[];
+  closed: string | null;
+  instrument: Row[];
+}
+
+const VARIANT = /^[\w-]+\/[\w-]+$/;
+const SIMPLE = ", one kind";
+const INSTRUMENTS: Record<string, string> = {
+  judge_on_renders: "fresh renders",
+  judge_on_reconstructions: "autoencoder’s reconstructions",
+};
+
+/** A comparison of variants, if the table is one. */
+export function studyOf({ name, data }: Table): Study | null {
+  const entries = Object.entries(data);
+  const rows = entries.flatMap(([key, value]) => (VARIANT.test(key) ? (rowOf(key, value) ?? []) : []));
+  if (rows.length < 2) return null;
+  const simple = entries.flatMap(([key, value]) =>
+    key.endsWith(SIMPLE) ? (rowOf(key.slice(0, -SIMPLE.length), value) ?? []) : [],
+  );
+  const instrument = Object.entries(INSTRUMENTS).flatMap(([key, label]) => rowOf(label, data[key]) ?? []);
+  const gains = Object.entries((data.gain ?? {}) as Record<string, unknown>).flatMap(([attribute, interval]) =>
+    isInterval(interval) ? { attribute, low: interval[0], high: interval[1] } : [],
+  );
+  const closed = (data.closed as { in_words?: unknown } | undefined)?.in_words;
+  const about = [
+    text(data.date),
+    data.prompts && `${data.prompts} prompts`,
+    data.language && `${data.language} language`,
+    data.steps && `${data.steps} steps`,
+    data.guidance && `guidance ${data.guidance}`,
+    text(data.machine),
+  ];
+  return {
+    name: titleOf(name),
+    about: about.filter(Boolean).join(" · "),
+    rows,
+    simple,
+    gains,
+    closed: typeof closed === "string" ? closed : null,
+    instrument,
+  };
+}
+
+/** Named measures of something, if the table holds such. */
+export function measuresOf({ name, data }: Table): { name: string; about: string; rows: Row[] } | null {
+  const rows = Object.entries((data.measures ?? {}) as Record<string, unknown>).flatMap(
+    ([key, value]) => rowOf(key, value) ?? [],
+  );
+  return rows.length > 0 ? { name: titleOf(name), about: data.prompts ? `${data.prompts} prompts` : "", rows } : null;
+}
+
+/** Every attribute that some row has, in the order in which they come. */
+export function attributesOf(rows: Row[]): string[] {
+  return [...new Set(rows.flatMap(({ values }) => Object.keys(values)))];
+}
+
+/** `first-edition-second-language` as a heading. */
+export function titleOf(name: string): string {
+  const words = name.replaceAll("-", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+export const percent = (value: number): string => `${Math.round(value * 100)} %`;
+
+function rowOf(variant: string, value: unknown): Row | null {
+  if (typeof value !== "object" || value === null) return null;
+  const values = Object.fromEntries(Object.entries(value).filter(([, number]) => typeof number === "number"));
+  const { interval } = value as { interval?: unknown };
+  return Object.keys(values).length > 0 ? { variant, values, interval: isInterval(interval) ? interval : null } : null;
+}
+
+function isInterval(value: unknown): value is [number, number] {
+  return Array.isArray(value) && value.length === 2 && value.every((each) => typeof each === "number");
+}
+
+const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
