@@ -76,7 +76,7 @@ function Below({ now }: { now: Job }) {
         <p>
           {trouble ? (
             `${trouble.title}. This goes on by itself.`
-          ) : phase === "running" && progress ? (
+          ) : phase === "running" && progress?.step ? (
             stepText(progress)
           ) : (
             <Waiting now={now} />
