@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
+import { missingChromium } from "./chromium.mjs";
 import { command } from "./command.mjs";
 import { startInstance } from "./instance.mjs";
 import { interruption } from "./interruption.mjs";
@@ -11,13 +12,13 @@ import { ensureVenv, vignettePython } from "./python.mjs";
 import { readSettings } from "./settings.mjs";
 import { Stop } from "./stop.mjs";
 
-const BENCHES = { latency, throughput, acks };
+const BENCHES = { latency, throughput, acks, page };
 const CONCURRENT = [1, 4, 16];
 const IMAGES = { 1: 12, 4: 24, 16: 64 };
 const BASELINE_IMAGES = 12;
 
 /**
- * `npm run bench [-- latency|throughput|acks]`: measures a Vignette of its own, prints Markdown tables and writes
+ * `npm run bench [-- latency|throughput|acks|page]`: measures a Vignette of its own, prints Markdown tables and writes
  * bench/results/*.json with the date, machine and command.
  */
 export async function bench(names) {
@@ -65,6 +66,15 @@ async function acks() {
   Object.assign(process.env, EDGE_VARIABLES);
   rows.push(...(await withInstance((instance) => step("Bots at the edge", () => measureEdgeAcks(instance.url)))));
   return { result: { rows }, table: acksTable(rows) };
+}
+
+/** In the system's Chromium, with an edge of its own. */
+async function page() {
+  const missing = missingChromium();
+  if (missing) throw new Stop(missing, 2);
+  const { measurePage, pageTable } = await import("../../bench/page.ts");
+  const result = await step("The page in Chromium", measurePage);
+  return { result, table: pageTable(result) };
 }
 
 /** The baseline runs before and after, alone on the machine, so that a drift of the machine shows. */

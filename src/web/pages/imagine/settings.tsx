@@ -45,7 +45,7 @@ export function Settings() {
                 id={id}
                 type="checkbox"
                 class="switch"
-                checked={form.adapter && adapters.length > 0}
+                checked={form.adapter && (!model || adapters.length > 0)}
                 disabled={adapters.length === 0}
                 onChange={({ currentTarget }) => change({ adapter: currentTarget.checked })}
               />
