@@ -6,6 +6,7 @@ import type { Group, UpdateGroup } from "../contract/groups.ts";
 import type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
 import type { ModelList } from "../contract/models.ts";
 import type { Policy, SetPolicyInput } from "../contract/policy.ts";
+import type { Profile, UpdateProfile } from "../contract/profiles.ts";
 import type { Share } from "../contract/shares.ts";
 import { EVENT_NAMES } from "../contract/terms.ts";
 import type { Usage, UsageInput } from "../contract/usage.ts";
@@ -36,6 +37,7 @@ export type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract
 export type { Model, ModelList } from "../contract/models.ts";
 export type { Policy, SetPolicyInput } from "../contract/policy.ts";
 export type { Problem } from "../contract/problem.ts";
+export type { Profile, UpdateProfile } from "../contract/profiles.ts";
 export { isTerminal } from "../contract/terms.ts";
 export type { Usage, UsageInput } from "../contract/usage.ts";
 export type {
@@ -212,6 +214,19 @@ export class Client {
       this.#json("PATCH", group(id), { body: change, signal }),
   };
 
+  /** What you keep for your end users, and for places of theirs. */
+  readonly profiles = {
+    get: (id: string, { signal }: Cancelable = {}): Promise<Profile> => this.#json("GET", profile(id), { signal }),
+    update: (id: string, change: UpdateProfile, { signal }: Cancelable = {}): Promise<Profile> =>
+      this.#json("PATCH", profile(id), { body: change, signal }),
+    /** Its preferences and favorites; what it drew stays. */
+    forget: (id: string, { signal }: Cancelable = {}): Promise<void> => this.#empty("DELETE", profile(id), signal),
+    addFavorite: (id: string, generation: string, { signal }: Cancelable = {}): Promise<void> =>
+      this.#empty("PUT", `${profile(id)}/favorites/${encodeURIComponent(generation)}`, signal),
+    removeFavorite: (id: string, generation: string, { signal }: Cancelable = {}): Promise<void> =>
+      this.#empty("DELETE", `${profile(id)}/favorites/${encodeURIComponent(generation)}`, signal),
+  };
+
   /** What was drawn per day, and what is left of every limit. */
   usage(query: UsageInput = {}): Promise<Usage> {
     return this.#json("GET", `/v1/usage${search({ ...query })}`);
@@ -295,6 +310,10 @@ function generation(id: string): string {
 
 function group(id: string): string {
   return `/v1/groups/${encodeURIComponent(id)}`;
+}
+
+function profile(id: string): string {
+  return `/v1/profiles/${encodeURIComponent(id)}`;
 }
 
 function endpoint(id: string): string {

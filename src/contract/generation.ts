@@ -182,6 +182,7 @@ export const ListQuery = z.strictObject({
     .enum(["true"])
     .optional()
     .openapi({ description: "`true`: only those of whose pictures one has a public page." }),
+  favorite_of: z.string().max(200).optional().openapi({ description: "A profile's id: only its favorites." }),
 });
 /** What a client may ask a list for. */
 export type ListInput = z.input<typeof ListQuery>;

@@ -8,6 +8,7 @@ export * from "./keys.ts";
 export * from "./models.ts";
 export * from "./policy.ts";
 export * from "./problem.ts";
+export * from "./profiles.ts";
 export * from "./readiness.ts";
 export * from "./shares.ts";
 export * from "./usage.ts";

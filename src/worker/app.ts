@@ -17,6 +17,7 @@ import { registerModels } from "./routes/models.ts";
 import { registerOpenAIImages } from "./routes/openai-images.ts";
 import { absent, registerPage } from "./routes/page.ts";
 import { registerPolicy } from "./routes/policy.ts";
+import { registerProfiles } from "./routes/profiles.ts";
 import { registerRunner } from "./routes/runner.ts";
 import { registerShares } from "./routes/shares.ts";
 import { registerSlack } from "./routes/slack.ts";
@@ -42,6 +43,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   registerAccount(app);
   registerPolicy(app);
   registerGroups(app);
+  registerProfiles(app);
   registerWebhookEndpoints(app);
   registerRunner(app);
   registerDiscord(app);

@@ -13,6 +13,7 @@ import { type ImageStore, imageStore } from "./storage/images.ts";
 import { type KeyStore, keyStore } from "./storage/keys.ts";
 import { type ObjectStore, objectStore } from "./storage/objects.ts";
 import { type PolicyStore, policyStore } from "./storage/policies.ts";
+import { type ProfileStore, profileStore } from "./storage/profiles.ts";
 import { type RetentionStore, retentionStore } from "./storage/retention.ts";
 import { type ReuseStore, reuseStore } from "./storage/reuse.ts";
 import { type RunnerStore, runnerStore } from "./storage/runners.ts";
@@ -41,6 +42,7 @@ export interface Deps {
   shares: ShareStore;
   usage: UsageStore;
   policies: PolicyStore;
+  profiles: ProfileStore;
   retention: RetentionStore;
   limits: Limits;
   reuse: ReuseStore;
@@ -97,6 +99,7 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
     shares: shareStore(db),
     usage: usageStore(db),
     policies: policyStore(db),
+    profiles: profileStore(db),
     retention: retentionStore(db),
     limits: limitsOf(env, meterObjects(env.LIMITS, counts)),
     reuse: reuseStore(db),

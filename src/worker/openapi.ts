@@ -14,6 +14,7 @@ const TAGS: Record<string, string> = {
   account: "Account",
   usage: "Account",
   groups: "Account",
+  profiles: "Account",
   feedback: "Generations",
   policy: "Policy",
   "webhook-endpoints": "Webhooks",

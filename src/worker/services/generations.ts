@@ -47,7 +47,7 @@ export async function getGeneration(deps: Deps, accountId: string, id: string): 
 export async function listGenerations(
   deps: Deps,
   accountId: string,
-  { limit, cursor, status, user, shared }: z.infer<typeof ListQuery>,
+  { limit, cursor, status, user, shared, favorite_of: favoriteOf }: z.infer<typeof ListQuery>,
 ): Promise<GenerationList> {
   const before = cursor === undefined ? undefined : readCursor("gen", cursor);
   const rows = await deps.generations.list({
@@ -57,6 +57,7 @@ export async function listGenerations(
     status,
     user,
     shared: shared === "true",
+    favoriteOf,
   });
   const page = rows.slice(0, limit);
   const images = await deps.images.of(page.filter((row) => row.status === "succeeded").map(({ id }) => id));

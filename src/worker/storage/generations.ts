@@ -29,6 +29,8 @@ export interface ListFilter {
   user?: string | undefined;
   /** Only those with a shared picture. */
   shared?: boolean | undefined;
+  /** A profile: only its favorites. */
+  favoriteOf?: string | undefined;
 }
 
 export type GenerationStore = ReturnType<typeof generationStore>;
@@ -71,7 +73,7 @@ export function generationStore(db: D1Database) {
     find: (accountId: string, id: string) =>
       one("SELECT * FROM generations WHERE id = ? AND account_id = ?", id, accountId),
 
-    async list({ accountId, limit, before, status, user, shared }: ListFilter): Promise<GenerationRow[]> {
+    async list({ accountId, limit, before, status, user, shared, favoriteOf }: ListFilter): Promise<GenerationRow[]> {
       const where = ["account_id = ?"];
       const values: unknown[] = [accountId];
       const filter = (condition: string, value: unknown) => {
@@ -84,6 +86,11 @@ export function generationStore(db: D1Database) {
       filter("user = ?", user);
       if (shared)
         where.push("EXISTS (SELECT 1 FROM images WHERE generation_id = generations.id AND share_token IS NOT NULL)");
+      filter(
+        `id IN (SELECT generation_id FROM favorites
+           WHERE favorites.account_id = generations.account_id AND profile_id = ?)`,
+        favoriteOf,
+      );
       const { results } = await db
         .prepare(`SELECT * FROM generations WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`)
         .bind(...values, limit)

@@ -125,6 +125,8 @@ export function retentionStore(db: D1Database) {
           "DELETE FROM webhook_endpoints WHERE account_id = ?1 AND ?2 > 0",
           "DELETE FROM webhook_deliveries WHERE account_id = ?1 AND ?2 > 0",
           "DELETE FROM policies WHERE account_id = ?1 AND ?2 > 0",
+          "DELETE FROM profiles WHERE account_id = ?1 AND ?2 > 0",
+          "DELETE FROM favorites WHERE account_id = ?1 AND ?2 > 0",
         ].map((sql) => db.prepare(sql).bind(accountId, at)),
       );
     },
