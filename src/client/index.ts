@@ -7,6 +7,7 @@ import type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract
 import type { ModelList } from "../contract/models.ts";
 import type { Policy, SetPolicyInput } from "../contract/policy.ts";
 import type { Profile, UpdateProfile } from "../contract/profiles.ts";
+import type { Readiness } from "../contract/readiness.ts";
 import type { Share } from "../contract/shares.ts";
 import { EVENT_NAMES } from "../contract/terms.ts";
 import type { Usage, UsageInput } from "../contract/usage.ts";
@@ -38,6 +39,7 @@ export type { Model, ModelList } from "../contract/models.ts";
 export type { Policy, SetPolicyInput } from "../contract/policy.ts";
 export type { Problem } from "../contract/problem.ts";
 export type { Profile, UpdateProfile } from "../contract/profiles.ts";
+export type { Readiness } from "../contract/readiness.ts";
 export { isTerminal } from "../contract/terms.ts";
 export type { Usage, UsageInput } from "../contract/usage.ts";
 export type {
@@ -230,6 +232,13 @@ export class Client {
   /** What was drawn per day, and what is left of every limit. */
   usage(query: UsageInput = {}): Promise<Usage> {
     return this.#json("GET", `/v1/usage${search({ ...query })}`);
+  }
+
+  /** Whether pictures can be drawn now, and what is wrong; it needs no key. */
+  async readiness({ signal }: Cancelable = {}): Promise<Readiness> {
+    const response = await this.#fetch(`${this.#url}/readyz`, { signal: signal ?? null });
+    if (!response.ok && response.status !== 503) throw await ClientError.from(response);
+    return response.json() as Promise<Readiness>;
   }
 
   /** An image's bytes. */

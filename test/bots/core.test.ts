@@ -84,6 +84,22 @@ describe("a request", () => {
     });
   });
 
+  it("asks for jpeg where a png might be larger than the place takes", ({ expect }) => {
+    const parsed = parseRequest({ prompt: "a cat", count: 4 });
+    if (!parsed.ok) throw new Error("refused");
+    const formatAt = (limit?: number) => {
+      const answer = orderFor(parsed.request, MODELS, limit);
+      return "order" in answer && answer.order.output_format;
+    };
+    // 128 x 128 pixels of three bytes.
+    expect([formatAt(), formatAt(49_152), formatAt(49_151)]).toEqual(["png", "png", "jpeg"]);
+    const large = generation();
+    Object.assign(large.parameters, { width: 2048, height: 2048, num_images: 4 });
+    expect(
+      [again(large), vary(large, 0, 0.3), vary(large, 0, 0.3, 10 * 1024 * 1024)].map((o) => o.output_format),
+    ).toEqual(["jpeg", "png", "jpeg"]);
+  });
+
   it("repeats everything but chance, and varies with the same seed", ({ expect }) => {
     const from = generation({ negative_prompt: "dogs" });
     expect(again(from)).not.toHaveProperty("seed");
@@ -270,7 +286,17 @@ describe("views", () => {
     expect(actions({ status: "running" })).toEqual(["cancel"]);
     expect(actions({ status: "canceled" })).toEqual(["retry"]);
     expect(actions({ status: "failed", error: { code: "x", message: "y" } })).toEqual(["retry", "remix"]);
-    expect(actions({})).toEqual(["reroll", "remix", "same_seed", "details", "delete", "vary", "meant", "not_meant"]);
+    expect(actions({})).toEqual([
+      "reroll",
+      "remix",
+      "same_seed",
+      "details",
+      "delete",
+      "vary",
+      "meant",
+      "not_meant",
+      "favorite",
+    ]);
   });
 
   it("count down to a moment and tell the place in line", ({ expect }) => {
@@ -292,6 +318,13 @@ describe("views", () => {
     const slack = viewOf(flagged, { ...origin, chat: "slack", private: true }, NOW);
     expect(slack.images).toEqual([]);
     expect(slack.buttons.flat().map(({ action }) => action)).toContain("show");
+  });
+
+  it("number the pictures of several", ({ expect }) => {
+    const [image] = generation().images;
+    const images = [0, 1].map((index) => ({ ...image, index })) as ReturnType<typeof generation>["images"];
+    const alts = viewOf(generation({ images }), origin, 0).images.map(({ alt }) => alt);
+    expect(alts.map((alt) => /\(picture \d of 2\)$/.exec(alt)?.[0])).toEqual(["(picture 1 of 2)", "(picture 2 of 2)"]);
   });
 
   it("describe the picture to those who do not see it", ({ expect }) => {

@@ -35,6 +35,7 @@ describe("/imagine on Discord", () => {
       "Vary 1",
       "That's what I meant",
       "Not what I meant",
+      "⭐ Favorite",
     ]);
     expect(world.discord.refusals).toEqual([]);
   });
@@ -123,7 +124,7 @@ describe("what goes wrong", () => {
     ["down", /does not answer/],
     ["revoked", /VIGNETTE\\_API\\_KEY/],
     ["busy", /too much to do/],
-    ["quota", /used your pictures of today/],
+    ["quota", /used up today's pictures/],
   ] as const)("ends in a sentence for the asker, with the wish and a way on: %s", async ([mood, text], { expect }) => {
     await world.bot();
     world.api.mood = mood;
@@ -514,7 +515,7 @@ describe("the other commands", () => {
     await world.shown(await set({ all: 0 }, 1n << 3n), /Each person: 20/);
     expect(world.api.groups.get(`discord:${GUILD}`)?.limits.images_per_day).toBeUndefined();
     const quota = await world.send(world.discord.command("quota"));
-    await world.shown(world.discord.messageOf(quota), /You here today: 20 of 20/);
+    await world.shown(world.discord.messageOf(quota), /For you here today: 20 of 20/);
     const alone = await world.send(world.discord.command("settings"), { dm: true });
     await world.shown(world.discord.messageOf(alone), /nothing to set in direct messages/);
   });
@@ -533,10 +534,74 @@ describe("the other commands", () => {
     await world.shown(world.discord.messageOf(details), /How I read/);
   });
 
+  it("remember what a person and a channel prefer, the person's own first", async ({ expect }) => {
+    await world.bot();
+    const manager = { guild_id: GUILD, member: { user: { id: "7" }, roles: [], permissions: String(1n << 5n) } };
+    const ask = async (options: Record<string, unknown>, more: Record<string, unknown> = {}) =>
+      world.discord.messageOf(await world.send(world.discord.command("prefer", options, more)));
+    await world.shown(await ask({}), /You have no defaults/);
+    await world.shown(await ask({ style: "cubist", ratio: "9:1" }), /not a ratio.*\nThere is no style cubist/);
+    await world.shown(await ask({ avoid: "text", channel: true }), /Only those who run this place/);
+    await world.shown(
+      await ask({ avoid: "text", style: "sketch", channel: true }, manager),
+      /defaults of this channel/,
+    );
+    await world.shown(await ask({ style: "watercolor", ratio: "3:2" }), /--ar 3:2 --style watercolor/);
+    await world.draw({ prompt: CATS });
+    expect(world.api.last()).toMatchObject({ prompt: `${CATS}, a watercolor painting`, negative_prompt: "text" });
+    const { width, height } = world.api.last().parameters;
+    expect(width / height).toBeGreaterThan(1.2);
+    // What is said goes first; none leaves a default out.
+    await world.draw({ prompt: `${CATS} --style none --ar 1:1 --no none` });
+    expect(world.api.last()).toMatchObject({ prompt: CATS, negative_prompt: null });
+    await world.shown(await ask({ reset: true }), /You have no defaults/);
+    await world.draw({ prompt: CATS });
+    expect(world.api.last().prompt).toBe(`${CATS}, a pencil sketch`);
+    const alone = await world.send(world.discord.command("prefer", { channel: true }), { dm: true });
+    await world.shown(world.discord.messageOf(alone), /nothing to set in direct messages/);
+  });
+
+  it("keep favorites, somebody else's too, until they are unstarred or forgotten", async ({ expect }) => {
+    await world.bot();
+    const first = await world.draw({ prompt: `${CATS} 1` });
+    const other = { guild_id: GUILD, member: { user: { id: "7" }, roles: [], permissions: "0" } };
+    const second = await world.draw({ prompt: `${CATS} 2` }, other);
+    const shelf = async () =>
+      world.discord.messageOf(await world.send(world.discord.command("gallery", { favorites: true })));
+    await world.shown(await shelf(), /no favorites yet/);
+    for (const { message } of [first, second]) {
+      const starred = await world.send(world.discord.press(message, "⭐ Favorite"));
+      await world.shown(world.discord.messageOf(starred), /Among your favorites/);
+      expect(world.discord.messageOf(starred).flags & 64).toBe(64);
+    }
+    const page = await shelf();
+    await world.shown(page, /cats.* 2`\nYour favorites/);
+    await world.send(world.discord.press(page, "Next"));
+    await world.shown(page, /cats.* 1`\nYour favorites/);
+    expect(labels(page)).not.toContain("Next");
+    const gone = await world.send(world.discord.press(page, "Unstar"));
+    await world.shown(world.discord.messageOf(gone), /No longer/);
+    await world.shown(await shelf(), /cats.* 2`/);
+    const privacy = await world.send(world.discord.command("privacy"));
+    await world.send(world.discord.press(world.discord.messageOf(privacy), "Delete everything"));
+    await until(() => !world.api.profiles.has("discord:42"));
+    await world.shown(await shelf(), /no favorites yet/);
+  });
+
+  it("tell whether pictures can be drawn", async () => {
+    await world.bot();
+    const ask = async () => world.discord.messageOf(await world.send(world.discord.command("status")));
+    await world.shown(await ask(), /Ready to draw: 1 of 1 runners, answered in \d+ ms. Models: miniature/);
+    world.api.mood = "busy";
+    await world.shown(await ask(), /Nothing can be drawn just now: The runner one does not answer/);
+    world.api.mood = "down";
+    await world.shown(await ask(), /does not answer/);
+  });
+
   it("are written only when they differ", async ({ expect }) => {
     const rest = restOf({ token: BOT_TOKEN, apiUrl: world.server.apiUrl });
     const store = commandStore(rest, APP_ID);
-    expect((await register(store)).changed).toHaveLength(8);
+    expect((await register(store)).changed).toHaveLength(10);
     expect(await register(store)).toEqual({ changed: [], removed: [] });
     expect(world.discord.commandWrites).toBe(1);
     await rest.put(Routes.applicationCommands(APP_ID), {

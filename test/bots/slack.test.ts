@@ -36,6 +36,7 @@ describe.each<Transport>(["socket", "http"])("/imagine on Slack, by %s", (transp
       "Vary 1",
       "That's what I meant",
       "Not what I meant",
+      "⭐ Favorite",
     ]);
     expect(world.slack.messages).toHaveLength(1);
     expect(world.slack.refusals).toEqual([]);
@@ -250,7 +251,48 @@ describe("settings on Slack", () => {
     await say("settings all 0", "U8");
     await world.passing(() => world.api.groups.get(`slack:${TEAM}`)?.limits.images_per_day === undefined);
     await say("quota");
-    await world.whispered(/You here today: 20 of 20 pictures left/);
+    await world.whispered(/For you here today: 20 of 20 pictures left/);
+  });
+});
+
+describe("what people prefer on Slack", () => {
+  const vignette = async (text: string, says: RegExp, options: Parameters<typeof world.slack.command>[1] = {}) => {
+    await world.send(world.slack.command(text, { name: "/vignette", ...options }));
+    return world.whispered(says);
+  };
+
+  it("holds where a command says nothing, the person's own before the channel's", async ({ expect }) => {
+    await world.bot();
+    await vignette("prefer", /You have no defaults/);
+    await vignette("prefer style cubist ratio 9:1", /not a ratio.*\nThere is no style cubist/);
+    await vignette("prefer here avoid text", /Only those who run this place/);
+    world.slack.workspace().users.set("U7", { locale: "en-US", is_admin: true });
+    await vignette("prefer here style sketch avoid red things, text", /defaults of this channel/, { user: "U7" });
+    await vignette("prefer style watercolor ratio 3:2", /--ar 3:2 --style watercolor/);
+    await world.draw(CATS);
+    expect(world.api.last()).toMatchObject({
+      prompt: `${CATS}, a watercolor painting`,
+      negative_prompt: "red things, text",
+    });
+    await world.draw(`${CATS} --style none --no none`);
+    expect(world.api.last()).toMatchObject({ prompt: CATS, negative_prompt: null });
+    await vignette("prefer reset", /You have no defaults/);
+    await world.draw(CATS);
+    expect(world.api.last().prompt).toBe(`${CATS}, a pencil sketch`);
+  });
+
+  it("is starred, listed and unstarred; and the service tells how it is", async ({ expect }) => {
+    await world.bot();
+    const { message } = await world.draw(CATS);
+    await vignette("favorites", /no favorites yet/);
+    await world.send(world.slack.press(message, "⭐ Favorite"));
+    await world.whispered(/Among your favorites/);
+    const page = await vignette("favorites", /Your favorites, newest first/);
+    expect(labels(page)).toContain("Unstar");
+    await world.send(world.slack.press(page, "Unstar"));
+    await world.whispered(/No longer among/);
+    expect(world.api.profiles.get(`slack:${TEAM}:${USER}`)?.favorites.size).toBe(0);
+    await vignette("status", /Ready to draw: 1 of 1 runners/);
   });
 });
 
@@ -259,7 +301,7 @@ describe("what goes wrong on Slack", () => {
     ["down", /does not answer/],
     ["revoked", /VIGNETTE_API_KEY/],
     ["busy", /too much to do. Try again in 5 seconds/],
-    ["quota", /used your pictures of today. There will be room in 60 minutes/],
+    ["quota", /used up today's pictures. There will be room again in 60 minutes/],
   ] as const)("ends in a sentence for the asker, with the wish and a way on: %s", async ([mood, text], { expect }) => {
     await world.bot();
     world.api.mood = mood;

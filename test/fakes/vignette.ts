@@ -2,6 +2,8 @@ import { GiveFeedback } from "../../src/contract/feedback.ts";
 import { CreateGeneration, type Generation, isTerminal, type Progress } from "../../src/contract/generation.ts";
 import { type Group, UpdateGroup } from "../../src/contract/groups.ts";
 import { newId } from "../../src/contract/ids.ts";
+import { UpdateProfile } from "../../src/contract/profiles.ts";
+import type { Readiness } from "../../src/contract/readiness.ts";
 import type { Quota } from "../../src/contract/usage.ts";
 import { CATALOGUE } from "./catalogue.ts";
 
@@ -21,6 +23,7 @@ export class FakeVignette {
   /** What people said of their pictures, by generation. */
   readonly feedback = new Map<string, { generation: string } & GiveFeedback>();
   readonly groups = new Map<string, Group>();
+  readonly profiles = new Map<string, { preferences: Record<string, string>; favorites: Set<string> }>();
   /** How many generations were asked for, repeats of a request not counted. */
   created = 0;
   mood: ApiMood = "well";
@@ -43,6 +46,7 @@ export class FakeVignette {
     // As fetch does: who has given up before gets nothing.
     request.signal.throwIfAborted();
     if (this.mood === "down") throw new TypeError("connection refused");
+    if (pathname === "/readyz") return this.#ready();
     if (pathname.startsWith("/i/")) return new Response(this.imageBytes, { headers: { "Content-Type": "image/png" } });
     if (request.headers.get("Authorization") !== `Bearer ${this.key}` || this.mood === "revoked")
       return problem(401, "key_revoked", "This key was revoked.");
@@ -56,6 +60,8 @@ export class FakeVignette {
     if (judged) return this.#judge(judged, request);
     const [, group] = /^\/v1\/groups\/([^/]+)$/.exec(pathname) ?? [];
     if (group) return this.#group(decodeURIComponent(group), request);
+    const [, profile, favorite] = /^\/v1\/profiles\/([^/]+)(?:\/favorites\/([^/]+))?$/.exec(pathname) ?? [];
+    if (profile) return this.#profile(decodeURIComponent(profile), favorite, request);
     const [, id, verb] = /^\/v1\/generations(?:\/([^/]+))?(?:\/(cancel|events))?$/.exec(pathname) ?? [];
     if (id === undefined && request.method === "POST") return this.#create(request);
     if (id === undefined) return this.#list(searchParams);
@@ -173,6 +179,37 @@ export class FakeVignette {
     return Response.json(changed);
   }
 
+  async #profile(id: string, favorite: string | undefined, request: Request): Promise<Response> {
+    const known = this.profiles.get(id) ?? { preferences: {}, favorites: new Set<string>() };
+    if (favorite !== undefined) {
+      if (request.method === "PUT" && !this.generations.has(favorite))
+        return problem(404, "not_found", "There is no such generation.");
+      known.favorites[request.method === "PUT" ? "add" : "delete"](favorite);
+      this.profiles.set(id, known);
+      return new Response(null, { status: 204 });
+    }
+    if (request.method === "DELETE") {
+      this.profiles.delete(id);
+      return new Response(null, { status: 204 });
+    }
+    if (request.method === "PATCH") {
+      const change = UpdateProfile.safeParse(await request.json());
+      if (!change.success) return problem(422, "invalid_request", change.error.issues[0]?.message ?? "");
+      const kept = Object.entries({ ...known.preferences, ...change.data.preferences });
+      known.preferences = Object.fromEntries(kept.filter(([, value]) => value !== null)) as Record<string, string>;
+      this.profiles.set(id, known);
+    }
+    return Response.json({ id, object: "profile", preferences: known.preferences });
+  }
+
+  #ready(): Response {
+    const ready = this.mood !== "busy";
+    const runners = [{ name: "one", kind: "vignette", ready, circuit: null }];
+    const degraded = ready ? [] : ["The runner one does not answer."];
+    const state: Readiness = { ready, database: true, runner: ready, storage: true, degraded, runners } as Readiness;
+    return Response.json(state, { status: ready ? 200 : 503 });
+  }
+
   async #create(request: Request): Promise<Response> {
     if (this.mood === "busy") return problem(503, "models_unknown", "Come back.", { "Retry-After": "5" });
     if (this.mood === "quota") return problem(429, "quota_exceeded", "All used up.", { "Retry-After": "3600" });
@@ -238,7 +275,8 @@ export class FakeVignette {
     const all = [...this.generations.values()]
       .reverse()
       .filter(
-        ({ user, status }) =>
+        ({ id, user, status }) =>
+          (!query.has("favorite_of") || this.profiles.get(query.get("favorite_of") ?? "")?.favorites.has(id)) &&
           (!query.has("user") || user === query.get("user")) &&
           (!query.has("status") || status === query.get("status")),
       );

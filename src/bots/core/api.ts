@@ -9,6 +9,11 @@ export function botClient(options: { url: string; apiKey: string; fetch?: typeof
   return new Client({ ...options, fetch: (input, init) => send(input, withKey(init)) });
 }
 
+const PATIENCE_MS = 20_000;
+
+/** How long a call of a bot may take. */
+export const patience = (): AbortSignal => AbortSignal.timeout(PATIENCE_MS);
+
 function withKey(init?: RequestInit): RequestInit | undefined {
   if (init?.method !== "POST" || typeof init.body !== "string") return init;
   const { chat, request } = (JSON.parse(init.body) as { metadata?: Record<string, string> }).metadata ?? {};

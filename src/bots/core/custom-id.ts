@@ -20,6 +20,9 @@ const ACTIONS = {
   n: "not_meant",
   Y: "keep_meant",
   N: "keep_not_meant",
+  S: "favorite",
+  U: "unfavorite",
+  G: "next_favorite",
 } as const;
 
 export type Action = (typeof ACTIONS)[keyof typeof ACTIONS];

@@ -10,13 +10,30 @@ import { oneLine } from "./text.ts";
 /** What is asked of the API, without whose it is. */
 export type Order = Omit<CreateGenerationInput, "user" | "metadata">;
 
-/** Slack shows no webp and Discord previews png best. */
-const FORMAT = "png";
+/** What a platform takes in one message (Discord: 25 MiB), whatever it takes of one file. */
+const MESSAGE_BYTES = 24 * 1024 * 1024;
+const BYTES_PER_PIXEL = 3;
 
-/** Turns a request into the API's words, or says what the models cannot do. */
+/**
+ * Slack shows no webp and Discord previews png best, which is never larger than its pixels; where those might not fit, jpeg.
+ * @param limit bytes that a file may have
+ */
+function formatOf(
+  { width, height, num_images = 1 }: Pick<Order, "width" | "height" | "num_images">,
+  limit = MESSAGE_BYTES,
+) {
+  const bytes = (width ?? 0) * (height ?? 0) * BYTES_PER_PIXEL;
+  return bytes > limit || bytes * num_images > MESSAGE_BYTES ? "jpeg" : "png";
+}
+
+/**
+ * Turns a request into the API's words, or says what the models cannot do.
+ * @param limit bytes that a file may have where it is to be shown
+ */
 export function orderFor(
   request: ImagineRequest,
   models: readonly Model[],
+  limit?: number,
 ): { order: Order } | { complaint: Sentence } {
   const style = request.style === null ? null : findStyle(request.style, models);
   if (request.style !== null && !style)
@@ -37,21 +54,22 @@ export function orderFor(
     if (request.count > model.limits.max_images)
       return { complaint: sentence("count_bad", { value: request.count, limit: model.limits.max_images }) };
   }
+  const size = ratio !== null && model ? sizeFor(ratio, model) : {};
   return {
     order: {
       prompt,
-      output_format: FORMAT,
+      output_format: formatOf({ ...model?.defaults, ...size, num_images: request.count }, limit),
       num_images: request.count,
       ...(request.avoid === null ? {} : { negative_prompt: request.avoid }),
       ...(style?.model ? { model: style.model } : {}),
       ...(request.seed === null ? {} : { seed: request.seed }),
-      ...(ratio !== null && model ? sizeFor(ratio, model) : {}),
+      ...size,
     },
   };
 }
 
 /** The same wish again: everything but chance. */
-export function again({ model, adapter, prompt, negative_prompt, parameters }: Generation): Order {
+export function again({ model, adapter, prompt, negative_prompt, parameters }: Generation, limit?: number): Order {
   const { seed: _, ...settings } = parameters;
   return {
     ...settings,
@@ -60,7 +78,7 @@ export function again({ model, adapter, prompt, negative_prompt, parameters }: G
     adapter: adapter?.id ?? null,
     ...(adapter ? { adapter_scale: adapter.scale } : {}),
     ...(negative_prompt === null || negative_prompt === "" ? {} : { negative_prompt }),
-    output_format: FORMAT,
+    output_format: formatOf(settings, limit),
   };
 }
 
@@ -68,14 +86,13 @@ export function again({ model, adapter, prompt, negative_prompt, parameters }: G
  * A sibling of one image: its seed, so that the composition stays, under another guidance.
  * @param random 0 to 1, below 1
  */
-export function vary(generation: Generation, index: number, random: number): Order {
+export function vary(generation: Generation, index: number, random: number, limit?: number): Order {
   const seed = generation.images.find((image) => image.index === index)?.seed ?? generation.parameters.seed + index;
   // From two thirds to one and a half, leaving out the middle where nothing would change.
   const factor = random < 0.5 ? 0.67 + 0.36 * random : 1.15 + 0.7 * (random - 0.5);
   const guidance = Math.round(generation.parameters.guidance_scale * factor * 100) / 100;
   return {
-    ...again(generation),
-    num_images: 1,
+    ...again({ ...generation, parameters: { ...generation.parameters, num_images: 1 } }, limit),
     seed,
     guidance_scale: Math.min(BOUNDS.guidance, Math.max(1, guidance)),
   };

@@ -1,4 +1,6 @@
+import type { Client } from "../../client/index.ts";
 import type { Group, GroupLimits, MemberLimits, UpdateGroup } from "../../contract/groups.ts";
+import { patience } from "./api.ts";
 import type { Origin } from "./origin.ts";
 import { type Sentence, sentence } from "./strings.ts";
 import { oneLine } from "./text.ts";
@@ -20,6 +22,21 @@ const MOST = 10_000;
 /** The place as the API's group; null where there is none, as in direct messages. */
 export const groupOf = ({ chat, place }: Pick<Origin, "chat" | "place">): string | null =>
   place === undefined ? null : `${chat}:${place}`;
+
+/** Changes what may be drawn in a place, or by one person there, and says what holds then. */
+export async function applySettings(
+  api: Client,
+  group: string,
+  raw: RawSettings,
+  person: string | null,
+): Promise<Sentence[]> {
+  const before = await api.groups.get(group, { signal: patience() });
+  const wanted = changeOf(raw, before, person);
+  if ("complaints" in wanted) return wanted.complaints;
+  const { change } = wanted;
+  const holds = change ? await api.groups.update(group, change, { signal: patience() }) : before;
+  return settingsSaid(holds, person);
+}
 
 /**
  * What is to be changed: of the place, or of one person in it. 0 takes a limit away.

@@ -23,7 +23,7 @@ export interface ViewImage {
 }
 
 /** What has a string of its own name. */
-type LabelledAction = Exclude<Action, "keep_meant" | "keep_not_meant">;
+type LabelledAction = Exclude<Action, "keep_meant" | "keep_not_meant" | "next_favorite">;
 
 /** One job as any platform can show it. Text is plain: whoever renders it escapes it. */
 export interface View {
@@ -115,6 +115,7 @@ function done(
 ): View {
   const strings = stringsFor(origin.locale);
   const { images, parameters, metrics, cached } = generation;
+  const alt = altText(generation, origin);
   const withheld = images.some(({ flagged }) => flagged) && !mayCover(origin);
   const seconds = ((metrics.total_ms ?? 0) / 1000).toFixed(1);
   const told = cached ? strings.done_cached : say(strings, "done", { seconds });
@@ -130,7 +131,7 @@ function done(
         url,
         filename: `vignette-${generation.id.slice(-8)}-${index + 1}.${content_type === "image/jpeg" ? "jpg" : "png"}`,
         contentType: content_type,
-        alt: altText(generation, origin),
+        alt: images.length > 1 ? say(strings, "alt_of", { alt, index: index + 1, count: images.length }) : alt,
         covered: flagged,
       })),
     buttons: [
@@ -144,7 +145,7 @@ function done(
         button("delete", "danger"),
       ],
       images.map(({ index }) => button("vary", "secondary", index)),
-      [button("meant"), button("not_meant")],
+      [button("meant"), button("not_meant"), button("favorite")],
     ],
   };
 }

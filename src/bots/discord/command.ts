@@ -1,9 +1,13 @@
 import type { Generation } from "../../contract/generation.ts";
 import { readCustomId, writeResumeId } from "../core/custom-id.ts";
 import { detailsOf } from "../core/details.ts";
+import { pageOf, type Shelf } from "../core/gallery.ts";
 import type { Origin } from "../core/origin.ts";
+import { channelOf, prefer } from "../core/preferences.ts";
+import { quotasOf } from "../core/quotas.ts";
 import { type ImagineRequest, parseRequest, type RawRequest, writeRequest } from "../core/request.ts";
-import { groupOf } from "../core/settings.ts";
+import { applySettings, groupOf } from "../core/settings.ts";
+import { statusOf } from "../core/status.ts";
 import { say as inWords, type Sentence, sentence, stringsFor } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
 import { oneLine } from "../core/text.ts";
@@ -40,11 +44,21 @@ export function command(deps: DiscordDeps, interaction: Interaction): Answer {
       return id ? details(deps, interaction, id) : { callback: whisper([sentence("not_found")], interaction) };
     }
     case "gallery":
-      return { callback: later(true), work: () => gallery(deps, interaction, null) };
+      return {
+        callback: later(true),
+        work: () => gallery(deps, interaction, option(interaction, "favorites") ? "favorites" : "gallery", null),
+      };
     case "show":
       return { callback: later(false), work: () => show(deps, interaction) };
     case "quota":
       return { callback: later(true), work: () => quota(deps, interaction) };
+    case "prefer":
+      return { callback: later(true), work: () => preferences(deps, interaction) };
+    case "status":
+      return {
+        callback: later(true),
+        work: async () => say(deps, interaction, await statusOf(deps.studio.api, deps.clock)),
+      };
     case "settings":
       return { callback: later(true), work: () => settings(deps, interaction) };
     case "privacy": {
@@ -166,26 +180,17 @@ export function details(deps: DiscordDeps, interaction: Interaction, id: string)
   };
 }
 
-/** The person's newest picture, or the next older one, in the message that is theirs alone. */
-export async function gallery(deps: DiscordDeps, interaction: Interaction, before: string | null): Promise<void> {
-  const page = await deps.studio.gallery(apiUser(interaction), before);
-  if (!page) throw new Told(sentence("gallery_empty"));
-  const strings = stringsFor(interaction.locale);
-  const origin = originOf(interaction, deps.clock.now(), { private: true });
-  const view = viewOf(page.generation, origin, deps.clock.now());
-  const next = {
-    action: "gallery",
-    id: page.generation.id,
-    index: null,
-    label: strings.next,
-    tone: "primary",
-  } as const;
-  const canvas = canvasFor(deps, interaction, origin);
-  await canvas.show({
-    ...view,
-    headline: strings.gallery,
-    buttons: [...view.buttons, ...(page.more ? [[next]] : [])],
-  });
+/** A page of one's pictures, in the message that is theirs alone. */
+export async function gallery(
+  deps: DiscordDeps,
+  interaction: Interaction,
+  shelf: Shelf,
+  before: string | null,
+): Promise<void> {
+  const now = deps.clock.now();
+  const origin = originOf(interaction, now, { private: true });
+  const page = { shelf, user: apiUser(interaction), before, origin, now };
+  await canvasFor(deps, interaction, origin).show((await pageOf(deps.studio.api, page)).view);
 }
 
 async function show(deps: DiscordDeps, interaction: Interaction): Promise<void> {
@@ -197,15 +202,14 @@ async function show(deps: DiscordDeps, interaction: Interaction): Promise<void> 
 }
 
 async function quota(deps: DiscordDeps, interaction: Interaction): Promise<void> {
-  await say(deps, interaction, await deps.studio.quotas(apiUser(interaction), groupAt(interaction)));
+  await say(deps, interaction, await quotasOf(deps.studio.api, apiUser(interaction), groupAt(interaction)));
 }
 
 /** What may be drawn in this guild, by all or by one; Discord shows it to those who run it, and it is checked again. */
 async function settings(deps: DiscordDeps, interaction: Interaction): Promise<void> {
   const group = groupAt(interaction);
   if (group === null) throw new Told(sentence("settings_place"));
-  const given = BigInt(interaction.member?.permissions ?? "0");
-  if ((given & (MANAGE_GUILD | ADMINISTRATOR)) === 0n) throw new Told(sentence("settings_denied"));
+  requireManager(interaction);
   const person = option<string>(interaction, "person");
   const raw = {
     day: option<number>(interaction, "day"),
@@ -213,7 +217,30 @@ async function settings(deps: DiscordDeps, interaction: Interaction): Promise<vo
     all: option<number>(interaction, "all"),
     block: option<boolean>(interaction, "block"),
   };
-  await say(deps, interaction, await deps.studio.settings(group, raw, person ? `discord:${person}` : null));
+  await say(deps, interaction, await applySettings(deps.studio.api, group, raw, person ? `discord:${person}` : null));
+}
+
+/** @throws {Told} */
+function requireManager({ member }: Interaction): void {
+  const given = BigInt(member?.permissions ?? "0");
+  if ((given & (MANAGE_GUILD | ADMINISTRATOR)) === 0n) throw new Told(sentence("settings_denied"));
+}
+
+/** What one wants where a command says nothing; for a channel, those who run the server say it. */
+async function preferences(deps: DiscordDeps, interaction: Interaction): Promise<void> {
+  const { api } = deps.studio;
+  const ofChannel = option<boolean>(interaction, "channel") ?? false;
+  const channel = channelOf(originOf(interaction, deps.clock.now(), { private: true }));
+  if (ofChannel && channel === null) throw new Told(sentence("settings_place"));
+  if (ofChannel) requireManager(interaction);
+  const raw = {
+    ratio: option<string>(interaction, "ratio"),
+    style: option<string>(interaction, "style"),
+    avoid: option<string>(interaction, "avoid"),
+    reset: option<boolean>(interaction, "reset"),
+  };
+  const id = ofChannel && channel !== null ? channel : apiUser(interaction);
+  await say(deps, interaction, await prefer(api, await deps.studio.models(), id, raw, ofChannel));
 }
 
 const groupAt = ({ guild_id }: Interaction) => groupOf({ chat: "discord", place: guild_id });

@@ -56,9 +56,17 @@ export const COMMANDS = [
     field("avoid", TYPE.string, "option_avoid", { max_length: 1000 }),
     field("private", TYPE.boolean, "option_private"),
   ]),
-  slash("gallery", "command_gallery"),
+  slash("gallery", "command_gallery", [field("favorites", TYPE.boolean, "option_favorites")]),
   slash("show", "command_show", [field("id", TYPE.string, "option_id", { required: true, max_length: 40 })]),
+  slash("prefer", "command_prefer", [
+    field("ratio", TYPE.string, "option_ratio", { autocomplete: true }),
+    field("style", TYPE.string, "option_style", { autocomplete: true }),
+    field("avoid", TYPE.string, "option_avoid", { max_length: 500 }),
+    field("channel", TYPE.boolean, "option_channel"),
+    field("reset", TYPE.boolean, "option_reset"),
+  ]),
   slash("quota", "command_quota"),
+  slash("status", "command_status"),
   slash("privacy", "command_privacy"),
   {
     ...slash("settings", "command_settings", [

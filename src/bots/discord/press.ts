@@ -1,5 +1,6 @@
 import { type Press, writeCustomId } from "../core/custom-id.ts";
 import { type Judged, judge } from "../core/feedback.ts";
+import { forget, shelfOf, star } from "../core/gallery.ts";
 import { readOrigin } from "../core/origin.ts";
 import { parseRequest, writeRequest } from "../core/request.ts";
 import { sentence } from "../core/strings.ts";
@@ -27,7 +28,7 @@ export async function press(deps: DiscordDeps, interaction: Interaction, pressed
     return {
       callback: sameMessage,
       async work() {
-        const { count, more } = await studio.forget(user);
+        const { count, more } = await forget(studio.api, user);
         const said = sentence(more ? "forgotten_more" : "forgotten", { count });
         await deps.wire.followUp(right, renderSaid([said], interaction.locale));
       },
@@ -41,8 +42,12 @@ export async function press(deps: DiscordDeps, interaction: Interaction, pressed
       return { callback: later(true), work: () => judged(deps, interaction, pressed) };
     case "details":
       return details(deps, interaction, id);
+    case "favorite":
+    case "unfavorite":
+      return { callback: later(true), work: () => starred(deps, interaction, id, action === "favorite") };
     case "gallery":
-      return { callback: sameMessage, work: () => gallery(deps, interaction, id) };
+    case "next_favorite":
+      return { callback: sameMessage, work: () => gallery(deps, interaction, shelfOf(action), id) };
     case "remix":
     case "same_seed":
       return { callback: { type: CALLBACK.modal, data: await form(deps, interaction, pressed, id) } };
@@ -68,6 +73,18 @@ async function judged(deps: DiscordDeps, interaction: Interaction, pressed: Pres
   const { said, buttons } = (await judge(deps.studio, pressed, apiUser(interaction), locale)) ?? NOTHING;
   const right = { application: interaction.application_id, token: interaction.token };
   await deps.wire.editOriginal(right, { ...renderSaid(said, locale, { buttons }), flags: undefined }, []);
+}
+
+async function starred(
+  { studio, wire }: DiscordDeps,
+  interaction: Interaction,
+  id: string,
+  on: boolean,
+): Promise<void> {
+  await star(studio.api, apiUser(interaction), id, on);
+  const said = on ? sentence("favorite_kept", { command: "/gallery favorites" }) : sentence("favorite_gone");
+  const right = { application: interaction.application_id, token: interaction.token };
+  await wire.editOriginal(right, { ...renderSaid([said], interaction.locale), flags: undefined }, []);
 }
 
 /** Remix and Same seed, filled in. */

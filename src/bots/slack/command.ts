@@ -1,5 +1,9 @@
 import type { Generation } from "../../contract/generation.ts";
-import { groupOf } from "../core/settings.ts";
+import { pageOf, type Shelf } from "../core/gallery.ts";
+import { channelOf, prefer } from "../core/preferences.ts";
+import { quotasOf } from "../core/quotas.ts";
+import { applySettings, groupOf } from "../core/settings.ts";
+import { statusOf } from "../core/status.ts";
 import { sentence, stringsFor } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
 import { Told } from "../core/trouble.ts";
@@ -17,11 +21,16 @@ export async function command(scene: Scene, { command: name, text }: SlackComman
   const [verb = "", ...rest] = words.split(/\s+/);
   switch (verb.toLowerCase()) {
     case "gallery":
-      return gallery(scene, null);
+    case "favorites":
+      return gallery(scene, verb.toLowerCase() === "favorites" ? "favorites" : "gallery", null);
     case "show":
       return show(scene, rest[0] ?? "");
     case "quota":
-      return tell(scene, await scene.deps.studio.quotas(apiUser(scene.ask), groupAt(scene)));
+      return tell(scene, await quotasOf(scene.deps.studio.api, apiUser(scene.ask), groupAt(scene)));
+    case "prefer":
+      return preferences(scene, words.slice(verb.length));
+    case "status":
+      return tell(scene, await statusOf(scene.deps.studio.api, scene.deps.clock));
     case "settings":
       return settings(scene, text);
     case "privacy":
@@ -44,7 +53,22 @@ async function settings(scene: Scene, text: string): Promise<void> {
     block: word === undefined ? undefined : word.toLowerCase() === "block",
   };
   const person = member ? apiUser({ team: scene.ask.team, user: member }) : null;
-  await tell(scene, await scene.deps.studio.settings(groupAt(scene), raw, person));
+  await tell(scene, await applySettings(scene.deps.studio.api, groupAt(scene), raw, person));
+}
+
+/** `prefer [here] [ratio 3:2] [style ink] [avoid WORDS] [reset]`; for a channel, administrators say it. */
+async function preferences(scene: Scene, text: string): Promise<void> {
+  const { deps, ask } = scene;
+  const { studio } = deps;
+  // What is to be avoided is the rest of the text.
+  const [options = "", avoid] = text.split(/(?:^|\s)-{0,2}(?:avoid|no)[\s=]+/i);
+  const value = (names: string) => new RegExp(`(?:^|\\s)-{0,2}(?:${names})[\\s=]+(\\S+)`, "i").exec(options)?.[1];
+  const word = (name: string) => new RegExp(`(?:^|\\s)${name}(?:\\s|$)`, "i").test(options);
+  const ofChannel = word("here");
+  if (ofChannel && !scene.person.admin) throw new Told(sentence("settings_denied"));
+  const raw = { ratio: value("ratio|ar"), style: value("style"), avoid, reset: word("reset") };
+  const id = (ofChannel && channelOf(originOf(scene, { hidden: true }))) || apiUser(ask);
+  await tell(scene, await prefer(studio.api, await studio.models(), id, raw, ofChannel));
 }
 
 const groupAt = ({ ask }: Scene): string => groupOf({ chat: "slack", place: ask.team }) ?? "";
@@ -55,26 +79,13 @@ async function privacy(scene: Scene): Promise<void> {
   await tell(scene, [sentence("privacy")], [[forget]]);
 }
 
-/** The person's newest picture, or the next older one, in the message that is theirs alone. */
-export async function gallery(scene: Scene, before: string | null): Promise<void> {
-  const { deps, ask, person } = scene;
-  const page = await deps.studio.gallery(apiUser(ask), before);
-  if (!page) throw new Told(sentence("gallery_empty"));
-  const strings = stringsFor(person.locale);
+/** A page of one's pictures, in the message that is theirs alone. */
+export async function gallery(scene: Scene, shelf: Shelf, before: string | null): Promise<void> {
+  const { deps, ask } = scene;
   const origin = originOf(scene, { hidden: true });
-  const view = viewOf(page.generation, origin, deps.clock.now());
-  const next: Button = {
-    action: "gallery",
-    id: page.generation.id,
-    index: null,
-    label: strings.next,
-    tone: "primary",
-  };
-  await canvasOf(deps, scene.wire, origin, page.generation).show({
-    ...view,
-    headline: strings.gallery,
-    buttons: [...view.buttons, ...(page.more ? [[next]] : [])],
-  });
+  const page = { shelf, user: apiUser(ask), before, origin, now: deps.clock.now() };
+  const { view, generation } = await pageOf(deps.studio.api, page);
+  await canvasOf(deps, scene.wire, origin, generation).show(view);
 }
 
 /** One of one's own pictures, in the channel for everybody. */

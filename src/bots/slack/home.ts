@@ -1,6 +1,7 @@
 import type { Generation } from "../../contract/generation.ts";
 import { detailsOf } from "../core/details.ts";
 import { readOrigin } from "../core/origin.ts";
+import { quotasOf } from "../core/quotas.ts";
 import { groupOf } from "../core/settings.ts";
 import { say, stringsFor } from "../core/strings.ts";
 import { withoutPhrase } from "../core/styles.ts";
@@ -28,7 +29,7 @@ export async function publishHome(scene: Scene): Promise<void> {
   try {
     const user = apiUser(ask);
     const [quotas, { data }] = await Promise.all([
-      deps.studio.quotas(user, groupOf({ chat: "slack", place: ask.team })),
+      quotasOf(deps.studio.api, user, groupOf({ chat: "slack", place: ask.team })),
       deps.studio.api.generations.list({ user, status: "succeeded", limit: SHOWN }),
     ]);
     const left = context(quotas.map(({ key, params }) => say(strings, key, params)).join(" "));

@@ -28,7 +28,12 @@ export function manifest(url: string | null) {
       slash_commands: [
         command("/imagine", en.command_imagine, "two purple cats fell asleep on the beach --ar 3:2 --private"),
         // Escaped, a person who is named comes as an id.
-        command("/vignette", en.command_vignette, "gallery | show ID | quota | privacy | settings | help", true),
+        command(
+          "/vignette",
+          en.command_vignette,
+          "gallery | favorites | show ID | prefer | quota | status | privacy | settings | help",
+          true,
+        ),
       ],
       shortcuts: [
         {

@@ -2,6 +2,7 @@ import { isTerminal } from "../../contract/generation.ts";
 import type { Press } from "../core/custom-id.ts";
 import { detailsOf } from "../core/details.ts";
 import { judge } from "../core/feedback.ts";
+import { forget, shelfOf, star } from "../core/gallery.ts";
 import { readOrigin } from "../core/origin.ts";
 import { sentence } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
@@ -21,7 +22,7 @@ export async function press(scene: Scene, pressed: Press, value: string | undefi
   const { deps, ask } = scene;
   const { action, id } = pressed;
   if (action === "forget") {
-    const { count, more } = await deps.studio.forget(apiUser(ask));
+    const { count, more } = await forget(deps.studio.api, apiUser(ask));
     return tell(scene, [sentence(more ? "forgotten_more" : "forgotten", { count })]);
   }
   if (action === "resume") return resume(scene, value);
@@ -37,8 +38,15 @@ export async function press(scene: Scene, pressed: Press, value: string | undefi
       if (judged) await tell(scene, judged.said, judged.buttons);
       return;
     }
+    case "favorite":
+    case "unfavorite": {
+      await star(deps.studio.api, apiUser(ask), id, action === "favorite");
+      const kept = sentence("favorite_kept", { command: "/vignette favorites" });
+      return tell(scene, [action === "favorite" ? kept : sentence("favorite_gone")]);
+    }
     case "gallery":
-      return gallery(scene, id);
+    case "next_favorite":
+      return gallery(scene, shelfOf(action), id);
     case "reroll":
     case "shuffle":
     case "vary":
