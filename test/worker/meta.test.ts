@@ -108,6 +108,8 @@ describe("the description", () => {
       "DELETE /v1/generations/{id}/images/{index}/share",
       "DELETE /v1/keys/{id}",
       "DELETE /v1/policy",
+      "DELETE /v1/profiles/{id}",
+      "DELETE /v1/profiles/{id}/favorites/{generation}",
       "DELETE /v1/webhook-endpoints/{id}",
       "GET /healthz",
       "GET /i/{file}",
@@ -122,6 +124,7 @@ describe("the description", () => {
       "GET /v1/keys/{id}",
       "GET /v1/models",
       "GET /v1/policy",
+      "GET /v1/profiles/{id}",
       "GET /v1/usage",
       "GET /v1/webhook-endpoints",
       "GET /v1/webhook-endpoints/default-secret",
@@ -130,6 +133,7 @@ describe("the description", () => {
       "PATCH /v1/account",
       "PATCH /v1/groups/{id}",
       "PATCH /v1/keys/{id}",
+      "PATCH /v1/profiles/{id}",
       "PATCH /v1/webhook-endpoints/{id}",
       "POST /v1/generations",
       "POST /v1/generations/{id}/cancel",
@@ -143,6 +147,7 @@ describe("the description", () => {
       "POST /v1/webhook-endpoints/{id}/test",
       "PUT /v1/generations/{id}/feedback",
       "PUT /v1/policy",
+      "PUT /v1/profiles/{id}/favorites/{generation}",
     ]);
     const request = document.components.schemas.CreateGeneration;
     expect(request?.properties?.scheduler?.enum).toEqual(["DDIMScheduler", "EulerDiscreteScheduler"]);
