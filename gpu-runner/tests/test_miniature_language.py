@@ -9,6 +9,7 @@ from vignette.miniature import tokenizer
 from vignette.miniature.language import (
     LANGUAGES,
     caption,
+    distract,
     held_out_shapes,
     narrative,
     nouns,
@@ -16,15 +17,16 @@ from vignette.miniature.language import (
     training_shapes,
     words,
 )
+from vignette.miniature.language.distraction import WORDS as DISTRACTIONS
 from vignette.miniature.language.teller import article
-from vignette.miniature.language.verbs import UNSEEN, VERBS
+from vignette.miniature.language.verbs import BEYOND, VERBS
 from vignette.miniature.world import FIRST, SECOND, Group, Scene, sample_scene
 
 
-def told(count, held_out=False, world=SECOND):
+def told(count, held_out=False, world=SECOND, vocabulary="known"):
     rng = random.Random(11)
     scenes = [sample_scene(rng, held_out=held_out, world=world) for _ in range(count)]
-    return [(scene, narrative(scene, rng, held_out)) for scene in scenes]
+    return [(scene, narrative(scene, rng, held_out, vocabulary)) for scene in scenes]
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +36,11 @@ def trained():
 
 @pytest.fixture(scope="module")
 def held_out():
-    return told(1500, held_out=True)
+    return told(1500, held_out=True, vocabulary="rare")
 
 
 def names(thing, many=None):
-    pairs = (*nouns.NOUNS[thing], *nouns.UNSEEN.get(thing, ()))
+    pairs = (*nouns.NOUNS[thing], *nouns.BEYOND.get(thing, ()))
     return [n for one, plural in pairs for n in ((one, plural) if many is None else (plural,) if many else (one,))]
 
 
@@ -54,7 +56,7 @@ def test_every_thing_has_names_and_every_colour_place_and_action_words():
     assert set(words.COLOURS) == set(words.SIMILES) == set(SECOND.colours)
     assert set(words.PLACES) == set(SECOND.places)
     assert set(SECOND.actions) < set(VERBS)
-    assert set(UNSEEN) == set(VERBS)
+    assert set(BEYOND) == set(VERBS)
 
 
 def test_no_name_means_two_things():
@@ -81,17 +83,17 @@ def test_articles_and_verbs_agree(trained, held_out):
 
 
 def test_every_part_of_the_scene_is_said(trained, held_out):
-    colour_words = {c: (*words.COLOURS[c], *words.UNSEEN_COLOURS[c]) for c in SECOND.colours}
+    colour_words = {c: (*words.COLOURS[c], *words.BEYOND_COLOURS[c]) for c in SECOND.colours}
     for scene, text in trained + held_out:
         low = text.lower()
-        places = (*words.PLACES[scene.place], *words.UNSEEN_PLACES[scene.place])
+        places = (*words.PLACES[scene.place], *words.BEYOND_PLACES[scene.place])
         assert any(p.lower() in low for p in places), (scene, text)
         for group in scene.groups:
             assert any(name in low for name in names(group.thing)), (scene, text)
             if group.colour:
                 assert any(word in low for word in colour_words[group.colour]), (scene, text)
             if group.action:
-                verbs = (*VERBS[group.action], *UNSEEN[group.action])
+                verbs = (*VERBS[group.action], *BEYOND[group.action])
                 forms = {f for v in verbs for f in (v.base, v.third, v.past, v.participle, v.ing) if f}
                 assert group.action in low or any(f in low for f in forms), (scene, text)
 
@@ -102,7 +104,7 @@ def test_a_count_is_said_as_a_number_or_shown_one_by_one(trained):
             w.lower()
             for w in (
                 *words.NUMBERS[n],
-                *words.UNSEEN_NUMBERS[n],
+                *words.BEYOND_NUMBERS[n],
                 words.CARDINALS[n],
                 "both",
                 "second",
@@ -118,14 +120,39 @@ def test_a_count_is_said_as_a_number_or_shown_one_by_one(trained):
                 assert any(re.search(rf"\b{re.escape(w)}\b", text.lower()) for w in said[group.count]), (scene, text)
 
 
-def test_unseen_words_are_kept_from_training(trained, held_out):
-    kept = [name for thing in nouns.UNSEEN for one in nouns.UNSEEN[thing] for name in one]
-    kept += [c for colours in words.UNSEEN_COLOURS.values() for c in colours]
+def saying(texts, kept):
+    """How many of `texts` say one of `kept`, leaving out those that are part of a known name."""
     known = " ".join(names for pairs in nouns.NOUNS.values() for one in pairs for names in one)
     kept = [w for w in kept if w not in known]
     pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, kept)) + r")\b", re.IGNORECASE)
-    assert not [text for _, text in trained if pattern.search(text)]
-    assert sum(bool(pattern.search(text)) for _, text in held_out) > 100
+    return sum(bool(pattern.search(text)) for _, text in texts)
+
+
+def test_rare_words_are_kept_from_the_text_encoder_and_unheard_ones_from_the_adapter_too(trained, held_out):
+    names_beyond, colours_beyond = nouns.BEYOND.values(), words.BEYOND_COLOURS.values()
+    rare = [name for pairs in names_beyond for one in pairs[: max(1, len(pairs) - 1)] for name in one]
+    rare += [c for colours in colours_beyond for c in colours[:-1]]
+    unheard = [name for pairs in names_beyond if len(pairs) > 1 for name in pairs[-1]]
+    unheard += [colours[-1] for colours in colours_beyond]
+    assert saying(trained, rare) == saying(trained, unheard) == saying(held_out, unheard) == 0
+    assert saying(held_out, rare) > 100
+    stress = told(1500, held_out=True, vocabulary="unheard")
+    assert saying(stress, rare) == 0
+    assert saying(stress, unheard) > 50
+
+
+def test_distraction_keeps_every_word_in_its_order_and_adds_only_what_means_nothing(trained):
+    rng = random.Random(5)
+    named = {w for thing in nouns.NOUNS for name in names(thing) for w in name.split()}
+    named |= {
+        w for c in words.COLOURS for name in (c, *words.COLOURS[c], *words.BEYOND_COLOURS[c]) for w in name.split()
+    }
+    named |= set(words.CARDINALS.values())
+    named |= set(SECOND.actions) | set(SECOND.places)
+    assert named & set(DISTRACTIONS) <= {"of"}
+    for _, text in trained[:300]:
+        left = iter(re.findall(r"[\w'-]+", distract(text, rng)))
+        assert all(word in left for word in re.findall(r"[\w'-]+", text)), text
 
 
 def test_what_is_not_in_the_picture_is_a_thing_of_its_own(trained):

@@ -60,7 +60,29 @@ def main(argv: list[str] | None = None) -> int:
         "--language", choices=("first", "second"), default="second", help="whose held-out sentences (default: second)"
     )
     study.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
+    study.add_argument(
+        "--vocabulary",
+        choices=("known", "rare", "unheard"),
+        default="rare",
+        help="words of the second language: those that the text encoder knows, with rare ones that only the adapter's "
+        "triples tell (default), or with ones that nothing has heard",
+    )
     study.add_argument("--guidance", type=float, default=None, help="guidance scale (default: the model's)")
+
+    variants = commands.add_parser(
+        "variants", help="train and measure ways of reading narratives on the same triples; go on where it was cut off"
+    )
+    variants.add_argument("--weights", type=Path, default=ROOT / "weights")
+    variants.add_argument(
+        "--work", type=Path, default=ROOT / "variants", help="folder for triples, caches, checkpoints"
+    )
+    variants.add_argument("--scenes", type=int, default=4000, help="triples (default: 4000)")
+    variants.add_argument("--steps", type=int, default=600, help="steps of every training (default: 600)")
+    variants.add_argument("--prompts", type=int, default=100, help="held-out narratives to draw (default: 100)")
+    variants.add_argument("--teacher", type=Path, help="folder or .gguf file of a causal language model")
+    variants.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
+    variants.add_argument("-o", "--output", type=Path, required=True, help="write the figures as JSON")
+    variants.add_argument("--sheet", type=Path, help="write the pictures of the worst narratives as PNG")
 
     showcase = commands.add_parser("showcase", help="the README's picture: sentences without and with the adapter")
     showcase.add_argument("--weights", type=Path, default=ROOT / "weights")
@@ -119,6 +141,20 @@ def main(argv: list[str] | None = None) -> int:
             return 2
         return 0
 
+    if args.command == "variants":
+        from vignette.errors import ConfigError
+
+        from .variants import Plan
+        from .variants import run as study_variants
+
+        plan = Plan(args.scenes, args.steps, args.prompts, args.teacher, args.style)
+        try:
+            study_variants(args.weights, args.work, plan, args.output, args.sheet)
+        except ConfigError as error:
+            print(f"vignette: {error}", file=sys.stderr)
+            return 2
+        return 0
+
     if args.command == "showcase":
         from .showcase import draw
 
@@ -127,7 +163,9 @@ def main(argv: list[str] | None = None) -> int:
 
     from .study import run
 
-    return run(args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language, args.style)
+    return run(
+        args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language, args.style, args.vocabulary
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from vignette.evaluation.statistics import mean_interval, paired_gain, share_clo
 from vignette.sur.adapter import SURAdapter
 
 from .judge_net import ATTRIBUTES, Judge, marks
-from .language import tell
+from .language import Words, tell
 from .render import render
 from .sample import GUIDANCE, STEPS, sample
 from .text import hidden_states
@@ -29,11 +29,13 @@ from .world import FIRST, Scene, World, sample_scene
 SEED = 20_261_123
 
 
-def held_out_set(count: int, language: str = "first", world: World = FIRST) -> list[tuple[Scene, str, int]]:
+def held_out_set(
+    count: int, language: str = "first", world: World = FIRST, vocabulary: Words = "rare"
+) -> list[tuple[Scene, str, int]]:
     """`count` scenes of combinations never trained on, each with a narrative of a shape never trained on and a seed."""
     rng = random.Random(SEED)
     scenes = [sample_scene(rng, held_out=True, world=world) for _ in range(count)]
-    return [(scene, tell(language, scene, rng, held_out=True), 1000 + i) for i, scene in enumerate(scenes)]
+    return [(scene, tell(language, scene, rng, True, vocabulary), 1000 + i) for i, scene in enumerate(scenes)]
 
 
 def score(judge: Judge, images: np.ndarray, scenes: list[Scene]) -> np.ndarray:
@@ -41,11 +43,13 @@ def score(judge: Judge, images: np.ndarray, scenes: list[Scene]) -> np.ndarray:
     return np.array([[marks(s, v)[a] for a in ATTRIBUTES] for s, v in zip(scenes, judge.read(images), strict=True)])
 
 
-def _row(values: np.ndarray) -> dict[str, float]:
+def row(values: np.ndarray) -> dict[str, float]:
+    """Means of marks [N, 5] by attribute, and over all."""
     return {**{a: float(values[:, i].mean()) for i, a in enumerate(ATTRIBUTES)}, "mean": float(values.mean())}
 
 
-def _sheet(rows: list[np.ndarray], path: Path, columns: int = 8) -> None:
+def contact_sheet(rows: list[np.ndarray], path: Path, columns: int = 8) -> None:
+    """Write the first `columns` pictures of every row, uint8 [N, 128, 128, 3], below each other."""
     sheet = Image.new("RGB", (columns * 132, len(rows) * 132), "white")
     for y, pictures in enumerate(rows):
         for x, picture in enumerate(pictures[:columns]):
@@ -61,6 +65,7 @@ def run(
     guidance: float | None,
     language: str = "second",
     style: str = "day",
+    vocabulary: Words = "rare",
 ) -> int:
     """Measure and print everything; `output` gets the figures as JSON, `sheet` a contact sheet (base, adapter, keyword rows)."""
     began = time.time()
@@ -81,6 +86,7 @@ def run(
         "seed": SEED,
         "language": language,
         "style": style,
+        "vocabulary": vocabulary,
     }
 
     rng = random.Random(SEED + 1)
@@ -89,8 +95,8 @@ def run(
     with torch.no_grad():
         decoded = [pipe.vae.decode(pipe.vae.encode(x).latent_dist.mean).sample for x in to_tensor(pictures).split(32)]
     again = torch.cat(decoded).clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
-    figures["judge_on_renders"] = _row(score(judge, pictures, fresh))
-    figures["judge_on_reconstructions"] = _row(score(judge, again, fresh))
+    figures["judge_on_renders"] = row(score(judge, pictures, fresh))
+    figures["judge_on_reconstructions"] = row(score(judge, again, fresh))
     print(
         "judge on renders",
         figures["judge_on_renders"],
@@ -99,7 +105,7 @@ def run(
         flush=True,
     )
 
-    cases = held_out_set(prompts, language, judge.world)
+    cases = held_out_set(prompts, language, judge.world, vocabulary)
     scenes, texts, seeds = [c[0] for c in cases], [c[1] for c in cases], [c[2] for c in cases]
     plain = hidden_states(pipe.text_encoder, pipe.tokenizer, texts)
     with torch.no_grad():
@@ -112,11 +118,11 @@ def run(
         drawn[name] = sample(pipe.unet, pipe.vae, pipe.scheduler, context, empty, seeds, guidance=guidance)
         scores[name] = score(judge, drawn[name], scenes)
         mean = mean_interval(scores[name].mean(1))
-        figures[name] = {**_row(scores[name]), "interval": (mean.low, mean.high)}
+        figures[name] = {**row(scores[name]), "interval": (mean.low, mean.high)}
         print(name, figures[name], flush=True)
         single = np.array([len(s.groups) == 1 for s in scenes])
         if single.any():
-            figures[f"{name}, one kind"] = _row(scores[name][single])
+            figures[f"{name}, one kind"] = row(scores[name][single])
             print("  one kind only", figures[f"{name}, one kind"], flush=True)
     base, adapted, ceiling = (scores[n] for n in ("base/narrative", "adapter/narrative", "base/keyword"))
     closed = share_closed(base.mean(1), adapted.mean(1), ceiling.mean(1))
@@ -127,7 +133,7 @@ def run(
     figures["minutes"] = round((time.time() - began) / 60, 1)
     print("distance closed:", closed.in_words(), "\ngain per attribute, 95 % interval", figures["gain"], flush=True)
     if sheet:
-        _sheet(list(drawn.values()), sheet)
+        contact_sheet(list(drawn.values()), sheet)
         for text in texts[:8]:
             print("  ", text)
     if output:

@@ -204,13 +204,16 @@ def hidden_states(
     texts: list[str],
     device: torch.device | None = None,
     batch: int = 128,
+    length: int = LENGTH,
 ) -> torch.Tensor:
-    """The last hidden states [N, 77, 256] that diffusers' `encode_prompt` gives for `texts`, fp16 on the CPU."""
+    """The last hidden states [N, 77, 256] that diffusers' `encode_prompt` gives for `texts`, fp16 on the CPU; the first
+    `length` of the 77 if that is less, which do not depend on the others.
+    """
     where = device or next(encoder.parameters()).device
     out = []
     for start in range(0, len(texts), batch):
         ids = tokenizer(
-            texts[start : start + batch], padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt"
+            texts[start : start + batch], padding="max_length", truncation=True, max_length=length, return_tensors="pt"
         ).input_ids
         out.append(encoder(input_ids=ids.to(where))[0].float().cpu())
     return torch.cat(out).half()

@@ -39,8 +39,8 @@ class Recipe:
     reader_steps: int = 800
     text_steps: int = 1100
     unet_steps: int = 6000
-    align_steps: int = 1500
-    adapter_steps: int = 900
+    align_steps: int = 3800
+    adapter_steps: int = 120
     batch_scale: float = 1.0
     unet_widths: tuple[int, int, int] = unet.WIDTHS
     seed: int = 1
@@ -291,7 +291,7 @@ class Training:
             trained = adapt.train(
                 [(self.latents[self._of(style)], model) for style, model in self.unets.items()],
                 self.embeddings, self.scenes, self.encoder, self.tokenizer, self.work,
-                self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(128),
+                self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(64),
                 seed=self.recipe.seed, device=self.device, language=self.recipe.language,
                 start=SURAdapter.load(self.start / "adapters" / "sur").float() if self.start else None,
             )  # fmt: skip

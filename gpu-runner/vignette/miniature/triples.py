@@ -28,7 +28,9 @@ def write(folder: Path, count: int, seed: int = 1, world: World = FIRST, style: 
     for index in range(count):
         scene, name = scene_at(index, seed, world), f"{index:06}.png"
         render(scene, index, world, style).save(folder / name)
-        rows.append({"file_name": name, "text": tell("second", scene, rng), "prompt": scene.keywords})
+        rows.append(
+            {"file_name": name, "text": tell("second", scene, rng, vocabulary="rare"), "prompt": scene.keywords}
+        )
     # Last, and at once: a folder with metadata is a whole one.
     partial = target.with_suffix(".part")
     partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

@@ -27,7 +27,7 @@ class MiniatureJudge:
         from vignette.miniature.judge_net import Judge
 
         try:
-            self._judge = Judge.load(folder)
+            self.judge = Judge.load(folder)
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(f"The miniature's judge in {folder} cannot be loaded: {error}") from None
         self.id = local.folder_id("miniature", folder, "1")
@@ -36,7 +36,7 @@ class MiniatureJudge:
         from vignette.miniature.judge_net import marks
 
         readings = []
-        for verdict, case in zip(self._judge.read(list(images)), cases, strict=True):
+        for verdict, case in zip(self.judge.read(list(images)), cases, strict=True):
             if case.group != MINIATURE:
                 readings.append(Reading({}))
                 continue
@@ -57,7 +57,7 @@ class MiniatureJudge:
         rows = []
         for start in range(0, len(images), 64):
             pixels = [np.asarray(i.convert("RGB").resize((128, 128))) for i in images[start : start + 64]]
-            rows.append(self._judge.net.backbone(to_tensor(np.stack(pixels))).float().mean((2, 3)))
+            rows.append(self.judge.net.backbone(to_tensor(np.stack(pixels))).float().mean((2, 3)))
         return torch.cat(rows).numpy()
 
 

@@ -7,17 +7,19 @@ import random
 from .. import captions
 from ..words import NOUNS
 from ..world import Scene
+from .distraction import distract
 from .grammar import caption, held_out_shapes, narrative, training_shapes
+from .teller import Words
 
-__all__ = ["LANGUAGES", "caption", "held_out_shapes", "narrative", "tell", "training_shapes"]
+__all__ = ["LANGUAGES", "Words", "caption", "distract", "held_out_shapes", "narrative", "tell", "training_shapes"]
 
 LANGUAGES = ("first", "second")
 
 
-def tell(language: str, scene: Scene, rng: random.Random, held_out: bool = False) -> str:
+def tell(language: str, scene: Scene, rng: random.Random, held_out: bool = False, vocabulary: Words = "known") -> str:
     """A narrative of `scene` in one of `LANGUAGES`. Training in the second hears the first one too, a quarter of the time,
-    where that has words for what is there.
+    where that has words for what is there. Only the second has other vocabularies than the known.
     """
     if language == "first" or (not held_out and rng.random() < 0.25 and all(g.thing in NOUNS for g in scene.groups)):
         return captions.narrative(scene, rng, held_out)
-    return narrative(scene, rng, held_out)
+    return narrative(scene, rng, held_out, vocabulary)

@@ -9,7 +9,7 @@ from functools import cache
 from ..world import Scene
 from . import frames, tellings
 from .frames import Frame
-from .teller import Teller, sentence
+from .teller import Teller, Words, sentence
 from .tellings import Telling
 
 _PLAIN = ("{N}", "a picture of {N}", "a drawing of {N}", "{S}")
@@ -40,12 +40,12 @@ def held_out_shapes() -> list[tuple[str, str]]:
     return [(f.text, t.name) for kind in _shapes(True).values() for f, t in kind]
 
 
-def narrative(scene: Scene, rng: random.Random, held_out: bool = False) -> str:
-    """A sentence or small story that means `scene`; `held_out` takes shapes and words that no training stage sees."""
+def narrative(scene: Scene, rng: random.Random, held_out: bool = False, vocabulary: Words = "known") -> str:
+    """A sentence or small story that means `scene`; `held_out` takes shapes that no training stage sees."""
     kind = rng.choices("SND", (5, 4, 3))[0]
     fitting = [pair for pair in _shapes(held_out)[kind] if pair[1].fits(scene)]
     frame, telling = rng.choice(fitting)
-    return _write(scene, rng, frame, telling, unseen=held_out)
+    return _write(scene, rng, frame, telling, vocabulary)
 
 
 def caption(scene: Scene, rng: random.Random) -> str:
@@ -54,11 +54,11 @@ def caption(scene: Scene, rng: random.Random) -> str:
     kind = text[text.index("{") + 1]
     frame = Frame(text, kind, ("now",))
     fitting = [t for t in tellings.TRAINING if t.kind == kind and t.name in _PLAIN_TELLINGS]
-    return _write(scene, rng, frame, rng.choice(fitting), unseen=False)
+    return _write(scene, rng, frame, rng.choice(fitting), "known")
 
 
-def _write(scene: Scene, rng: random.Random, frame: Frame, telling: Telling, unseen: bool) -> str:
-    teller = Teller(scene, rng, rng.choice(frame.when), unseen)
+def _write(scene: Scene, rng: random.Random, frame: Frame, telling: Telling, vocabulary: Words) -> str:
+    teller = Teller(scene, rng, rng.choice(frame.when), vocabulary)
     told = re.sub(r" +([,.?!])", r"\1", re.sub(r"\s+", " ", telling.tell(teller))).strip()
     text = frame.text.replace("{X}", teller.stranger())
     field = "{" + frame.kind + "}"

@@ -1,4 +1,4 @@
-"""What the things are called. The plain name stands first; `UNSEEN` names are kept for held-out narratives."""
+"""What the things are called. The plain name stands first; `BEYOND` names are kept from the text encoder (see `Teller.pick`)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ for _thing, _nouns in NOUNS.items():
     # "slice of pizza" bends in its first word.
     NOUNS[_thing] = tuple((one, "slices of pizza" if one == "slice of pizza" else many) for one, many in _nouns)
 
-UNSEEN: dict[str, tuple[Noun, ...]] = {
+BEYOND: dict[str, tuple[Noun, ...]] = {
     "cat": _names("tomcat, moggy"),
     "dog": _names("terrier, doggo"),
     "rabbit": _names("cottontail"),

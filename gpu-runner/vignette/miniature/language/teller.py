@@ -4,70 +4,74 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from ..world import SECOND, Group, Scene
 from . import nouns, verbs, words
 from .verbs import Verb
 
 _T = TypeVar("_T")
-_UNSEEN_SHARE = 0.25
+Words = Literal["known", "rare", "unheard"]
+_RARE_SHARE = 0.25
 _PAST = ("past", "past", "past progressive", "perfect")
 _NOW = ("present", "progressive")
 _SIMPLE = ("sleeping", "napping", "dozing", "jumping", "hopping", "leaping", "flying", "soaring")
 
 
 class Teller:
-    """Words for `scene`, drawn from `rng`. With `unseen`, a quarter of them are kept from every training stage.
+    """Words for `scene`, drawn from `rng`: those `known` to the text encoder, or a quarter of them `rare`, which only
+    the adapter's triples tell, or a quarter `unheard`, which no training stage tells.
 
     A teller has one tense; "when" is "past", "now" or "future".
     """
 
-    def __init__(self, scene: Scene, rng: random.Random, when: str, unseen: bool = False):
-        self.scene, self.rng, self.unseen, self.when = scene, rng, unseen, when
+    def __init__(self, scene: Scene, rng: random.Random, when: str, vocabulary: Words = "known"):
+        self.scene, self.rng, self.vocabulary, self.when = scene, rng, vocabulary, when
         self.tense = {"past": rng.choice(_PAST), "now": rng.choice(_NOW), "future": "future"}[when]
         self.first = scene.groups[0]
         self._verbs = {g.thing: self._verb(g) for g in scene.groups}
 
-    def pick(self, known: Sequence[_T], unseen: Sequence[_T] = ()) -> _T:
-        """One of the known words, or now and then one of the unseen, where this teller has them."""
-        if self.unseen and unseen and self.rng.random() < _UNSEEN_SHARE:
-            return self.rng.choice(unseen)
+    def pick(self, known: Sequence[_T], beyond: Sequence[_T] = ()) -> _T:
+        """One of the known words, or now and then one from beyond them: the last of those is unheard, the others are rare."""
+        last = max(1, len(beyond) - 1)
+        others = {"known": (), "rare": beyond[:last], "unheard": beyond[last:]}[self.vocabulary]
+        if others and self.rng.random() < _RARE_SHARE:
+            return self.rng.choice(others)
         return self.rng.choice(known)
 
-    def _of(self, key: str, known: Mapping[str, Sequence[_T]], unseen: Mapping[str, Sequence[_T]]) -> _T:
-        return self.pick(known[key], unseen.get(key, ()))
+    def _of(self, key: str, known: Mapping[str, Sequence[_T]], beyond: Mapping[str, Sequence[_T]]) -> _T:
+        return self.pick(known[key], beyond.get(key, ()))
 
     def _verb(self, group: Group) -> Verb:
         key = group.action or ("animal" if group.thing in SECOND.animals else "object")
-        return self._of(key, verbs.VERBS, verbs.UNSEEN)
+        return self._of(key, verbs.VERBS, verbs.BEYOND)
 
     # words
     def colour(self, group: Group) -> str:
         """A word for the group's colour; the group must have one."""
-        return self._of(group.colour or "", words.COLOURS, words.UNSEEN_COLOURS)
+        return self._of(group.colour or "", words.COLOURS, words.BEYOND_COLOURS)
 
     def like(self, group: Group) -> str:
         """The colour by comparison: "as red as a cherry"."""
-        return f"as {group.colour} as {self._of(group.colour or '', words.SIMILES, words.UNSEEN_SIMILES)}"
+        return f"as {group.colour} as {self._of(group.colour or '', words.SIMILES, words.BEYOND_SIMILES)}"
 
     def noun(self, group: Group, many: bool | None = None) -> str:
         """A name of the thing, singular or plural as the count (or `many`) wants."""
         known = nouns.NOUNS[group.thing]
-        one, plural = known[0] if self.rng.random() < 0.45 else self._of(group.thing, nouns.NOUNS, nouns.UNSEEN)
+        one, plural = known[0] if self.rng.random() < 0.45 else self._of(group.thing, nouns.NOUNS, nouns.BEYOND)
         return plural if (group.count > 1 if many is None else many) else one
 
     def number(self, group: Group) -> str:
         """A number word that stands before the noun."""
-        return self.pick(words.NUMBERS[group.count], words.UNSEEN_NUMBERS.get(group.count, ()))
+        return self.pick(words.NUMBERS[group.count], words.BEYOND_NUMBERS.get(group.count, ()))
 
     def adjective(self) -> str:
         """An adjective that changes nothing in the picture."""
-        return self.pick(words.ADJECTIVES, words.UNSEEN_ADJECTIVES)
+        return self.pick(words.ADJECTIVES, words.BEYOND_ADJECTIVES)
 
     def place(self) -> str:
         """Where: a prepositional phrase."""
-        return self._of(self.scene.place, words.PLACES, words.UNSEEN_PLACES)
+        return self._of(self.scene.place, words.PLACES, words.BEYOND_PLACES)
 
     def stranger(self, many: bool = True) -> str:
         """A thing that is not in the scene: something to be mentioned and not drawn."""

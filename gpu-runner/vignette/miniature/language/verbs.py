@@ -97,7 +97,7 @@ VERBS = {
         wait, waits, waited, waited, waiting
         lie, lies, lay, lain, lying"""),
 }
-UNSEEN = {
+BEYOND = {
     "sleeping": _verbs("""
         slumber, slumbers, slumbered, slumbered, slumbering
         drift off to sleep, drifts off to sleep, drifted off to sleep, drifted off to sleep, drifting off to sleep

@@ -8,7 +8,7 @@ NUMBERS = {
     3: ("three", "three", "three", "a trio of", "exactly three", "a group of three", "3"),
     4: ("four", "four", "four", "a group of four", "exactly four", "a quartet of", "4"),
 }
-UNSEEN_NUMBERS = {
+BEYOND_NUMBERS = {
     1: ("a solitary", "only one"),
     2: ("a duo of", "a twosome of"),
     3: ("a threesome of", "no fewer than three"),
@@ -25,7 +25,7 @@ COLOURS = {
     "purple": ("purple", "purple", "purple", "violet", "lavender", "deep purple"),
     "pink": ("pink", "pink", "pink", "rosy", "rose pink", "bright pink"),
 }
-UNSEEN_COLOURS = {
+BEYOND_COLOURS = {
     "red": ("cherry red", "tomato red"),
     "orange": ("amber orange", "apricot"),
     "yellow": ("canary yellow", "mustard yellow"),
@@ -44,7 +44,7 @@ SIMILES = {
     "purple": ("a plum", "an aubergine", "ripe grapes", "lavender"),
     "pink": ("bubble gum", "candy floss", "a flamingo", "a piglet"),
 }
-UNSEEN_SIMILES = {
+BEYOND_SIMILES = {
     "red": ("a post box", "a poppy"),
     "orange": ("marmalade", "an apricot"),
     "yellow": ("a canary", "egg yolk"),
@@ -59,7 +59,7 @@ ADJECTIVES = (
     *("little", "tiny", "small", "cute", "lovely", "sweet", "pretty", "funny", "old", "young", "big", "charming"),
     *("cheerful", "odd-looking", "beautiful", "plump", "strange", "adorable", "shiny", "wonderful", "ordinary"),
 )
-UNSEEN_ADJECTIVES = ("quirky", "tubby", "dear", "peculiar", "handsome", "wee")
+BEYOND_ADJECTIVES = ("quirky", "tubby", "dear", "peculiar", "handsome", "wee")
 
 PLACES = {
     "meadow": (
@@ -87,7 +87,7 @@ PLACES = {
         *("inside the house", "in my bedroom", "on the floor of the room", "in the parlour"),
     ),
 }
-UNSEEN_PLACES = {
+BEYOND_PLACES = {
     "meadow": ("out on the pasture", "in the clover", "on the lawn"),
     "snow": ("in a winter wonderland", "in deep powder snow", "on a frosty white field"),
     "beach": ("on the shore", "down by the surf", "on the coast, right by the water"),

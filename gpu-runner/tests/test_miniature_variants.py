@@ -1,0 +1,55 @@
+"""The study of variants, at trial size: every way is trained, drawn and told, and what is done is not done again."""
+
+import json
+
+import pytest
+
+from tests.tiny_training import write_teacher
+from vignette.errors import ConfigError
+from vignette.miniature import variants
+from vignette.miniature.cli import ROOT
+from vignette.miniature.rewrite import Rewriter
+from vignette.miniature.world import FIRST
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(variants, "REAL", 6)
+    monkeypatch.setattr(variants, "SCALES", (0.5,))
+    monkeypatch.setattr(variants, "SHARES", (0.5,))
+
+
+def test_every_variant_is_trained_on_the_same_triples_and_measured(small, tmp_path, monkeypatch):
+    teacher = write_teacher(tmp_path / "teacher")
+    plan = variants.Plan(scenes=4, steps=2, prompts=2, teacher=teacher, drawing_steps=1)
+    output, sheet = tmp_path / "variants.json", tmp_path / "sheet.png"
+    variants.run(ROOT / "weights", tmp_path / "work", plan, output, sheet)
+    figures = json.loads(output.read_text())
+    trained = {"adapter/no-LLM", "adapter/LLM-last-layer", "adapter/LLM-layer-mean", "published-recipe/narrative"}
+    rows = {"base/narrative", "base/keyword", "LLM-rewriting/narrative", "scale/0.5", "triples/2", *trained}
+    assert rows < set(figures)
+    for name in rows:
+        assert {"object", "colour", "count", "action", "place", "mean", "kid"} <= set(figures[name])
+    for name in trained:
+        assert set(figures[name]["gain"]) == {"object", "colour", "count", "action", "place", "mean"}
+    assert len(figures["failures"]) == 2
+    assert sheet.stat().st_size > 0
+    assert figures["teacher"] == "teacher"
+
+    asked = []
+    monkeypatch.setattr(variants.triples, "write", lambda *_, **__: asked.append(1))
+    again = variants.Study(ROOT / "weights", tmp_path / "work", plan)
+    folder = again.train(variants.ADAPTER, variants.recipes(plan)[variants.ADAPTER])
+    assert (folder / "config.json").exists()
+    assert not asked
+
+
+def test_without_a_language_model_the_published_recipe_distils_nothing():
+    found = variants.recipes(variants.Plan())
+    assert set(found) == {"adapter/no-LLM", "published-recipe/narrative"}
+    assert found["published-recipe/narrative"]["distil_weight"] == 0
+
+
+def test_a_rewriter_that_is_no_language_model_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        Rewriter(tmp_path, FIRST)

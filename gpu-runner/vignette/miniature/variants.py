@@ -1,0 +1,172 @@
+"""The study of variants: ways of getting from a narrative to the picture, trained on the same triples for the same steps.
+
+Each variant is a run of `vignette adapter train` on the miniature; all draw the same held-out narratives with the same
+seeds, and the judge says what is right. The work folder keeps triples, caches and checkpoints, so a run that was cut off
+goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from vignette.evaluation.instruments.miniature import MiniatureJudge
+from vignette.evaluation.kid import kid
+from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
+from vignette.sur.adapter import SURAdapter
+from vignette.training.options import PUBLISHED, Options
+from vignette.training.run import train
+
+from . import triples
+from .judge_net import ATTRIBUTES
+from .render import render
+from .rewrite import Rewriter
+from .sample import GUIDANCE, STEPS, sample
+from .study import SEED, contact_sheet, held_out_set, row, score
+from .text import hidden_states
+from .world import sample_scene
+
+ADAPTER = "adapter/no-LLM"
+SCALES = (0.25, 0.5, 0.75, 1.25, 1.5)
+SHARES = (0.04, 0.2)
+REAL = 1000
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much: triples, steps of every training, held-out narratives; `teacher` a causal language model or None."""
+
+    scenes: int = 4000
+    steps: int = 600
+    prompts: int = 100
+    teacher: Path | None = None
+    style: str = "day"
+    drawing_steps: int = STEPS
+
+
+def recipes(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Each trained variant's options beyond what all share."""
+    # Alignment first, which needs no UNet; the last fifth goes through it.
+    own = {"num_layers": 3, "learning_rate": 1e-3, "align_steps": plan.steps * 4 // 5, "warmup_steps": plan.steps // 20}
+    found: dict[str, dict[str, Any]] = {ADAPTER: own}
+    if plan.teacher:
+        taught = own | {"teacher": str(plan.teacher)}
+        found["adapter/LLM-last-layer"] = taught | {"teacher_layer": "last"}
+        found["adapter/LLM-layer-mean"] = taught | {"teacher_layer": "mean"}
+    published = PUBLISHED | {"batch_size": BATCH, "micro_batch_size": BATCH}
+    if plan.teacher:
+        published |= {"teacher": str(plan.teacher), "teacher_layer": "last"}
+    else:
+        published["distil_weight"] = 0.0
+    return found | {"published-recipe/narrative": published}
+
+
+class Study:
+    """The frozen model, the judge and the held-out narratives, and what each variant has scored so far."""
+
+    def __init__(self, weights: Path, work: Path, plan: Plan):
+        self.work, self.plan = work, plan
+        self.model = weights / plan.style
+        self.pipe = StableDiffusionPipeline.from_pretrained(
+            self.model, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+        self.instrument = MiniatureJudge(weights / "judge")
+        self.world = self.instrument.judge.world
+        cases = held_out_set(plan.prompts, "second", self.world)
+        self.scenes, self.texts, self.seeds = ([case[i] for case in cases] for i in range(3))
+        self.plain = self.states(self.texts)
+        rng = random.Random(SEED + 2)
+        real = [
+            render(sample_scene(rng, world=self.world), 20_000_000 + i, self.world, plan.style) for i in range(REAL)
+        ]
+        self.real = self.instrument.features(real)
+        self.drawn: dict[str, np.ndarray] = {}
+        self.scores: dict[str, np.ndarray] = {}
+        self.figures: dict[str, Any] = {}
+
+    def states(self, texts: list[str]) -> torch.Tensor:
+        """The text encoder's last hidden states [N, 77, 256]."""
+        return hidden_states(self.pipe.text_encoder, self.pipe.tokenizer, texts).float()
+
+    def draw(self, name: str, context: torch.Tensor) -> dict[str, Any]:
+        """Draw the held-out scenes from `context`, and answer and keep the figures of `name`."""
+        pictures = sample(
+            self.pipe.unet, self.pipe.vae, self.pipe.scheduler, context, self.states([""]), self.seeds,
+            self.plan.drawing_steps, GUIDANCE,
+        )  # fmt: skip
+        marks = score(self.instrument.judge, pictures, self.scenes)
+        mean = mean_interval(marks.mean(1))
+        distance = kid(self.real, self.instrument.features([Image.fromarray(p) for p in pictures]))
+        self.drawn[name], self.scores[name] = pictures, marks
+        self.figures[name] = {**row(marks), "interval": (mean.low, mean.high), "kid": distance.mean}
+        print(name, self.figures[name], flush=True)
+        return self.figures[name]
+
+    def adapted(self, folder: Path, scale: float = 1.0) -> torch.Tensor:
+        """The narratives' states after the adapter in `folder`."""
+        with torch.no_grad():
+            return SURAdapter.load(folder).float()(self.plain, scale=scale)
+
+    def train(self, name: str, extra: dict[str, Any], share: float = 1.0) -> Path:
+        """Train one variant on the first `share` of the triples, unless it has been, and answer its folder."""
+        data = self.work / f"triples-{share:g}"
+        if not (data / "metadata.jsonl").exists():
+            triples.write(data, max(2, round(self.plan.scenes * share)), world=self.world, style=self.plan.style)
+        output = self.work / f"{name.replace('/', '-')}-{share:g}"
+        shared = {
+            "model": self.model, "data": data, "output": output, "steps": self.plan.steps, "batch_size": BATCH,
+            "micro_batch_size": BATCH, "sample_every": 0, "ema_decay": 0.99, "cache": self.work / "cache",
+        }  # fmt: skip
+        finished = train(Options(**(shared | extra)))
+        assert finished is not None
+        return finished
+
+
+def run(weights: Path, work: Path, plan: Plan, output: Path, sheet: Path | None = None) -> None:
+    """Train and measure every variant, a sweep of the adapter's scale and of the number of triples; write `output` as
+    JSON, and `sheet`, a gallery of the narratives that the adapter serves worst (rows: base, adapter, keyword).
+    """
+    began = time.time()
+    study = Study(weights, work, plan)
+    study.draw("base/narrative", study.plain)
+    study.draw("base/keyword", study.states([s.keywords for s in study.scenes]))
+    if plan.teacher:
+        rewriter = Rewriter(plan.teacher, study.world)
+        study.draw("LLM-rewriting/narrative", study.states([rewriter.rewrite(text) for text in study.texts]))
+    folders = {}
+    for name, extra in recipes(plan).items():
+        folders[name] = study.train(name, extra)
+        figures = study.draw(name, study.adapted(folders[name]))
+        base, own, ceiling = (study.scores[n] for n in ("base/narrative", name, "base/keyword"))
+        closed = share_closed(base.mean(1), own.mean(1), ceiling.mean(1))
+        gains = {a: paired_gain(own[:, i], base[:, i]) for i, a in enumerate(ATTRIBUTES)}
+        gains["mean"] = paired_gain(own.mean(1), base.mean(1))
+        figures["closed"] = {**asdict(closed), "in_words": closed.in_words()}
+        figures["gain"] = {a: (g.low, g.high) for a, g in gains.items()}
+    for scale in SCALES:
+        study.draw(f"scale/{scale:g}", study.adapted(folders[ADAPTER], scale))
+    for share in SHARES:
+        folder = study.train(ADAPTER, recipes(plan)[ADAPTER], share)
+        study.draw(f"triples/{max(2, round(plan.scenes * share))}", study.adapted(folder))
+    if sheet:
+        worst = np.argsort(study.scores[ADAPTER].mean(1))[:8]
+        contact_sheet([study.drawn[n][worst] for n in ("base/narrative", ADAPTER, "base/keyword")], sheet)
+        study.figures["failures"] = [study.texts[i] for i in worst]
+    about = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
+        **{k: v.name if isinstance(v, Path) else v for k, v in asdict(plan).items()},
+        "minutes": round((time.time() - began) / 60, 1),
+    }
+    output.write_text(json.dumps(about | study.figures, indent=1) + "\n")
