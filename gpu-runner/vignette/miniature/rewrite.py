@@ -42,6 +42,10 @@ class Rewriter:
     def _pair(narrative: str, scene: Scene | None) -> str:
         return f"Sentence: {narrative}\nKeywords:{f' {scene.keywords}' if scene else ''}"
 
+    def _ends(self, ids: torch.Tensor, _scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        """Whether each row [B, L] has come to the end of its line."""
+        return torch.tensor(["\n" in self._tokenizer.decode(row[-1]) for row in ids], device=ids.device)
+
     @torch.inference_mode()
     def rewrite(self, narrative: str) -> str:
         """The keyword prompt that the model finds likeliest; the narrative itself where it finds none."""
@@ -51,6 +55,7 @@ class Rewriter:
             attention_mask=prompt.attention_mask,
             max_new_tokens=MOST_NEW_TOKENS,
             do_sample=False,
+            stopping_criteria=[self._ends],
             pad_token_id=self._tokenizer.eos_token_id,
         )
         new = self._tokenizer.decode(out[0, prompt.input_ids.shape[1] :], skip_special_tokens=True)
