@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from tests.drawing import assert_same, draw, request, with_diffusers
 from vignette.engine.catalogue import EmbeddingSpec, LoraSpec, ModelSpec
+from vignette.engine.events import Failed
 from vignette.engine.loader import LoadedModel, load_model
+from vignette.engine.lora import LowRank
 from vignette.engine.text import encode_texts
 from vignette.errors import ConfigError
 
@@ -100,6 +102,27 @@ def test_what_is_taken_out_leaves_no_trace(model: LoadedModel) -> None:
     assert (plain != changed).any()
     assert (draw(model, request()).pictures()[0] == plain).all()
     assert all(torch.equal(before[k], v) for k, v in model.unet.state_dict().items())
+
+
+def test_a_set_that_does_not_fit_into_memory_leaves_no_half_of_itself(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = draw(model, request()).pictures()[0]
+    merged: list[LowRank] = []
+    delta = LowRank.delta
+
+    def third_time(change: LowRank) -> torch.Tensor:
+        merged.append(change)
+        if len(merged) % 3 == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return delta(change)
+
+    monkeypatch.setattr(LowRank, "delta", third_time)
+    drawing = draw(model, request("large", loras=(("other", 1.0),)), request("plain"))
+    failed = drawing.events["large"][-1]
+    assert isinstance(failed, Failed)
+    assert failed.code == "out_of_memory"
+    assert (drawing.pictures("plain")[0] == plain).all()
 
 
 def test_different_sets_in_company_draw_what_they_draw_alone(model: LoadedModel) -> None:

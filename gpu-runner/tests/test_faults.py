@@ -11,6 +11,7 @@ from tests.drawing import Drawing, assert_same, draw, request
 from vignette.engine import core, stages
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel
+from vignette.engine.request import GenerationRequest
 from vignette.engine.stages import Conditioning, Row
 
 
@@ -132,6 +133,51 @@ def test_a_picture_that_cannot_be_decoded_fails_alone(model: LoadedModel, monkey
     drawing = draw(model, request("bad"), request("good"))
     assert failure(drawing.events["bad"]).code == "internal"
     assert drawing.pictures("good")
+
+
+def test_a_picture_that_is_too_large_to_decode_says_so(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = stages.decode
+
+    def decode(model: LoadedModel, rows: list[Row]) -> list:
+        if len(rows) > 1 or rows[0].request.id == "large":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(model, rows)
+
+    monkeypatch.setattr(stages, "decode", decode)
+    drawing = draw(model, request("large"), request("small", seed=8))
+    assert failure(drawing.events["large"]).code == "out_of_memory"
+    assert drawing.pictures("small")
+
+
+def test_a_request_without_memory_for_its_preparation_fails_alone(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = stages.prepare
+
+    def prepare(model: LoadedModel, asked: GenerationRequest) -> tuple:
+        if asked.id == "large":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(model, asked)
+
+    monkeypatch.setattr(stages, "prepare", prepare)
+    drawing = draw(model, request("large"), request("small"))
+    assert failure(drawing.events["large"]).code == "out_of_memory"
+    assert drawing.pictures("small")
+
+
+def test_what_fails_otherwise_in_a_smaller_batch_fails_alone(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(rows: tuple[Row, ...]) -> None:
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if any(row.request.id == "bad" for row in rows):
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    sabotage_unet(monkeypatch, check)
+    drawing = draw(model, request("bad"), *(request(str(i), seed=i) for i in range(3)))
+    assert failure(drawing.events["bad"]).code == "internal"
+    assert all(drawing.pictures(str(i)) for i in range(3))
 
 
 def test_a_broken_device_is_not_hidden(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

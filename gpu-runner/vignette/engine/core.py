@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 DECODE_CHUNK = 8
 # While others wait for their next step: at 512 pixels a picture's decoding takes as long as 1.6 guided steps.
 DECODE_CHUNK_IN_COMPANY = 2
+TOO_LARGE = "This picture does not fit into the device's memory; ask for a smaller width and height or fewer images."
 # Only rows that agree in all of these can share a UNet call.
 BatchKey = tuple[str, int, int, bool, int, Loras, bool]
 
@@ -214,14 +215,12 @@ class EngineCore:
         try:
             return self._call_unet(key, rows[:cap])
         except Exception as error:
-            if not is_out_of_memory(error):
+            if is_fatal(error):
                 raise
+            if not is_out_of_memory(error):
+                return []  # the next tick finds the offender
         self._free_memory()
-        self._fail(
-            self._works[rows[cap - 1].request.id],
-            "out_of_memory",
-            "This picture does not fit into the device's memory; ask for a smaller width and height or fewer images.",
-        )
+        self._fail(self._works[rows[cap - 1].request.id], "out_of_memory", TOO_LARGE)
         return []
 
     def _call_unet(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
@@ -275,10 +274,14 @@ class EngineCore:
         except Exception as error:
             if is_fatal(error):
                 raise
-            if len(rows) == 1:
-                log.exception("Decoding a picture of %s failed.", key)
-                return [DrawingFailed("internal", "The picture could not be decoded; the runner's log has the reason.")]
+            log.warning("Decoding %d pictures of %s failed.", len(rows), key, exc_info=True)
+            if out_of_memory := is_out_of_memory(error):
+                self._observer.ran_out_of_memory()
         self._free_memory()
+        if len(rows) == 1 and out_of_memory:
+            return [DrawingFailed("out_of_memory", TOO_LARGE)]
+        if len(rows) == 1:
+            return [DrawingFailed("internal", "The picture could not be decoded; the runner's log has the reason.")]
         return [picture for row in rows for picture in self._decoded(key, [row])]
 
     def _guarded(self, work: Work, action: Callable[[], None]) -> bool:
@@ -290,7 +293,11 @@ class EngineCore:
         except Exception as error:
             if is_fatal(error):
                 raise
-            self._fail_after_exception(work)
+            if is_out_of_memory(error):
+                self._observer.ran_out_of_memory()
+                self._fail(work, "out_of_memory", TOO_LARGE)
+            else:
+                self._fail_after_exception(work)
         else:
             return True
         return False

@@ -110,15 +110,27 @@ class LoraSwitch:
         """After this the weights are the model's plus `wanted`; what is in place already costs nothing."""
         if wanted == self.current:
             return
-        for place in self._places(self.current):
-            self._weight(place).copy_(self._originals[place])
+        self._restore(self.current)
         self.current = ()
-        for place in self._places(wanted):
-            weight = self._weight(place)
-            original = self._originals.setdefault(place, weight.detach().clone())
-            change = sum(scale * self.loras[id][place].delta() for id, scale in wanted if place in self.loras[id])
-            weight.copy_(original.float() + torch.as_tensor(change).view_as(weight))
+        try:
+            for place in self._places(wanted):
+                self._merge(place, wanted)
+        except Exception:  # out of memory, say: half of a LoRA must not stay in everybody's weights
+            self._restore(wanted)
+            raise
         self.current = wanted
+
+    def _merge(self, place: tuple[str, str], wanted: Loras) -> None:
+        weight = self._weight(place)
+        if place not in self._originals:
+            self._originals[place] = weight.detach().clone()
+        change = sum(scale * self.loras[id][place].delta() for id, scale in wanted if place in self.loras[id])
+        weight.copy_(self._originals[place].float() + torch.as_tensor(change).view_as(weight))
+
+    def _restore(self, loras: Loras) -> None:
+        for place in self._places(loras):
+            if place in self._originals:
+                self._weight(place).copy_(self._originals[place])
 
     def _places(self, loras: Loras) -> Iterator[tuple[str, str]]:
         yield from dict.fromkeys(place for id, _ in loras for place in self.loras[id])
