@@ -181,11 +181,18 @@ async def test_a_canceled_prediction_is_called_back_once(
         ({"model": "\ud800"}, "model", "tiny"),
         ({"adapter": "other"}, "adapter", "sur"),
         ({"scheduler": "Other"}, "scheduler", "DDIMScheduler"),
+        ({"scheduler": "LCMScheduler", "num_inference_steps": 11}, "num_inference_steps", "nearest it can is 10"),
     ],
 )
 async def test_invalid_input_names_field_and_remedy(
-    client: httpx.AsyncClient, change: dict[str, Any], field: str, says: str
+    client: httpx.AsyncClient,
+    engine: Engine,
+    change: dict[str, Any],
+    field: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(engine.models["tiny"].scheduler_config, "original_inference_steps", 10)
     response = await client.post(
         "/v1/predictions", content=json.dumps({"input": INPUT | change}), headers={"Content-Type": "application/json"}
     )

@@ -127,7 +127,11 @@ class Engine:
 
     def resolve(self, given: GenerationInput, id: str) -> GenerationRequest:
         """See [`~vignette.engine.request.resolve`]."""
-        return resolve(given, id=id, catalogue=self.catalogue, schedulers=self.schedulers)
+        request = resolve(given, id=id, catalogue=self.catalogue, schedulers=self.schedulers)
+        model = self.models[request.model]
+        most = model.spec.limits.max_steps
+        schedulers.check_steps(request.scheduler, model.scheduler_config, request.num_inference_steps, most)
+        return request
 
     def check_available(self) -> None:
         """Raises Unavailable unless `submit` would accept a request now."""

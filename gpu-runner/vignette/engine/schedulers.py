@@ -7,16 +7,23 @@ from typing import Any
 
 import torch
 
+from vignette.errors import InvalidInput
+
 # Those that need no library beyond diffusers' own requirements and take one UNet prediction per timestep.
 NAMES = (
     "DDIMScheduler",
     "DDPMScheduler",
     "DEISMultistepScheduler",
     "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
     "HeunDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LCMScheduler",
     "PNDMScheduler",
+    "TCDScheduler",
     "UniPCMultistepScheduler",
 )
 
@@ -33,6 +40,19 @@ def supported(config: dict[str, Any]) -> tuple[str, ...]:
     return tuple(n for n in NAMES if "rescale_betas_zero_snr" in inspect.signature(_class(n).__init__).parameters)
 
 
+def check_steps(name: str, config: dict[str, Any], steps: int, most: int) -> None:
+    """
+    Raises InvalidInput when this scheduler has no timesteps for so many steps, as PNDM for fewer than four and LCM for more
+    than it was distilled to; `most` is the model's own limit.
+    """
+    if _can(name, config, steps):
+        return
+    near = sorted(range(1, most + 1), key=lambda other: abs(other - steps))
+    nearest = next((other for other in near if _can(name, config, other)), None)
+    remedy = "take another scheduler" if nearest is None else f"the nearest it can is {nearest}"
+    raise InvalidInput("num_inference_steps", f"{name} cannot draw in {steps} steps; {remedy}.")
+
+
 def build(name: str, config: dict[str, Any], steps: int) -> tuple[Any, list[torch.Tensor]]:
     """
     A scheduler of its own for one picture (multistep solvers keep state), and its timesteps on the CPU, where reading
@@ -44,8 +64,17 @@ def build(name: str, config: dict[str, Any], steps: int) -> tuple[Any, list[torc
 
 
 def step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
-    """The optional arguments that this scheduler's `step` takes."""
-    return {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
+    """The optional arguments that this scheduler's `step` takes, as diffusers' pipelines give them."""
+    taken = inspect.signature(scheduler.step).parameters
+    return {name: value for name, value in (("generator", generator), ("eta", 0.0)) if name in taken}
+
+
+def _can(name: str, config: dict[str, Any], steps: int) -> bool:
+    try:
+        build(name, config, steps)
+    except ValueError:
+        return False
+    return True
 
 
 def _class(name: str) -> Any:
