@@ -24,7 +24,7 @@ from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
 from vignette.engine.shelf import ModelGone, Shelf
 from vignette.engine.speed import bucket_of
-from vignette.engine.stages import Conditioning, Row
+from vignette.engine.stages import Conditioning, Decoding, Row
 from vignette.errors import DrawingFailed
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,7 @@ class EngineCore:
         self._shelf = shelf or Shelf(None, self._observer)
         self._conditioning = Conditioning()
         self._undecoded: list[tuple[Work, Row]] = []
+        self._decodings: list[tuple[list[tuple[Work, Row]], Decoding]] = []
 
     def submit(self, request: GenerationRequest) -> None:
         work = Work(request)
@@ -127,6 +128,7 @@ class EngineCore:
             self._draw(*turn)
         if self._undecoded:
             self._decode()
+        self._hand_out()
 
     def _provide_models(self) -> None:
         busy = {key[0] for key in self._planner.active_keys()} | {work.key[0] for work, _ in self._undecoded}
@@ -246,43 +248,54 @@ class EngineCore:
         key = self._undecoded[0][0].key
         chunk = [pair for pair in self._undecoded if pair[0].key == key][: self._decode_chunk(key)]
         self._undecoded = [pair for pair in self._undecoded if pair not in chunk]
-        for (work, row), picture in zip(chunk, self._decoded(key, [row for _, row in chunk]), strict=True):
-            if work.request.id not in self._works:
-                continue
-            if isinstance(picture, DrawingFailed):
-                self._fail(work, picture.code, picture.message)
-                continue
-            work.pictures[row.index] = picture
-            if len(work.pictures) == work.request.num_images:
-                self._drop(work)
-                pictures = [work.pictures[index] for index in range(work.request.num_images)]
-                self._emit(work.request.id, Finished(pictures, work.rows_in_calls / max(1, work.calls)))
+        self._begin_decoding(key, chunk)
+
+    def _hand_out(self) -> None:
+        """What is decoded by now; while the device copies pictures, the next steps are already in its queue."""
+        nothing_else = self._planner.idle and not self._undecoded
+        while self._decodings and (nothing_else or self._decodings[0][1].end.is_past):
+            pairs, decoding = self._decodings.pop(0)
+            pictures = decoding.pictures()
+            self._observer.decoded(len(pictures), decoding.seconds)
+            for (work, row), picture in zip(pairs, pictures, strict=True):
+                self._hand_out_one(work, row, picture)
+
+    def _hand_out_one(self, work: Work, row: Row, picture: np.ndarray | DrawingFailed) -> None:
+        if work.request.id not in self._works:
+            return
+        if isinstance(picture, DrawingFailed):
+            self._fail(work, picture.code, picture.message)
+            return
+        work.pictures[row.index] = picture
+        if len(work.pictures) == work.request.num_images:
+            self._drop(work)
+            pictures = [work.pictures[index] for index in range(work.request.num_images)]
+            self._emit(work.request.id, Finished(pictures, work.rows_in_calls / max(1, work.calls)))
 
     def _decode_chunk(self, key: BatchKey) -> int:
         if key[-1]:
             return 1
         return DECODE_CHUNK if self._planner.idle else DECODE_CHUNK_IN_COMPANY
 
-    def _decoded(self, key: BatchKey, rows: list[Row]) -> list[np.ndarray | DrawingFailed]:
+    def _begin_decoding(self, key: BatchKey, pairs: list[tuple[Work, Row]]) -> None:
         try:
             model = self._models[key[0]]
-            began = time.perf_counter()
             with _reproducibly(model.device, key[-1]):
-                pictures = stages.decode(model, rows)
-            self._observer.decoded(len(rows), time.perf_counter() - began)
-            return pictures
+                self._decodings.append((pairs, stages.decode(model, [row for _, row in pairs])))
+            return
         except Exception as error:
             if is_fatal(error):
                 raise
-            log.warning("Decoding %d pictures of %s failed.", len(rows), key, exc_info=True)
+            log.warning("Decoding %d pictures of %s failed.", len(pairs), key, exc_info=True)
             if out_of_memory := is_out_of_memory(error):
                 self._observer.ran_out_of_memory()
         self._free_memory()
-        if len(rows) == 1 and out_of_memory:
-            return [DrawingFailed("out_of_memory", TOO_LARGE)]
-        if len(rows) == 1:
-            return [DrawingFailed("internal", "The picture could not be decoded; the runner's log has the reason.")]
-        return [picture for row in rows for picture in self._decoded(key, [row])]
+        if len(pairs) > 1:
+            for pair in pairs:
+                self._begin_decoding(key, [pair])
+            return
+        reason = DrawingFailed("internal", "The picture could not be decoded; the runner's log has the reason.")
+        self._hand_out_one(*pairs[0], DrawingFailed("out_of_memory", TOO_LARGE) if out_of_memory else reason)
 
     def _guarded(self, work: Work, action: Callable[[], None]) -> bool:
         """Runs what concerns one request only; an exception ends that request and no other."""
