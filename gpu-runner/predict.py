@@ -27,6 +27,15 @@ KEPT_FOLDERS = 64
 STUCK_SECONDS = 300.0
 
 
+def lora_choice(written: str) -> dict[str, Any]:
+    """`ink:0.8` as the runner's own API has it. Raises ValueError for a scale that is no number."""
+    id, _, scale = written.partition(":")
+    try:
+        return {"id": id, "scale": float(scale or 1)}
+    except ValueError:
+        raise ValueError(f"loras: {written!r} should be an id with a number behind a colon, as in ink:0.8.") from None
+
+
 class Runner(BaseRunner):
     """Every slot's prediction goes into the same engine, where they share UNet calls."""
 
@@ -62,17 +71,27 @@ class Runner(BaseRunner):
         seed: int | None = Input(description="Image k uses seed + k.", default=None, ge=0),
         num_images: int = Input(description="How many pictures.", default=1, ge=1),
         output_format: str = Input(description="File format.", default="png", choices=["png", "jpeg", "webp"]),
+        loras: list[str] = Input(  # noqa: B008  # only read
+            description="Ids of the model's LoRAs, each with its scale behind a colon: ink:0.8.", default=[]
+        ),
         guidance_until: float = Input(
             description="Share of the steps that are guided; below 1 it is faster and another picture.",
             default=1.0,
             ge=0,
             le=1,
         ),
+        cache_interval: int = Input(
+            description="Steps from one whole one to the next; above 1 it is faster and another picture (DeepCache).",
+            default=1,
+            ge=1,
+            le=10,
+        ),
         deterministic: bool = Input(description="The same bytes again on the same machine, but slower.", default=False),
     ) -> list[Path]:
         given = {name: value for name, value in locals().items() if name in GenerationInput.model_fields}
         if adapter == "default":
             del given["adapter"]
+        given["loras"] = [lora_choice(written) for written in loras]
         return await self._draw(self._resolve(given))
 
     def _resolve(self, given: dict[str, Any]) -> GenerationRequest:

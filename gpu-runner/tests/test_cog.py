@@ -20,12 +20,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from tests.drawing import assert_same, draw, request
 from tests.processes import ROOT, Receiver, environment, free_port
-from vignette.engine.loader import LoadedModel
+from tests.test_engine_lora import write_lora
+from tests.tiny import write_models_toml
+from vignette.engine.catalogue import LoraSpec, ModelSpec
+from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.request import GenerationInput
 
 SLOTS = 16
@@ -80,9 +84,21 @@ class CogServer:
 
 
 @pytest.fixture(scope="module")
-def cog(models_toml: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CogServer]:
-    log = tmp_path_factory.mktemp("cog") / "log"
-    server = CogServer(models_toml, log)
+def with_lora(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    file = write_lora(tmp_path_factory.mktemp("loras") / "ink.safetensors", "peft")
+    return load_model(
+        ModelSpec(id="tiny", path=model_folder, loras=(LoraSpec(id="ink", path=file),)), torch.device("cpu")
+    )
+
+
+@pytest.fixture(scope="module")
+def cog(
+    model_folder: Path, adapter_folder: Path, with_lora: LoadedModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CogServer]:
+    folder = tmp_path_factory.mktemp("cog")
+    lora = f'[[models.loras]]\nid = "ink"\npath = "{with_lora.spec.loras[0].path}"'
+    log = folder / "log"
+    server = CogServer(write_models_toml(folder, model_folder, adapter_folder, more=lora), log)
     try:
         deadline = time.monotonic() + 120
         while (state := server.health()) in ("not listening", "STARTING") and time.monotonic() < deadline:
@@ -116,6 +132,12 @@ def test_an_adapter_is_the_model_s_own_unless_it_is_none(cog: CogServer, model: 
     assert not np.array_equal(pixels(done)[0], pixels(cog.predict())[0])
 
 
+def test_loras_by_id_and_scale(cog: CogServer, with_lora: LoadedModel) -> None:
+    for written, scale in (("ink", 1.0), ("ink:-0.5", -0.5)):
+        same = request(prompt="two purple cats", loras=(("ink", scale),))
+        assert_same(pixels(cog.predict(loras=[written])), draw(with_lora, same).pictures())
+
+
 def test_slots_share_unet_calls(cog: CogServer) -> None:
     with ThreadPoolExecutor(SLOTS) as pool:
         done = list(pool.map(lambda k: cog.predict(seed=k, num_inference_steps=50), range(SLOTS)))
@@ -131,6 +153,9 @@ def test_slots_share_unet_calls(cog: CogServer) -> None:
         ({"scheduler": "Other"}, "DDIMScheduler"),
         ({"prompt": ""}, "empty"),
         ({"num_inference_steps": 0}, "num_inference_steps"),
+        ({"loras": ["other:0.5"]}, "has no LoRA 'other'"),
+        ({"loras": ["ink:much"]}, "as in ink:0.8"),
+        ({"loras": ["ink:9"]}, "less than or equal to 2"),
     ],
 )
 def test_bad_input_is_a_sentence(cog: CogServer, change: dict[str, object], says: str) -> None:
@@ -164,7 +189,7 @@ def test_the_inputs_are_the_runner_s() -> None:
 
     inputs = set(signature(Runner.run).parameters) - {"self"}
     assert inputs <= set(GenerationInput.model_fields)
-    assert set(GenerationInput.model_fields) - inputs == {"loras", "preview_every"}
+    assert set(GenerationInput.model_fields) - inputs == {"preview_every"}
     assert Runner.run.__cog_concurrent_max__ == SLOTS  # type: ignore[attr-defined]
 
 

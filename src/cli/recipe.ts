@@ -16,6 +16,7 @@ const Recipe = z.object({
   num_inference_steps: z.number(),
   guidance_scale: z.number(),
   guidance_until: z.number().default(1),
+  cache_interval: z.number().default(1),
   scheduler: z.string(),
   seed: z.number(),
 });
@@ -40,9 +41,10 @@ export async function recipeOf(file: string): Promise<CreateGenerationInput> {
       throw new CliError(`${file} names its prompt by a hash only, so that it cannot be drawn again.`);
     throw new CliError(`The recipe in ${file} cannot be read${field ? ` (${field})` : ""}.`);
   }
-  const { adapter_scale, loras, guidance_until, ...recipe } = parsed.data;
-  const special = loras.length > 0 ? "with LoRAs" : guidance_until < 1 ? "with guidance_until" : undefined;
-  if (special) throw new CliError(`${file} was drawn ${special}, which only the runner's own API takes.`);
+  const { adapter_scale, loras, guidance_until, cache_interval, ...recipe } = parsed.data;
+  const special = { LoRAs: loras.length > 0, guidance_until: guidance_until < 1, cache_interval: cache_interval > 1 };
+  const used = Object.entries(special).find(([, is]) => is)?.[0];
+  if (used) throw new CliError(`${file} was drawn with ${used}, which only the runner's own API takes.`);
   return adapter_scale === null ? recipe : { ...recipe, adapter_scale };
 }
 

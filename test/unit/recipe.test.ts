@@ -16,6 +16,7 @@ const RECIPE = {
   num_inference_steps: 25,
   guidance_scale: 4,
   guidance_until: 1,
+  cache_interval: 1,
   scheduler: "DDIMScheduler",
   seed: 7,
   deterministic: false,
@@ -41,8 +42,10 @@ describe("the recipe in a picture", () => {
   };
 
   it("asks for the same picture", async ({ expect }) => {
-    const { loras, guidance_until, deterministic, model_version, ...asked } = RECIPE;
+    const { loras, guidance_until, cache_interval, deterministic, model_version, ...asked } = RECIPE;
     expect(await recipeOf(await write(RECIPE))).toEqual(asked);
+    // As pictures say that were drawn before there were savings.
+    expect(await recipeOf(await write({ ...asked, loras }))).toEqual(asked);
   });
 
   it("without an adapter has no scale", async ({ expect }) => {
@@ -58,6 +61,7 @@ describe("the recipe in a picture", () => {
     await expect(recipeOf(await write(null, "{"))).rejects.toThrow(/cannot be read\./);
     await expect(recipeOf(await write({ ...RECIPE, loras: [{ id: "ink" }] }))).rejects.toThrow(/LoRAs/);
     await expect(recipeOf(await write({ ...RECIPE, guidance_until: 0.5 }))).rejects.toThrow(/guidance_until/);
+    await expect(recipeOf(await write({ ...RECIPE, cache_interval: 3 }))).rejects.toThrow(/cache_interval/);
     await writeFile(join(folder, "other.png"), Buffer.from([1, 2, 3]));
     await expect(recipeOf(join(folder, "other.png"))).rejects.toThrow(/carries no recipe/);
     await expect(recipeOf(join(folder, "none.png"))).rejects.toThrow(/ENOENT/);

@@ -7,17 +7,15 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import torch
 
 from vignette.engine import stages
-from vignette.engine.events import Event, Failed, Finished, Preview, Progress, Started
+from vignette.engine.events import Event, Failed, Finished, Preview, Started
 from vignette.engine.faults import is_fatal, is_out_of_memory
 from vignette.engine.loader import LoadedModel
-from vignette.engine.lora import Loras
 from vignette.engine.memory import MemoryProfile
 from vignette.engine.observer import Observer, UNetCall
 from vignette.engine.planner import Planner
@@ -25,6 +23,7 @@ from vignette.engine.request import GenerationRequest
 from vignette.engine.shelf import ModelGone, Shelf
 from vignette.engine.speed import bucket_of
 from vignette.engine.stages import Conditioning, Decoding, Row
+from vignette.engine.work import BatchKey, Work
 from vignette.errors import DrawingFailed
 
 log = logging.getLogger(__name__)
@@ -33,42 +32,6 @@ DECODE_CHUNK = 8
 # While others wait for their next step: at 512 pixels a picture's decoding takes as long as 1.6 guided steps.
 DECODE_CHUNK_IN_COMPANY = 2
 TOO_LARGE = "This picture does not fit into the device's memory; ask for a smaller width and height or fewer images."
-# Only rows that agree in all of these can share a UNet call.
-BatchKey = tuple[str, int, int, bool, int, Loras, bool]
-
-
-@dataclass(eq=False)
-class Work:
-    """One accepted request on the device's side."""
-
-    request: GenerationRequest
-    prompt_chunks: int = 1
-    rows: list[Row] = field(default_factory=list)
-    pictures: dict[int, np.ndarray] = field(default_factory=dict)
-    calls: int = 0
-    rows_in_calls: int = 0
-    last_step: int = 0
-
-    @property
-    def key(self) -> BatchKey:
-        return self.key_when(self.request.uses_cfg)
-
-    def key_when(self, guided: bool) -> BatchKey:
-        request = self.request
-        return (
-            request.model,
-            request.height,
-            request.width,
-            guided,
-            self.prompt_chunks,
-            request.loras,
-            request.deterministic,
-        )
-
-    def progress(self) -> Progress:
-        steps = self.request.num_inference_steps
-        done = sum(row.position / len(row.timesteps) for row in self.rows) / len(self.rows)
-        return Progress(int(done * steps + 1e-6), steps)
 
 
 class EngineCore:
@@ -121,7 +84,9 @@ class EngineCore:
     def tick(self) -> None:
         """Admits and prepares work, draws one step for the batch whose turn it is, decodes what is ready."""
         self._provide_models()
-        for work in self._planner.admit(lambda work: work.request.num_images, lambda key: self._shelf.is_open(key[0])):
+        for work in self._planner.admit(
+            lambda work: work.request.num_images, lambda key: self._shelf.is_open(key.model)
+        ):
             self._guarded(work, partial(self._prepare, work))
         turn = self._planner.next_batch()
         if turn is not None:
@@ -131,8 +96,8 @@ class EngineCore:
         self._hand_out()
 
     def _provide_models(self) -> None:
-        busy = {key[0] for key in self._planner.active_keys()} | {work.key[0] for work, _ in self._undecoded}
-        wanted = [self._models[id] for id in dict.fromkeys(key[0] for key in self._planner.waiting_keys())]
+        busy = {key.model for key in self._planner.active_keys()} | {work.key.model for work, _ in self._undecoded}
+        wanted = [self._models[id] for id in dict.fromkeys(key.model for key in self._planner.waiting_keys())]
         try:
             self._shelf.provide(wanted, busy)
         except ModelGone as gone:
@@ -144,10 +109,11 @@ class EngineCore:
 
     def _cap(self, key: BatchKey) -> int:
         """A deterministic picture is drawn alone, so that no other decides which kernels compute it."""
-        return 1 if key[-1] else self._memory.cap(self._shape(key), self._models[key[0]].spec.max_batch)
+        return 1 if key.deterministic else self._memory.cap(self._shape(key), self._models[key.model].spec.max_batch)
 
-    def _shape(self, key: BatchKey) -> tuple[str, int, int, bool, int]:
-        return (self._models[key[0]].version, *key[1:5])
+    def _shape(self, key: BatchKey) -> tuple[str, int, int, bool, int, bool]:
+        version = self._models[key.model].version
+        return (version, key.height, key.width, key.guided, key.chunks, key.shallow)
 
     def _count_chunks(self, work: Work) -> None:
         work.prompt_chunks = stages.prompt_chunks(self._models[work.request.model], work.request)
@@ -160,7 +126,7 @@ class EngineCore:
         self._planner.activate(work.key, work.rows)
 
     def _draw(self, key: BatchKey, rows: list[Row]) -> None:
-        self._shelf.used(key[0])
+        self._shelf.used(key.model)
         predicted = self._predict(key, rows)
         touched: dict[str, Work] = {}
         for row, prediction in predicted:
@@ -172,18 +138,24 @@ class EngineCore:
             self._guarded(work, partial(self._preview, work, row, prediction))
             if self._guarded(work, partial(stages.step, row, prediction)):
                 touched[row.request.id] = work
-                if row.done:
-                    self._planner.retire(key, [row])
-                    self._undecoded.append((work, row))
-                elif row.guidance_is_over:
-                    self._planner.retire(key, [row])
-                    row.drop_guidance()
-                    self._planner.activate(work.key_when(guided=False), [row])
+                self._move_on(key, work, row)
         for id, work in touched.items():
             progress = work.progress()
             if id in self._works and progress.step != work.last_step:
                 work.last_step = progress.step
                 self._emit(id, progress)
+
+    def _move_on(self, key: BatchKey, work: Work, row: Row) -> None:
+        """To the line of those that have the same kind of step before them."""
+        if row.done:
+            self._planner.retire(key, [row])
+            self._undecoded.append((work, row))
+            return
+        if row.guidance_is_over:
+            row.drop_guidance()
+        if work.key_of(row) != key:
+            self._planner.retire(key, [row])
+            self._planner.activate(work.key_of(row), [row])
 
     def _preview(self, work: Work, row: Row, prediction: torch.Tensor) -> None:
         every, step = work.request.preview_every, row.position + 1
@@ -226,14 +198,14 @@ class EngineCore:
         return []
 
     def _call_unet(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
-        model = self._models[key[0]]
+        model = self._models[key.model]
         if self._conditioning.rows != tuple(rows) or self._conditioning.guided != rows[0].guided:
-            size = len(rows) if key[-1] else bucket_of(len(rows), model.spec.buckets)
+            size = len(rows) if key.deterministic else bucket_of(len(rows), model.spec.buckets)
             self._conditioning = Conditioning.of(tuple(rows), size)
         if model.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(model.device)
         began = time.perf_counter()
-        with _reproducibly(model.device, key[-1]):
+        with _reproducibly(model.device, key.deterministic):
             predicted = stages.denoise(model, self._conditioning)
         if model.device.type == "cuda":
             self._memory.record(
@@ -273,14 +245,14 @@ class EngineCore:
             self._emit(work.request.id, Finished(pictures, work.rows_in_calls / max(1, work.calls)))
 
     def _decode_chunk(self, key: BatchKey) -> int:
-        if key[-1]:
+        if key.deterministic:
             return 1
         return DECODE_CHUNK if self._planner.idle else DECODE_CHUNK_IN_COMPANY
 
     def _begin_decoding(self, key: BatchKey, pairs: list[tuple[Work, Row]]) -> None:
         try:
-            model = self._models[key[0]]
-            with _reproducibly(model.device, key[-1]):
+            model = self._models[key.model]
+            with _reproducibly(model.device, key.deterministic):
                 self._decodings.append((pairs, stages.decode(model, [row for _, row in pairs])))
             return
         except Exception as error:
@@ -326,8 +298,8 @@ class EngineCore:
     def _drop(self, work: Work) -> None:
         self._works.pop(work.request.id, None)
         self._planner.remove_waiting(work.key, work)
-        for guided in (True, False):
-            self._planner.retire(work.key_when(guided), work.rows)
+        for key in work.keys:
+            self._planner.retire(key, work.rows)
         self._undecoded = [pair for pair in self._undecoded if pair[0] is not work]
 
     def _free_memory(self) -> None:

@@ -15,6 +15,7 @@ from vignette.errors import InvalidInput
 
 MAX_SEED = 2**53 - 1  # JSON numbers are exact up to here
 MAX_LORAS = 4
+MAX_CACHE_INTERVAL = 10
 DEFAULT_URGENCY = 3  # RFC 9218, section 4.1
 OutputFormat = Literal["png", "jpeg", "webp"]
 
@@ -51,6 +52,9 @@ class GenerationInput(BaseModel):
     guidance_until: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="Share of the steps that are guided; below 1 it is faster and another picture."
     )
+    cache_interval: Annotated[int, Field(ge=1, le=MAX_CACHE_INTERVAL)] = Field(
+        1, description="Steps from one whole one to the next; above 1 it is faster and another picture (DeepCache)."
+    )
     deterministic: bool = Field(
         False, description="Drawn in calls of its own: the same bytes again on the same machine, but slower."
     )
@@ -81,6 +85,7 @@ class GenerationRequest:
     preview_every: int | None = None
     deterministic: bool = False
     guidance_until: float = 1.0
+    cache_interval: int = 1
     urgency: int = DEFAULT_URGENCY
     caller: str = ""
 
@@ -134,6 +139,7 @@ def resolve(
         loras=_loras(given.loras, spec),
         preview_every=given.preview_every,
         guidance_until=given.guidance_until,
+        cache_interval=given.cache_interval,
         deterministic=given.deterministic,
     )
     _check_limits(request, spec, schedulers(spec.id))
@@ -184,6 +190,11 @@ def _check_limits(request: GenerationRequest, spec: ModelSpec, schedulers: Seque
             "num_inference_steps",
             f"num_inference_steps must lie between 1 and {limits.max_steps} for the model {spec.id},"
             f" not {request.num_inference_steps}.",
+        )
+    if request.cache_interval > 1 and spec.speed.compile != "none":
+        raise InvalidInput(
+            "cache_interval",
+            f"The model {spec.id} is compiled as a whole and cannot leave out layers; leave cache_interval at 1.",
         )
     if request.num_images > limits.max_images:
         raise InvalidInput(

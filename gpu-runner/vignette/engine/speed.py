@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from vignette.engine import deep_cache
 from vignette.engine.catalogue import ModelSpec
 from vignette.errors import ConfigError
 
@@ -59,3 +60,19 @@ def call_unet(
     predicted = model.unet(inputs.to(model.dtype), times, states, added_cond_kwargs=added, return_dict=False)[0]
     # A CUDA graph writes its next result into the same memory.
     return predicted.to(torch.float32, copy=speed.compile != "none")
+
+
+def call_last_layer(
+    model: LoadedModel,
+    inputs: torch.Tensor,
+    times: torch.Tensor,
+    states: torch.Tensor,
+    added: dict[str, torch.Tensor] | None,
+    features: torch.Tensor,
+) -> torch.Tensor:
+    """The same from the last layer alone, upon `features` `[N, F, h, w]` of an earlier whole call."""
+    if model.spec.speed.channels_last:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        features = features.contiguous(memory_format=torch.channels_last)
+    predicted = deep_cache.call_last_layer(model.unet, inputs.to(model.dtype), times, states, added, features)
+    return predicted.to(torch.float32)

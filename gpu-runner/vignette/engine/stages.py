@@ -17,10 +17,11 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 from vignette.engine import schedulers
+from vignette.engine.deep_cache import tapped
 from vignette.engine.loader import LoadedModel
 from vignette.engine.preview import LinearDecoder, predicted_clean
 from vignette.engine.request import GenerationRequest
-from vignette.engine.speed import call_unet
+from vignette.engine.speed import call_last_layer, call_unet
 from vignette.engine.text import EncodedText, adapt, chunk_count, encode_texts, padded
 from vignette.errors import DrawingFailed
 
@@ -31,7 +32,8 @@ class Row:
     One picture between noise and pixels.
 
     `latents` is `[1, C, H/f, W/f]` in float32, `cond` and `uncond` are `[L, D]` in the model's dtype, `pooled` and
-    `uncond_pooled` are SDXL's `[P]`; `position` counts the timesteps done.
+    `uncond_pooled` are SDXL's `[P]`; `position` counts the timesteps done. `features`, `[1 or 2, F, h, w]`, are what the
+    UNet's deep layers said at the last whole step, without guidance first, where later steps take it from there.
     """
 
     request: GenerationRequest
@@ -45,6 +47,7 @@ class Row:
     pooled: torch.Tensor | None = None
     uncond_pooled: torch.Tensor | None = None
     position: int = 0
+    features: torch.Tensor | None = None
 
     @property
     def done(self) -> bool:
@@ -55,6 +58,11 @@ class Row:
         return self.uncond is not None
 
     @property
+    def shallow(self) -> bool:
+        """Whether the step before it takes the deep layers' work from an earlier one."""
+        return self.features is not None and self.position % self.request.cache_interval != 0
+
+    @property
     def guidance_is_over(self) -> bool:
         """After the same step as with diffusers' SDCFGCutoffCallback."""
         return self.guided and self.position > int(len(self.timesteps) * self.request.guidance_until)
@@ -62,6 +70,7 @@ class Row:
     def drop_guidance(self) -> None:
         """From now on the prompt's prediction alone counts, at half the work."""
         self.uncond = self.uncond_pooled = None
+        self.features = None if self.features is None else self.features[1:].clone()
 
 
 class Moment:
@@ -222,11 +231,29 @@ def denoise(model: LoadedModel, conditioning: Conditioning) -> torch.Tensor:
     if cfg:
         inputs, times = torch.cat([inputs, inputs]), torch.cat([times, times])
     model.loras.use(rows[0].request.loras)
-    predicted = call_unet(model, inputs, times, conditioning.states, conditioning.added)
+    predicted = _call(model, conditioning, inputs, times)
     if not cfg:
         return predicted[: len(rows)]
     uncond, cond = (half[: len(rows)] for half in predicted.chunk(2))
     return uncond + conditioning.guidance * (cond - uncond)
+
+
+def _call(model: LoadedModel, conditioning: Conditioning, inputs: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """The UNet, whole or its last layer alone; what a whole call leaves for later steps goes to the rows."""
+    rows, states, added = conditioning.rows, conditioning.states, conditioning.added
+    if rows[0].shallow:
+        halves = zip(*(row.features for row in rows if row.features is not None), strict=True)
+        features = torch.stack([f for half in halves for f in (*half, *half[-1:] * conditioning.padding)])
+        return call_last_layer(model, inputs, times, states, added, features)
+    if all(row.request.cache_interval == 1 for row in rows):
+        return call_unet(model, inputs, times, states, added)
+    with tapped(model.unet) as found:
+        predicted = call_unet(model, inputs, times, states, added)
+    places = found[0].unflatten(0, (2 if conditioning.guided else 1, -1))
+    for k, row in enumerate(rows):
+        if row.request.cache_interval > 1:
+            row.features = places[:, k].clone()
+    return predicted
 
 
 def step(row: Row, predicted: torch.Tensor) -> None:

@@ -79,7 +79,8 @@ def seed_of(case: Case, number: int) -> int:
 def content_key(variant: Variant, request: GenerationRequest, device: torch.device) -> str:
     """SHA-256 (hex) of all that makes a picture: weights, prompts, seed, sampling, number format, version."""
     recipe: dict[str, Any] = asdict(request)
-    for name in ("id", "model", "adapter", "num_images", "output_format", "guidance_until", "urgency", "caller"):
+    unused = ("guidance_until", "cache_interval")  # evaluation spends all the work
+    for name in ("id", "model", "adapter", "num_images", "output_format", *unused, "urgency", "caller"):
         recipe.pop(name, None)
     adapter = variant.adapter if request.adapter_scale else None
     recipe["adapter_scale"] = request.adapter_scale if adapter else None

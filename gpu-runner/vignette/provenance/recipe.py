@@ -37,6 +37,7 @@ def recipe(request: GenerationRequest, index: int, model: LoadedModel) -> dict[s
         "num_inference_steps": request.num_inference_steps,
         "guidance_scale": request.guidance_scale,
         "guidance_until": request.guidance_until,
+        "cache_interval": request.cache_interval,
         "scheduler": request.scheduler,
         "seed": request.seed + index,
         "deterministic": request.deterministic,
