@@ -7,9 +7,10 @@ import torch
 
 from tests.drawing import assert_same, draw, request
 from vignette.engine.core import EngineCore
+from vignette.engine.decoding import Moment, decode
 from vignette.engine.events import Event, Finished, Progress
 from vignette.engine.loader import LoadedModel
-from vignette.engine.stages import Moment, Row, decode
+from vignette.engine.stages import Row
 
 
 class SlowDevice:
@@ -65,7 +66,7 @@ def test_several_pictures_of_one_request_that_cannot_be_decoded_fail_it_once(
     def broken(model: LoadedModel, rows: list[Row]) -> None:
         raise RuntimeError("decoder")
 
-    monkeypatch.setattr("vignette.engine.stages.decode", broken)
+    monkeypatch.setattr("vignette.engine.decoding.decode", broken)
     assert len([e for e in draw(model, request(num_images=3)).events["a"] if not isinstance(e, Progress)]) == 2
 
 

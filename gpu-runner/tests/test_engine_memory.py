@@ -11,6 +11,7 @@ from tests.drawing import Drawing, request
 from vignette.engine import stages
 from vignette.engine.loader import LoadedModel
 from vignette.engine.memory import MemoryProfile
+from vignette.engine.work import Work
 
 SHAPE = ("v1", 512, 512, True, 1)
 
@@ -64,8 +65,8 @@ def test_the_engine_draws_no_more_at_once_than_the_profile_allows(
 
     def measured(model: LoadedModel, conditioning: stages.Conditioning) -> torch.Tensor:
         rows = conditioning.rows
-        r = rows[0].request
-        profile.record((model.version, r.height, r.width, True, 1), len(rows), 200 + 200 * len(rows))
+        shape = drawing.core._shape(Work(rows[0].request).key)
+        profile.record(shape, len(rows), 200 + 200 * len(rows))
         return original(model, conditioning)
 
     monkeypatch.setattr(stages, "denoise", measured)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.drawing import Drawing, assert_same, draw, request
-from vignette.engine import core, stages
+from vignette.engine import core, decoding, stages
+from vignette.engine.decoding import Decoding
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel
 from vignette.engine.request import GenerationRequest
@@ -122,28 +123,28 @@ def test_a_picture_that_never_fits_fails_alone(model: LoadedModel, monkeypatch: 
 
 
 def test_a_picture_that_cannot_be_decoded_fails_alone(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = stages.decode
+    original = decoding.decode
 
-    def decode(model: LoadedModel, rows: list[Row]) -> list:
+    def decode(model: LoadedModel, rows: list[Row]) -> Decoding:
         if any(row.request.id == "bad" for row in rows):
             raise RuntimeError("decoder")
         return original(model, rows)
 
-    monkeypatch.setattr(stages, "decode", decode)
+    monkeypatch.setattr(decoding, "decode", decode)
     drawing = draw(model, request("bad"), request("good"))
     assert failure(drawing.events["bad"]).code == "internal"
     assert drawing.pictures("good")
 
 
 def test_a_picture_that_is_too_large_to_decode_says_so(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = stages.decode
+    original = decoding.decode
 
-    def decode(model: LoadedModel, rows: list[Row]) -> list:
+    def decode(model: LoadedModel, rows: list[Row]) -> Decoding:
         if len(rows) > 1 or rows[0].request.id == "large":
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(model, rows)
 
-    monkeypatch.setattr(stages, "decode", decode)
+    monkeypatch.setattr(decoding, "decode", decode)
     drawing = draw(model, request("large"), request("small", seed=8))
     assert failure(drawing.events["large"]).code == "out_of_memory"
     assert drawing.pictures("small")

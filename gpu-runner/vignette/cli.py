@@ -139,8 +139,8 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _check_models(catalogue: Catalogue) -> int:
-    from vignette.engine.engine import draw_two_steps
     from vignette.engine.loader import load_model, pick_device
+    from vignette.engine.warm_up import draw_two_steps
 
     device = pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto")
     failed = 0

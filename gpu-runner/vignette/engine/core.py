@@ -12,7 +12,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from vignette.engine import stages
+from vignette.engine import decoding, stages
+from vignette.engine.decoding import Decoding
 from vignette.engine.events import Event, Failed, Finished, Preview, Started
 from vignette.engine.faults import is_fatal, is_out_of_memory
 from vignette.engine.loader import LoadedModel
@@ -22,7 +23,7 @@ from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
 from vignette.engine.shelf import ModelGone, Shelf
 from vignette.engine.speed import bucket_of
-from vignette.engine.stages import Conditioning, Decoding, Row
+from vignette.engine.stages import Conditioning, Row
 from vignette.engine.work import BatchKey, Work
 from vignette.errors import DrawingFailed
 
@@ -226,9 +227,9 @@ class EngineCore:
         """What is decoded by now; while the device copies pictures, the next steps are already in its queue."""
         nothing_else = self._planner.idle and not self._undecoded
         while self._decodings and (nothing_else or self._decodings[0][1].end.is_past):
-            pairs, decoding = self._decodings.pop(0)
-            pictures = decoding.pictures()
-            self._observer.decoded(len(pictures), decoding.seconds)
+            pairs, decoded = self._decodings.pop(0)
+            pictures = decoded.pictures()
+            self._observer.decoded(len(pictures), decoded.seconds)
             for (work, row), picture in zip(pairs, pictures, strict=True):
                 self._hand_out_one(work, row, picture)
 
@@ -253,7 +254,7 @@ class EngineCore:
         try:
             model = self._models[key.model]
             with _reproducibly(model.device, key.deterministic):
-                self._decodings.append((pairs, stages.decode(model, [row for _, row in pairs])))
+                self._decodings.append((pairs, decoding.decode(model, [row for _, row in pairs])))
             return
         except Exception as error:
             if is_fatal(error):

@@ -22,6 +22,7 @@ from vignette.engine.observer import Observer
 from vignette.engine.request import GenerationInput, GenerationRequest, resolve
 from vignette.engine.shelf import Shelf
 from vignette.engine.ticket import Ticket
+from vignette.engine.warm_up import draw_two_steps
 from vignette.errors import ConfigError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -289,21 +290,3 @@ class Engine:
             self._changed.set()
 
         self._loop.call_soon_threadsafe(report)
-
-
-def draw_two_steps(model: LoadedModel, pictures: int = 1) -> None:
-    """
-    Draws `pictures` at the model's default size together. Raises ConfigError if that fails, as with weights that are NaN.
-    """
-    outcome: dict[str, Event] = {}
-    core = EngineCore({model.spec.id: model}, lambda id, event: outcome.update({id: event}))
-    given = GenerationInput(prompt="a picture", num_inference_steps=min(2, model.spec.limits.max_steps), seed=0)
-    only_this = Catalogue(models=(model.spec,))
-    names = schedulers.supported(model.scheduler_config)
-    for k in range(pictures):
-        core.submit(resolve(given, id=f"warm-up {k}", catalogue=only_this, schedulers=lambda _: names))
-    while not core.idle:
-        core.tick()
-    for event in outcome.values():
-        if isinstance(event, Failed):
-            raise ConfigError(f"The model {model.spec.id} cannot draw: {event.message}")
