@@ -96,6 +96,45 @@ async def test_redirects_are_not_followed(journal: Journal) -> None:
     assert [str(r.url) for r in receiver.requests] == [URL]
 
 
+class Body(httpx.AsyncByteStream):
+    """Pieces, and then silence for ever."""
+
+    def __init__(self, pieces: float) -> None:
+        self.pieces = pieces
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        sent = 0
+        while sent < self.pieces:
+            sent += 1
+            yield b"x" * 1024
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, Outcome.TAKEN), (500, Outcome.RETRY), (404, Outcome.REFUSED)])
+@pytest.mark.parametrize("pieces", [1, float("inf")])
+async def test_an_answer_s_body_may_never_end(status: int, outcome: Outcome, pieces: float) -> None:
+    body = Body(pieces)
+    client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(status, stream=body)))
+    # An endless stream is cut by its length, long before this patience; silence ends with it.
+    sender = WebhookSender(SECRET, client, patience=3600 if pieces > 1 else 0.01)
+    assert await sender.post(URL, b"{}", "msg_1") is outcome
+    assert body.closed
+
+
+async def test_a_receiver_that_never_answers_is_asked_again() -> None:
+    async def silent(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(silent))
+    assert await WebhookSender(SECRET, client, patience=0.01).post(URL, b"{}", "msg_1") is Outcome.RETRY
+
+
 async def test_it_gives_up_in_the_end(journal: Journal) -> None:
     receiver = Receiver(*[500] * 100)
     await receiver.deliver(journal)

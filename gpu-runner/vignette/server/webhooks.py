@@ -20,6 +20,10 @@ from vignette.server.trace import child_of
 log = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(10.0)
+# From the first byte sent to the answer's status: `TIMEOUT` starts anew with every byte that trickles in.
+PATIENCE_SECONDS = 30.0
+# Of an answer's body, which says nothing, read so that the connection can be used again.
+MOST_BODY_BYTES = 64 << 10
 RETRIED = frozenset({408, 409, 425, 429})
 
 
@@ -48,28 +52,60 @@ def new_message_id() -> str:
 
 
 class WebhookSender:
-    """Posts one message, once. Redirects are not followed: they would lose the body."""
+    """
+    Posts one message, once. Redirects are not followed: they would lose the body.
 
-    def __init__(self, secret: str, client: httpx.AsyncClient, *, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        patience: Most seconds for an answer, and again for its body.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        client: httpx.AsyncClient,
+        *,
+        clock: Callable[[], float] = time.time,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._secret = secret
         self._client = client
         self._clock = clock
+        self._patience = patience
 
     async def post(self, url: str, body: bytes, message_id: str, traceparent: str | None = None) -> Outcome:
         """Every attempt at a message carries its id and a timestamp of its own."""
         headers = signed_headers(self._secret, message_id, body, self._clock())
         if traceparent is not None:
             headers["traceparent"] = child_of(traceparent)
+        request = self._client.build_request("POST", url, content=body, headers=headers, timeout=TIMEOUT)
         try:
-            response = await self._client.post(url, content=body, headers=headers, timeout=TIMEOUT)
-        except httpx.HTTPError:
+            response = await asyncio.wait_for(self._client.send(request, stream=True), self._patience)
+        except (httpx.HTTPError, asyncio.TimeoutError):
             return Outcome.RETRY
+        await self._finish(response)
         if response.is_success:
             return Outcome.TAKEN
         if response.status_code >= 500 or response.status_code in RETRIED:
             return Outcome.RETRY
         log.warning("A webhook was refused with status %d and is not sent again.", response.status_code)
         return Outcome.REFUSED
+
+    async def _finish(self, response: httpx.Response) -> None:
+        """The status has decided; a body that breaks off, never ends or is too long changes nothing."""
+        try:
+            await asyncio.wait_for(_read_some(response), self._patience)
+        except (httpx.HTTPError, httpx.StreamError, asyncio.TimeoutError):
+            pass
+        finally:
+            await response.aclose()
+
+
+async def _read_some(response: httpx.Response) -> None:
+    read = 0
+    async for piece in response.aiter_raw():
+        read += len(piece)
+        if read > MOST_BODY_BYTES:
+            return
 
 
 class Updates:
