@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests.drawing import Drawing, request
-from vignette.engine import stages
+from vignette.engine import decoding, stages
 from vignette.engine.loader import LoadedModel
 from vignette.engine.memory import MemoryProfile
+from vignette.engine.stages import Row
 from vignette.engine.work import Work
 
 SHAPE = ("v1", 512, 512, True, 1)
@@ -74,3 +75,25 @@ def test_the_engine_draws_no_more_at_once_than_the_profile_allows(
     assert drawing.calls[:3] == [1, 2, 3]
     assert max(drawing.calls) == 3  # 200 + 3 * 200 fits into 1000 with its reserve, a fourth does not
     assert all(drawing.pictures(str(k)) for k in range(8))
+
+
+def test_pictures_are_decoded_as_many_at_once_as_fit(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = MemoryProfile(1000)
+    drawing = Drawing(model, profile)
+    original, tried = decoding.decode, []
+
+    def measured(model: LoadedModel, rows: list[Row]) -> decoding.Decoding:
+        tried.append(len(rows))
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        profile.record(drawing.core._decoding_shape(Work(rows[0].request).key), len(rows), 100 * len(rows))
+        return original(model, rows)
+
+    monkeypatch.setattr(decoding, "decode", measured)
+    monkeypatch.setattr(profile, "cap", lambda shape, configured: cap(shape, configured) if "decoding" in shape else 16)
+    cap = MemoryProfile.cap.__get__(profile)
+    for _ in range(3):
+        drawing.run(*(request(str(k), seed=k) for k in range(16)))
+    assert all(drawing.pictures(str(k)) for k in range(16))
+    assert tried[:2] == [1, 2]
+    assert sum(size > 2 for size in tried) == 2  # four, and then three, once each

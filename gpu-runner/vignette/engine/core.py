@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -112,7 +112,7 @@ class EngineCore:
         """A deterministic picture is drawn alone, so that no other decides which kernels compute it."""
         return 1 if key.deterministic else self._memory.cap(self._shape(key), self._models[key.model].spec.max_batch)
 
-    def _shape(self, key: BatchKey) -> tuple[str, int, int, bool, int, bool]:
+    def _shape(self, key: BatchKey) -> Hashable:
         version = self._models[key.model].version
         return (version, key.height, key.width, key.guided, key.chunks, key.shallow)
 
@@ -203,19 +203,23 @@ class EngineCore:
         if self._conditioning.rows != tuple(rows) or self._conditioning.guided != rows[0].guided:
             size = len(rows) if key.deterministic else bucket_of(len(rows), model.spec.buckets)
             self._conditioning = Conditioning.of(tuple(rows), size)
-        if model.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(model.device)
         began = time.perf_counter()
-        with _reproducibly(model.device, key.deterministic):
+        with self._measured(model, self._shape(key), len(rows) + self._conditioning.padding), _reproducibly(model, key):
             predicted = stages.denoise(model, self._conditioning)
-        if model.device.type == "cuda":
-            self._memory.record(
-                self._shape(key), len(rows) + self._conditioning.padding, torch.cuda.max_memory_allocated(model.device)
-            )
         seconds, request = time.perf_counter() - began, rows[0].request
         padding = self._conditioning.padding
         self._observer.unet_called(UNetCall(request.model, request.width, request.height, len(rows), padding, seconds))
         return list(zip(rows, predicted.split(1), strict=True))
+
+    @contextmanager
+    def _measured(self, model: LoadedModel, shape: Hashable, pictures: int) -> Iterator[None]:
+        """Remembers what `pictures` of `shape` take of a GPU's memory."""
+        if model.device.type != "cuda":
+            yield
+            return
+        torch.cuda.reset_peak_memory_stats(model.device)
+        yield
+        self._memory.record(shape, pictures, torch.cuda.max_memory_allocated(model.device))
 
     def _decode(self) -> None:
         key = self._undecoded[0][0].key
@@ -248,12 +252,16 @@ class EngineCore:
     def _decode_chunk(self, key: BatchKey) -> int:
         if key.deterministic:
             return 1
-        return DECODE_CHUNK if self._planner.idle else DECODE_CHUNK_IN_COMPANY
+        most = DECODE_CHUNK if self._planner.idle else DECODE_CHUNK_IN_COMPANY
+        return self._memory.cap(self._decoding_shape(key), most)
+
+    def _decoding_shape(self, key: BatchKey) -> Hashable:
+        return ("decoding", self._models[key.model].version, key.height, key.width)
 
     def _begin_decoding(self, key: BatchKey, pairs: list[tuple[Work, Row]]) -> None:
         try:
             model = self._models[key.model]
-            with _reproducibly(model.device, key.deterministic):
+            with self._measured(model, self._decoding_shape(key), len(pairs)), _reproducibly(model, key):
                 self._decodings.append((pairs, decoding.decode(model, [row for _, row in pairs])))
             return
         except Exception as error:
@@ -262,6 +270,7 @@ class EngineCore:
             log.warning("Decoding %d pictures of %s failed.", len(pairs), key, exc_info=True)
             if out_of_memory := is_out_of_memory(error):
                 self._observer.ran_out_of_memory()
+                self._memory.fail(self._decoding_shape(key), len(pairs))
         self._free_memory()
         if len(pairs) > 1:
             for pair in pairs:
@@ -311,9 +320,9 @@ class EngineCore:
 
 
 @contextmanager
-def _reproducibly(device: torch.device, wanted: bool) -> Iterator[None]:
+def _reproducibly(model: LoadedModel, key: BatchKey) -> Iterator[None]:
     """On CUDA the fastest kernels are not all reproducible; those that are have to be asked for."""
-    if not wanted or device.type != "cuda":
+    if not key.deterministic or model.device.type != "cuda":
         yield
         return
     before = torch.are_deterministic_algorithms_enabled()
