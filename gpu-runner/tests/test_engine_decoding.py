@@ -46,7 +46,9 @@ def test_others_go_on_while_a_picture_is_on_its_way(model: LoadedModel, monkeypa
         assert_same(pictures[asked.id], draw(model, asked).pictures(asked.id))
 
 
-def test_a_picture_on_its_way_is_canceled_like_any_other(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_on_its_way_is_canceled_and_its_id_is_free(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     SlowDevice(monkeypatch)
     told: list[tuple[str, Event]] = []
     core = EngineCore({model.spec.id: model}, lambda id, event: told.append((id, event)))
@@ -55,9 +57,14 @@ def test_a_picture_on_its_way_is_canceled_like_any_other(model: LoadedModel, mon
     for _ in range(4):
         core.tick()
     core.cancel("gone")
+    core.submit(request("gone", num_inference_steps=8, seed=11))
     while not core.idle:
         core.tick()
-    assert [id for id, event in told if isinstance(event, Finished)] == ["stays"]
+    ends = [(id, event.pictures[0]) for id, event in told if isinstance(event, Finished)]
+    assert [id for id, _ in ends] == ["stays", "gone"]
+    monkeypatch.undo()
+    again = draw(model, request("gone", num_inference_steps=8, seed=11)).pictures("gone")
+    assert_same([ends[1][1]], again)
 
 
 def test_several_pictures_of_one_request_that_cannot_be_decoded_fail_it_once(

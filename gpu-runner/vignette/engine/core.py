@@ -238,7 +238,7 @@ class EngineCore:
                 self._hand_out_one(work, row, picture)
 
     def _hand_out_one(self, work: Work, row: Row, picture: np.ndarray | DrawingFailed) -> None:
-        if work.request.id not in self._works:
+        if self._works.get(work.request.id) is not work:  # canceled, and perhaps asked for again
             return
         if isinstance(picture, DrawingFailed):
             self._fail(work, picture.code, picture.message)
