@@ -1,0 +1,78 @@
+"""
+Stable Diffusion 1.5, 2.1 and XL in their full sizes, without weights and without a GPU: on the meta device shapes are
+computed and numbers are not, and whatever wants to read one, which on CUDA would wait for the device, is an error.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.drawing import request
+from vignette.engine import stages
+from vignette.engine.loader import LoadedModel
+from vignette.engine.schedulers import build, step_arguments
+from vignette.engine.stages import Conditioning, Row
+
+BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
+META = torch.device("meta")
+# Millions of parameters of the UNet, and the width of the text encoders' states.
+SIZES = {"sd15": (859.5, 768), "sd21": (865.9, 1024), "sdxl": (2567.5, 2048)}
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def full_size(request: pytest.FixtureRequest) -> LoadedModel:
+    sys.path.insert(0, str(BENCH))
+    try:
+        from runner_models import bench_model
+    finally:
+        sys.path.remove(str(BENCH))
+    return bench_model(request.param, META, torch.bfloat16)
+
+
+def row(model: LoadedModel, index: int, **changes: object) -> Row:
+    size = model.spec.defaults.width
+    asked = request(width=size, height=size, num_inference_steps=4, seed=index, **changes)
+    width = SIZES[model.spec.id][1]
+    scheduler, timesteps = build(asked.scheduler, model.scheduler_config, asked.num_inference_steps)
+    states = [torch.empty(77, width, device=META, dtype=model.dtype) for _ in range(2)]
+    pooled = [torch.empty(1280, device=META, dtype=model.dtype) if model.is_xl else None for _ in range(2)]
+    return Row(
+        request=asked,
+        index=index,
+        cond=states[0],
+        uncond=states[1],
+        scheduler=scheduler,
+        timesteps=timesteps,
+        latents=torch.empty(1, 4, size // 8, size // 8, device=META),
+        step_arguments=step_arguments(scheduler, torch.Generator("cpu").manual_seed(index)),
+        pooled=pooled[0],
+        uncond_pooled=pooled[1],
+    )
+
+
+def test_the_benches_models_are_as_large_as_the_real_ones(full_size: LoadedModel) -> None:
+    millions = sum(weight.numel() for weight in full_size.unet.parameters()) / 1e6
+    assert millions == pytest.approx(SIZES[full_size.spec.id][0], abs=0.1)
+    assert sum(weight.numel() for weight in full_size.vae.parameters()) / 1e6 == pytest.approx(83.7, abs=0.1)
+    assert full_size.unet.dtype is torch.bfloat16
+
+
+@torch.inference_mode()
+def test_no_step_reads_anything_back_from_the_device(full_size: LoadedModel) -> None:
+    """A step of mixed schedulers with padding, and one that leaves out layers."""
+    changes: list[dict] = [{"scheduler": "EulerDiscreteScheduler"}, {"cache_interval": 2}]
+    rows = [row(full_size, k, **change) for k, change in enumerate(changes)]
+    shape = rows[0].latents.shape
+    predicted = stages.denoise(full_size, Conditioning.of(tuple(rows), 4))
+    assert predicted.shape == (len(rows), *shape[1:])
+    assert predicted.dtype is torch.float32
+    for r, one in zip(rows, predicted.split(1), strict=True):
+        stages.step(r, one)
+    assert [r.shallow for r in rows] == [False, True]
+    stages.step(rows[1], stages.denoise(full_size, Conditioning.of((rows[1],), 2)))
+    assert [r.position for r in rows] == [1, 2]
+    assert all(r.latents.device == META and r.latents.shape == shape for r in rows)
