@@ -1,0 +1,305 @@
+import fc from "fast-check";
+import { describe, it } from "vitest";
+import { CreateGeneration } from "../../src/contract/index.ts";
+import { append, newHistory, progressAt } from "../../src/worker/generation/history.ts";
+import { type Bucket, filledAt, refill } from "../../src/worker/limits/bucket.ts";
+import { compile, skeleton } from "../../src/worker/policy/matcher.ts";
+import { canonicalJson, fingerprintOf } from "../../src/worker/services/canonical.ts";
+import { parseIdempotencyKey } from "../../src/worker/services/idempotency.ts";
+import { cacheKeyOf } from "../../src/worker/services/reuse.ts";
+import { faultOfUrl, isPublicAddress } from "../../src/worker/webhooks/guard.ts";
+
+// The same cases each time: a new one that fails belongs into a commit, not into somebody else's run.
+fc.configureGlobal({ seed: 20261125, numRuns: 300 });
+
+/** Any text that a JSON request can carry. */
+const anything = fc.string({ unit: "binary" });
+const printable = fc.string({
+  minLength: 1,
+  maxLength: 255,
+  unit: fc.constantFrom(...[...Array(95)].map((_, n) => String.fromCharCode(32 + n))),
+});
+
+describe("an Idempotency-Key", () => {
+  it("is the same quoted, as the draft writes it, and bare, as clients send it", ({ expect }) => {
+    fc.assert(
+      fc.property(
+        printable.filter((key) => key.trim() === key && !key.startsWith('"')),
+        (key) => {
+          const quoted = `"${key.replace(/["\\]/g, "\\$&")}"`;
+          expect(parseIdempotencyKey(key)).toBe(key);
+          expect(parseIdempotencyKey(quoted)).toBe(key);
+        },
+      ),
+    );
+  });
+
+  it("is taken or refused, whatever a header holds", ({ expect }) => {
+    fc.assert(
+      fc.property(anything, (header) => {
+        try {
+          expect(parseIdempotencyKey(header)).toMatch(/^[\x20-\x7e]{1,255}$/);
+        } catch (refusal) {
+          expect(refusal).toMatchObject({ code: "idempotency_key_invalid" });
+        }
+      }),
+    );
+  });
+
+  it("tells equal requests by their values: the order of their fields means nothing", async ({ expect }) => {
+    const shuffled = (value: unknown): unknown =>
+      value !== null && typeof value === "object" && !Array.isArray(value)
+        ? Object.fromEntries(
+            Object.entries(value)
+              .reverse()
+              .map(([name, inner]) => [name, shuffled(inner)]),
+          )
+        : value;
+    await fc.assert(
+      fc.asyncProperty(fc.jsonValue(), fc.jsonValue(), async (one, other) => {
+        expect(await fingerprintOf(shuffled(one))).toBe(await fingerprintOf(one));
+        if (canonicalJson(one) !== canonicalJson(other))
+          expect(await fingerprintOf(one)).not.toBe(await fingerprintOf(other));
+        expect(JSON.parse(canonicalJson(one))).toEqual(JSON.parse(JSON.stringify(one)));
+      }),
+    );
+  });
+});
+
+describe("the cache's key", () => {
+  const parameters = fc.record({
+    width: fc.constantFrom(128, 256),
+    height: fc.constantFrom(128, 256),
+    num_inference_steps: fc.integer({ min: 1, max: 3 }),
+    guidance_scale: fc.constantFrom(1, 7.5),
+    scheduler: fc.constantFrom("DDIMScheduler", "EulerDiscreteScheduler"),
+    seed: fc.integer({ min: 0, max: 2 }),
+    num_images: fc.integer({ min: 1, max: 2 }),
+    output_format: fc.constantFrom("png", "webp"),
+  });
+  const pixels = fc.record({
+    accountId: fc.constantFrom("acme", "globex"),
+    prompt: fc.constantFrom("a cat", "a dog"),
+    model: fc.constantFrom("miniature", "other"),
+    version: fc.constantFrom("v1", "v2"),
+    adapter: fc.constantFrom(null, { id: "sur", scale: 1 }, { id: "sur", scale: 0.5 }),
+    negativePrompt: fc.constantFrom(null, "fog"),
+    parameters,
+  });
+  const keyOf = ({ accountId, prompt, ...rest }: typeof pixels extends fc.Arbitrary<infer T> ? T : never) =>
+    cacheKeyOf(accountId, CreateGeneration.parse({ prompt, seed: rest.parameters.seed }), rest as never);
+
+  it("differs wherever something differs that decides a pixel or who may see it, and nowhere else", async ({
+    expect,
+  }) => {
+    await fc.assert(
+      fc.asyncProperty(pixels, pixels, async (one, other) => {
+        const same = canonicalJson(one) === canonicalJson(other);
+        expect((await keyOf(one)) === (await keyOf(other))).toBe(same);
+        expect(await keyOf(structuredClone(one))).toBe(await keyOf(one));
+      }),
+    );
+  });
+
+  it("changes with each of them alone", async ({ expect }) => {
+    await fc.assert(
+      fc.asyncProperty(pixels, pixels, async (one, other) => {
+        for (const name of Object.keys(one) as (keyof typeof one)[]) {
+          const changed = { ...one, [name]: other[name] };
+          expect((await keyOf(one)) === (await keyOf(changed)), name).toBe(
+            canonicalJson(one[name]) === canonicalJson(other[name]),
+          );
+        }
+      }),
+    );
+  });
+});
+
+describe("the token bucket", () => {
+  const gaps = fc.array(fc.integer({ min: -2_000, max: 20_000 }), { maxLength: 200 });
+
+  it("lets through no more than its size and what flows in, however clocks and requests behave", ({ expect }) => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 600 }), gaps, (perMinute, waits) => {
+        let bucket: Bucket | null = null;
+        let [now, last, passed] = [1_000_000, 1_000_000, 0];
+        for (const wait of waits) {
+          now += wait;
+          last = Math.max(last, now);
+          bucket = refill(bucket, perMinute, now);
+          expect(bucket.tokens).toBeLessThanOrEqual(perMinute);
+          if (bucket.tokens < 1) continue;
+          bucket = { ...bucket, tokens: bucket.tokens - 1 };
+          passed++;
+        }
+        const first = 1_000_000 + Math.min(0, waits[0] ?? 0);
+        expect(passed).toBeLessThanOrEqual(perMinute + ((last - first) * perMinute) / 60_000 + 1e-6);
+      }),
+    );
+  });
+
+  it("has a token at the very time that it promised one, and not long before", ({ expect }) => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 600 }),
+        fc.double({ min: 0, max: 0.99, noNaN: true }),
+        (perMinute, tokens) => {
+          const bucket = { tokens, at: 1_000_000 };
+          const at = filledAt(bucket, perMinute, 1);
+          expect(refill(bucket, perMinute, at).tokens).toBeGreaterThanOrEqual(1 - 1e-9);
+          expect(refill(bucket, perMinute, at - 2).tokens).toBeLessThan(1);
+        },
+      ),
+    );
+  });
+});
+
+describe("a generation's history", () => {
+  const event = fc.oneof(
+    fc.constantFrom("queued", "running").map((status) => ({ type: "status", data: { status } }) as never),
+    fc.integer({ min: 0, max: 10 }).map((n) => ({ type: "progress", data: progressAt(n, 10, n * 100) }) as never),
+    fc.constant({ type: "preview", data: { index: 0, step: 1, image: "data:," } } as never),
+    fc
+      .constantFrom("succeeded", "failed", "canceled")
+      .map((status) => ({ type: "completed", data: { status } }) as never),
+  );
+
+  it("has one end, ids that grow, and steps that only grow while it runs, in whatever order news come", ({
+    expect,
+  }) => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+        const history = newHistory("gen_1");
+        const told = events.flatMap((each) => append(history, each, 0) ?? []);
+        expect(told.map(({ id }) => id)).toEqual(told.map((_, n) => n + 1));
+        const ends = told.flatMap(({ type }, n) => (type === "completed" ? [n] : []));
+        expect(ends.length).toBeLessThanOrEqual(1);
+        if (ends[0] !== undefined) expect(ends[0]).toBe(told.length - 1);
+        let step = -1;
+        for (const { type, data } of told) {
+          if (type === "status") step = -1;
+          if (type !== "progress") continue;
+          expect((data as { step: number }).step).toBeGreaterThan(step);
+          step = (data as { step: number }).step;
+        }
+      }),
+    );
+  });
+});
+
+describe("the guard of receivers' addresses", () => {
+  const guard = { allowLocal: false };
+  const inner = fc.oneof(
+    fc.tuple(fc.constantFrom("10", "127", "0"), fc.nat(255), fc.nat(255), fc.nat(255)).map((parts) => parts.join(".")),
+    fc.tuple(fc.integer({ min: 16, max: 31 }), fc.nat(255), fc.nat(255)).map((parts) => `172.${parts.join(".")}`),
+    fc.tuple(fc.constantFrom("192.168", "169.254"), fc.nat(255), fc.nat(255)).map((parts) => parts.join(".")),
+    fc.tuple(fc.integer({ min: 224, max: 255 }), fc.nat(255), fc.nat(255), fc.nat(255)).map((parts) => parts.join(".")),
+  );
+  const numberOf = (ip: string) => ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  const hex = (ip: string) => numberOf(ip).toString(16).padStart(8, "0");
+
+  it("lets no inner IPv4 address through, however it is written", ({ expect }) => {
+    fc.assert(
+      fc.property(inner, fc.constantFrom("", ".", "%2e"), (ip, end) => {
+        const [a = "", b = "", c = "", d = ""] = ip.split(".");
+        const spellings = [
+          ip,
+          `${ip}${end}`,
+          String(numberOf(ip)),
+          `0x${hex(ip)}`,
+          `0${numberOf(ip).toString(8)}`,
+          `0x${Number(a).toString(16)}.${b}.0${Number(c).toString(8)}.${d}`,
+          `${a}.${Number(b) * 65_536 + Number(c) * 256 + Number(d)}`,
+          ip.replace(/\d/g, (digit) => String.fromCodePoint(0xff10 + Number(digit))),
+          `[::ffff:${ip}]`,
+          `[::ffff:${hex(ip).slice(0, 4)}:${hex(ip).slice(4)}]`,
+          `[64:ff9b::${hex(ip).slice(0, 4)}:${hex(ip).slice(4)}]`,
+          `[2002:${hex(ip).slice(0, 4)}:${hex(ip).slice(4)}::1]`,
+        ];
+        for (const host of spellings) expect(faultOfUrl(`https://${host}/told`, guard), host).not.toBeNull();
+        expect(isPublicAddress(ip)).toBe(false);
+      }),
+    );
+  });
+
+  it("lets no inner IPv6 address through", ({ expect }) => {
+    const groups = fc.array(fc.nat(0xffff), { minLength: 7, maxLength: 7 });
+    const firsts = fc.constantFrom("fc00", "fd12", "fe80", "febf", "ff02");
+    fc.assert(
+      fc.property(firsts, groups, (first, rest) => {
+        const ip = [first, ...rest.map((group) => group.toString(16))].join(":");
+        expect(faultOfUrl(`https://[${ip}]/told`, guard), ip).not.toBeNull();
+      }),
+    );
+    for (const ip of ["::1", "::", "::ffff:7f00:1"]) expect(faultOfUrl(`https://[${ip}]/`, guard), ip).not.toBeNull();
+  });
+
+  it("answers every text with a sentence or lets it through, and lets only https without a user through", ({
+    expect,
+  }) => {
+    fc.assert(
+      fc.property(fc.oneof(anything, fc.webUrl({ withFragments: true, withQueryParameters: true })), (text) => {
+        const fault = faultOfUrl(text, guard);
+        if (fault !== null) {
+          expect(fault).toMatch(/\.$/);
+          return;
+        }
+        const url = new URL(text);
+        expect([url.protocol, url.username, url.password, url.hash]).toEqual(["https:", "", "", ""]);
+        expect(url.hostname).toContain(".");
+      }),
+    );
+  });
+});
+
+describe("a prompt's policy", () => {
+  const letters = fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom(..."abcdefgéöñжя") });
+  const disguises = fc.constantFrom<(text: string) => string>(
+    (text) => text.toUpperCase(),
+    (text) => text.normalize("NFD"),
+    (text) => [...text].join("\u200b"),
+    (text) => [...text].join("\u00ad"),
+    (text) => text.replace(/[a-z]/g, (letter) => String.fromCodePoint(letter.charCodeAt(0) + 0xff41 - 0x61)),
+    (text) => text.replace(/[aeo]/g, "$&\u0301"),
+  );
+
+  it("finds a word under any disguise that looks the same, in any company", ({ expect }) => {
+    fc.assert(
+      fc.property(
+        letters,
+        disguises,
+        fc.constantFrom("", "two ", "the, "),
+        fc.constantFrom("", " cats", "!"),
+        (word, disguise, before, after) => {
+          expect(compile([word])(`${before}${disguise(word)}${after}`)).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it("finds no word inside another", ({ expect }) => {
+    fc.assert(
+      fc.property(letters, letters, (word, more) => {
+        expect(compile([word])(`${word}${more}`)).toBe(skeleton(word + more) === skeleton(word));
+      }),
+    );
+  });
+
+  it("compares by a form that is its own form", ({ expect }) => {
+    fc.assert(fc.property(anything, (text) => void expect(skeleton(skeleton(text))).toBe(skeleton(text))));
+  });
+
+  it("takes a prompt or says why, and what it takes it takes again unchanged", ({ expect }) => {
+    fc.assert(
+      fc.property(fc.oneof(anything, fc.string({ unit: "grapheme" })), (prompt) => {
+        const first = CreateGeneration.safeParse({ prompt });
+        if (!first.success) {
+          expect(first.error.issues[0]?.message).toMatch(/\.$/);
+          return;
+        }
+        expect(first.data.prompt).toBe(prompt.normalize("NFC"));
+        expect(CreateGeneration.parse(first.data)).toEqual(first.data);
+      }),
+    );
+  });
+});
