@@ -41,7 +41,9 @@ const NEWS: Record<string, (id: string, key: string) => Promise<unknown>> = {
 };
 
 describe("a generation", () => {
-  it("has one end that nothing changes, and is billed for it, in whatever order news come", { timeout: 300_000 }, async ({ expect }) => {
+  it("has one end that nothing changes, and is billed for it, in whatever order news come", {
+    timeout: 300_000,
+  }, async ({ expect }) => {
     let accounts = 0;
     const names = fc.array(fc.constantFrom(...Object.keys(NEWS)), { minLength: 2, maxLength: 9 });
     await fc.assert(
