@@ -5,6 +5,7 @@ import type { ImageRow } from "../storage/images.ts";
 import type { SharedImage } from "../storage/shares.ts";
 import { newTokens } from "./followers.ts";
 import { findRow } from "./generations.ts";
+import { forgetHits } from "./reuse.ts";
 import { rfc3339, shareUrl } from "./view.ts";
 
 /**
@@ -23,6 +24,7 @@ export async function shareImage(
   const [token = ""] = newTokens(1);
   const image = await deps.shares.share(accountId, { generationId, position }, { token, showPrompt, at: deps.now() });
   if (!image?.share) throw gone();
+  forgetHits(deps, [generationId]);
   return {
     object: "share",
     url: shareUrl(deps.config.PUBLIC_URL, image.share.token),
@@ -40,6 +42,7 @@ export async function unshareImage(
 ): Promise<void> {
   await findRow(deps, accountId, generationId);
   await deps.shares.unshare(accountId, generationId, position);
+  forgetHits(deps, [generationId]);
 }
 
 /** What a public page shows; null when nothing is shared under this name. */

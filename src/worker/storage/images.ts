@@ -96,6 +96,30 @@ export interface ImageColumns {
   shared_at: number | null;
 }
 
+// An object, so that the compiler misses a name.
+const NAMES: Record<keyof ImageColumns, true> = {
+  token: true,
+  generation_id: true,
+  position: true,
+  object_key: true,
+  sha256: true,
+  extension: true,
+  content_type: true,
+  bytes: true,
+  width: true,
+  height: true,
+  seed: true,
+  flagged: true,
+  share_token: true,
+  share_prompt: true,
+  shared_at: true,
+};
+
+/** An SQL expression: a row of `images` as a JSON object that `parseImage` reads. */
+export const IMAGE_JSON = `json_object(${Object.keys(NAMES)
+  .map((name) => `'${name}', ${name}`)
+  .join(", ")})`;
+
 /** Column values in the order of `generationStore.succeed`. */
 export function imageRow(image: StoredImage): unknown[] {
   return [

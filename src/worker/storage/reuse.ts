@@ -6,7 +6,7 @@ import {
   insertStatement,
   parseRecord,
 } from "./idempotency.ts";
-import { type ImageColumns, type ImageRow, parseImage } from "./images.ts";
+import { IMAGE_JSON, type ImageColumns, type ImageRow, parseImage } from "./images.ts";
 
 export interface Known {
   /** A generation of the same pixels, done or under way, best first: done before under way, then the likest. */
@@ -21,22 +21,8 @@ const BEST = `SELECT id FROM generations WHERE cache_key = ?1 AND (status = 'suc
   ORDER BY status = 'succeeded' DESC, (user IS ?2 AND metadata = ?3) DESC, id DESC LIMIT 1`;
 
 /** With its images as a JSON array of their columns. */
-const SAME = `SELECT generations.*, (SELECT json_group_array(json_object(${[
-  "token",
-  "generation_id",
-  "position",
-  "object_key",
-  "sha256",
-  "extension",
-  "content_type",
-  "bytes",
-  "width",
-  "height",
-  "seed",
-  "flagged",
-]
-  .map((name) => `'${name}', ${name}`)
-  .join(", ")})) FROM (SELECT * FROM images WHERE generation_id = generations.id ORDER BY position)) AS image_rows
+const SAME = `SELECT generations.*, (SELECT json_group_array(${IMAGE_JSON})
+    FROM (SELECT * FROM images WHERE generation_id = generations.id ORDER BY position)) AS image_rows
   FROM generations WHERE id = (${BEST})`;
 
 interface SameColumns extends Columns {
