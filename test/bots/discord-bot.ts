@@ -25,9 +25,9 @@ export class DiscordWorld {
     this.server = server;
   }
 
-  static async start(): Promise<DiscordWorld> {
+  static async start({ shards = 1 } = {}): Promise<DiscordWorld> {
     const clock = new TestClock();
-    return new DiscordWorld(clock, new FakeVignette({ now: clock.now }), await DiscordServer.start(clock.now));
+    return new DiscordWorld(clock, new FakeVignette({ now: clock.now }), await DiscordServer.start(clock.now, shards));
   }
 
   get discord() {

@@ -13,6 +13,8 @@ export class DiscordServer {
   #sequence = 0;
   resumes = 0;
   identifies = 0;
+  /** Which of how many shards connected. */
+  readonly shards: [number, number][] = [];
 
   private constructor(discord: FakeDiscord, apiUrl: string, sockets: WebSocketServer, close: () => Promise<void>) {
     this.discord = discord;
@@ -22,7 +24,8 @@ export class DiscordServer {
     sockets.on("connection", (socket) => this.#connect(socket));
   }
 
-  static async start(now: () => number): Promise<DiscordServer> {
+  /** @param shards how many the double recommends */
+  static async start(now: () => number, shards = 1): Promise<DiscordServer> {
     const discord = new FakeDiscord(now);
     const sockets = new WebSocketServer({ port: 0, host: "127.0.0.1" });
     await new Promise((resolve) => sockets.once("listening", resolve));
@@ -31,8 +34,8 @@ export class DiscordServer {
       new URL(request.url).pathname.endsWith("/gateway/bot")
         ? Response.json({
             url,
-            shards: 1,
-            session_start_limit: { total: 1000, remaining: 1000, reset_after: 0, max_concurrency: 1 },
+            shards,
+            session_start_limit: { total: 1000, remaining: 1000, reset_after: 0, max_concurrency: shards },
           })
         : discord.fetch(request),
     );
@@ -61,18 +64,20 @@ export class DiscordServer {
 
   #connect(socket: WebSocket): void {
     this.#socket = socket;
+    const send = (message: object) => socket.send(JSON.stringify(message));
     socket.send(JSON.stringify({ op: 10, d: { heartbeat_interval: 41_250 } }));
     socket.on("message", (data) => {
-      const { op, d } = JSON.parse(String(data)) as { op: number; d: { token?: string } };
-      if (op === 1) this.#send({ op: 11 });
+      const { op, d } = JSON.parse(String(data)) as { op: number; d: { token?: string; shard?: [number, number] } };
+      if (op === 1) send({ op: 11 });
       if (op === 6) {
         this.resumes++;
-        this.#send({ op: 0, t: "RESUMED", s: ++this.#sequence, d: {} });
+        send({ op: 0, t: "RESUMED", s: ++this.#sequence, d: {} });
       }
       if (op !== 2) return;
       if (d.token !== BOT_TOKEN) return socket.close(4004);
       this.identifies++;
-      this.#send({
+      if (d.shard) this.shards.push(d.shard);
+      send({
         op: 0,
         t: "READY",
         s: ++this.#sequence,

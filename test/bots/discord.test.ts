@@ -258,6 +258,17 @@ describe("what goes wrong", () => {
     expect(message.attachments).toHaveLength(1);
   });
 
+  it("connects as often as Discord recommends", async ({ expect }) => {
+    await world.stop();
+    world = await DiscordWorld.start({ shards: 2 });
+    await world.bot();
+    expect(world.server.shards.sort()).toEqual([
+      [0, 2],
+      [1, 2],
+    ]);
+    await world.draw({ prompt: CATS });
+  });
+
   it("survives a broken stream and a lost connection", async ({ expect }) => {
     await world.bot();
     const { message, id } = await world.imagine({ prompt: CATS });

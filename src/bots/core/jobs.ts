@@ -53,17 +53,27 @@ export class LocalJobs implements Jobs {
     before: { stop: AbortController; ended: Promise<void> } | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const { api, clock, interval, grace, canvas, lost, log } = this.#options;
     // Two followers of one message would edit it twice as often.
     before?.stop.abort();
     await before?.ended;
-    try {
-      await follow(generation, origin, await canvas(origin, generation), { api, clock, interval, grace, signal });
-    } catch (error) {
-      const kind = error instanceof MessageLost ? "message_lost" : "show_failed";
-      log({ event: kind, generation: generation.id, error: error instanceof Error ? error.name : "unknown" });
-      if (error instanceof MessageLost)
-        await lost(generation, origin).catch(() => log({ event: "tell_failed", generation: generation.id }));
-    }
+    await keep(generation, origin, this.#options, signal);
+  }
+}
+
+/** Keeps a job's message true until nothing more will be shown, or the signal aborts; what goes wrong is told. */
+export async function keep(
+  generation: Generation,
+  origin: Origin,
+  { api, clock, interval, grace, canvas, lost, log }: LocalJobsOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { id } = generation;
+  try {
+    await follow(generation, origin, await canvas(origin, generation), { api, clock, interval, grace, signal });
+  } catch (error) {
+    const gone = error instanceof MessageLost;
+    const name = error instanceof Error ? error.name : "unknown";
+    log({ event: gone ? "message_lost" : "show_failed", generation: id, error: name });
+    if (gone) await lost(generation, origin).catch(() => log({ event: "tell_failed", generation: id }));
   }
 }

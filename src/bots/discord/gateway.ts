@@ -66,6 +66,8 @@ export class Gateway {
       allowedMentions: { parse: [] },
       rest: { api: apiUrl, version: "10" },
       waitGuildTimeout: 0,
+      // As many as Discord recommends: from 2,500 servers on one connection is not enough.
+      shards: "auto",
       ...options,
     });
     // The payload as it came: the edge's transport gets the same, so both go one way from here.

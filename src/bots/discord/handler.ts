@@ -2,12 +2,13 @@ import { readCustomId, readResumeId, writeResumeId } from "../core/custom-id.ts"
 import { sentence } from "../core/strings.ts";
 import { mayWorkLater, sentenceFor } from "../core/trouble.ts";
 import { autocomplete } from "./autocomplete.ts";
-import { command, resume } from "./command.ts";
+import { command } from "./command.ts";
 import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
 import { EPHEMERAL } from "./limits.ts";
 import { CALLBACK, type Callback, INTERACTION, type Interaction, userId } from "./payload.ts";
 import { modal, press } from "./press.ts";
 import { renderSaid } from "./render.ts";
+import { resume } from "./start.ts";
 
 /** Answers an interaction. Commands and buttons are answered before anything else is asked. */
 export async function answer(deps: DiscordDeps, interaction: Interaction): Promise<Answer> {

@@ -7,11 +7,12 @@ import { sentence } from "../core/strings.ts";
 import { requireOwner } from "../core/studio.ts";
 import { withoutPhrase } from "../core/styles.ts";
 import { noticeView } from "../core/view.ts";
-import { canvasFor, details, gallery, later, moderated, start } from "./command.ts";
+import { canvasFor, details, gallery, moderated } from "./command.ts";
 import { type Answer, type DiscordDeps, whisper } from "./deps.ts";
 import { apiUser, CALLBACK, fields, type Interaction, isHidden } from "./payload.ts";
 import { originOf } from "./place.ts";
 import { renderModal, renderSaid } from "./render.ts";
+import { later, start } from "./start.ts";
 
 /** A form must open within 3 seconds; what is on the message does when the API takes longer than this. */
 const PREFILL_MS = 400;

@@ -1,5 +1,5 @@
 import { botClient } from "../../bots/core/api.ts";
-import { follow, MessageLost } from "../../bots/core/follow.ts";
+import { keep } from "../../bots/core/jobs.ts";
 import type { Origin } from "../../bots/core/origin.ts";
 import { systemClock } from "../../bots/core/pace.ts";
 import { Studio } from "../../bots/core/studio.ts";
@@ -60,19 +60,14 @@ export async function work(deps: DiscordDeps, interaction: Interaction): Promise
 }
 
 /** Keeps a job's message true until nothing more will be shown, or the signal aborts. */
-export async function keep(
+export async function keepDiscord(
   deps: DiscordDeps,
   { generation: id, origin, application }: { generation: string; origin: Origin; application: string },
   signal: AbortSignal,
 ): Promise<void> {
   const { wire, clock, studio } = deps;
-  const canvas = new DiscordCanvas({ wire, clock, api: studio.api, application, origin });
-  const generation = await studio.get(id);
-  try {
-    await follow(generation, origin, canvas, { api: studio.api, clock, ...PACE, signal });
-  } catch (error) {
-    const kind = error instanceof MessageLost ? "message_lost" : "show_failed";
-    log({ event: kind, generation: id, error: error instanceof Error ? error.name : "unknown" });
-    if (error instanceof MessageLost) await tellLost(wire, clock, application, origin).catch(() => {});
-  }
+  const { api } = studio;
+  const canvas = () => new DiscordCanvas({ wire, clock, api, application, origin });
+  const lost = () => tellLost(wire, clock, application, origin);
+  await keep(await studio.get(id), origin, { api, clock, ...PACE, canvas, lost, log }, signal);
 }

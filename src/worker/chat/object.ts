@@ -5,7 +5,7 @@ import { LocalTurns } from "../../bots/slack/turns.ts";
 import type { CallOptions } from "../../bots/slack/wire.ts";
 import { createApp } from "../app.ts";
 import type { Bindings } from "../env.ts";
-import { discordDeps, keep, work } from "./discord.ts";
+import { discordDeps, keepDiscord, work } from "./discord.ts";
 import { readChatSettings } from "./settings.ts";
 import { keepSlack, slackDeps, slackWork } from "./slack.ts";
 import { type ChatTask, isDoneOnce } from "./task.ts";
@@ -83,7 +83,7 @@ export class ChatTaskObject extends DurableObject<Bindings> {
         return work(discordDeps(this.env, settings, call, task.interaction), task.interaction);
       case "discord_follow": {
         const interaction = { id: task.origin.request, application_id: task.application };
-        return keep(discordDeps(this.env, settings, call, interaction), task, signal);
+        return keepDiscord(discordDeps(this.env, settings, call, interaction), task, signal);
       }
       case "slack_work": {
         const { request } = askOf(task.delivery, task.arrived);

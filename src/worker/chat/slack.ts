@@ -1,5 +1,5 @@
 import { botClient } from "../../bots/core/api.ts";
-import { follow, MessageLost } from "../../bots/core/follow.ts";
+import { keep } from "../../bots/core/jobs.ts";
 import type { Origin } from "../../bots/core/origin.ts";
 import { type Clock, systemClock } from "../../bots/core/pace.ts";
 import { Studio } from "../../bots/core/studio.ts";
@@ -12,7 +12,6 @@ import { PACE } from "../../bots/slack/limits.ts";
 import { tellLost } from "../../bots/slack/lost.ts";
 import type { Delivery, Workspace } from "../../bots/slack/payload.ts";
 import { People } from "../../bots/slack/people.ts";
-import { nameOf } from "../../bots/slack/place.ts";
 import { reachable } from "../../bots/slack/reachable.ts";
 import { sealOf } from "../../bots/slack/seal.ts";
 import { pacedWire, type Turns } from "../../bots/slack/turns.ts";
@@ -108,15 +107,10 @@ export async function keepSlack(
   { generation: id, origin }: { generation: string; origin: Origin },
   signal: AbortSignal,
 ): Promise<void> {
-  const { studio } = deps;
+  const { api } = deps.studio;
   const wire = await deps.wires({ team: origin.place ?? "", org: origin.org ?? null });
-  const generation = await studio.get(id);
-  const canvas = canvasOf(deps, wire, origin, generation);
-  try {
-    await follow(generation, origin, canvas, { api: studio.api, clock, ...PACE, signal });
-  } catch (error) {
-    const lost = error instanceof MessageLost;
-    log({ event: lost ? "message_lost" : "show_failed", generation: id, error: nameOf(error) });
-    if (lost) await tellLost(wire, generation, origin).catch(() => log({ event: "tell_failed", generation: id }));
-  }
+  const generation = await deps.studio.get(id);
+  const canvas = () => canvasOf(deps, wire, origin, generation);
+  const lost = () => tellLost(wire, generation, origin);
+  await keep(generation, origin, { api, clock, ...PACE, canvas, lost, log }, signal);
 }
