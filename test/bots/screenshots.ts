@@ -49,7 +49,7 @@ async function slackCards(): Promise<Card[]> {
     server.dispatch(delivery);
     await until(() => delivery.ackedAt !== null);
   };
-  await send(slack.command(`${PROMPT} --n 4`));
+  await send(slack.command(`${PROMPT} --n 2`));
   await until(() => slack.messages.some(({ blocks }) => blocks.some(({ type }) => type === "image")));
   const [message] = slack.messages;
   if (!message) throw new Error("no message");
@@ -156,10 +156,10 @@ async function picturesOf(ids: string[]): Promise<string[]> {
   );
 }
 
-async function shoot(name: string, cards: Card[], style: string): Promise<void> {
+async function shoot(name: string, cards: Card[], style: string, picturesAt: number): Promise<void> {
   const browser = await chromium.launch({ executablePath: findChromium() ?? "chromium", args: CHROMIUM_FLAGS });
   const page = await browser.newPage({ viewport: { width: 720, height: 400 }, deviceScaleFactor: 1.5 });
-  await page.setContent(`<style>${BASE}${style}</style><main>${cards.map(html).join("")}</main>`);
+  await page.setContent(`<style>${BASE}${style}</style><main>${cards.map((card) => html(card, picturesAt)).join("")}</main>`);
   await page.locator("main").screenshot({ path: join(FOLDER, name) });
   await browser.close();
 }
@@ -167,9 +167,10 @@ async function shoot(name: string, cards: Card[], style: string): Promise<void> 
 const escaped = (text: string) =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("\n", "<br>");
 
-function html({ hidden, lines, pictures, rows }: Card): string {
+/** Slack shows a message's blocks in their order, one below the other; Discord its files below all of its text. */
+function html({ hidden, lines, pictures, rows }: Card, picturesAt: number): string {
   const said = lines.map(({ text, kind }) => `<p class="${kind}">${escaped(text)}</p>`);
-  const [first = "", ...rest] = said;
+  const [above, below] = [said.slice(0, picturesAt).join(""), said.slice(picturesAt).join("")];
   const shown = pictures.map((source) => `<img src="${source}" alt="">`).join("");
   const buttons = rows
     .map(
@@ -178,7 +179,7 @@ function html({ hidden, lines, pictures, rows }: Card): string {
     )
     .join("");
   const only = hidden ? `<p class="small">Only visible to you</p>` : "";
-  const body = `${only}${first}<div class="pictures">${shown}</div><div class="rest">${rest.join("")}</div>${buttons}`;
+  const body = `${only}${above}<div class="pictures">${shown}</div><div class="rest">${below}</div>${buttons}`;
   const details = hidden && pictures.length === 0 ? " details" : "";
   return `<article class="${hidden ? "hidden" : ""}${details}"><i>V</i><div><p class="name">Vignette <span>APP</span></p>${body}</div></article>`;
 }
@@ -193,7 +194,7 @@ p { font: 15px/1.45 "Noto Sans", "DejaVu Sans", sans-serif; overflow-wrap: anywh
 b { font: 600 13px/1 "Noto Sans", "DejaVu Sans", sans-serif; padding: 9px 12px; border-radius: 6px }
 .code { font-family: "DejaVu Sans Mono", monospace; font-size: 13px; padding: 1px 4px; border-radius: 4px; width: fit-content; max-width: 100% }`;
 
-const SLACK_STYLE = `main { background: #fff } p { color: #1d1c1d } .name span { background: #ddd; color: #555 } .small { color: #616061 }
+const SLACK_STYLE = `.pictures img { display: block; width: 240px } main { background: #fff } p { color: #1d1c1d } .name span { background: #ddd; color: #555 } .small { color: #616061 }
 article.hidden { background: #f8f8f8; border-radius: 8px } article.details > div { display: grid; grid-template-columns: 1fr 1fr; gap: 4px 16px } article.details .name, article.details .small { grid-column: 1 / 3 }
 article.details .rest, article.details .pictures { display: contents } .field { font-size: 13px }
 b { border: 1px solid #bbb; color: #1d1c1d } .tprimary { background: #007a5a; border-color: #007a5a; color: #fff } .tdanger { color: #e01e5a; border-color: #e01e5a }`;
@@ -206,5 +207,5 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await delay(10);
 }
 
-await shoot("slack.png", await slackCards(), SLACK_STYLE);
-await shoot("discord.png", await discordCards(), DISCORD_STYLE);
+await shoot("slack.png", await slackCards(), SLACK_STYLE, 1);
+await shoot("discord.png", await discordCards(), DISCORD_STYLE, Number.POSITIVE_INFINITY);
