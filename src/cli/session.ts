@@ -2,10 +2,13 @@ import { Client, ClientError } from "../client/index.ts";
 import { CliError, EXIT, type ExitStatus } from "./error.ts";
 import type { Host } from "./host.ts";
 
-/** Runs `work` against a Vignette and tells its failures in sentences; an instance started for it is stopped again. */
+/**
+ * Runs `work` against a Vignette and tells its failures in sentences; an instance started for it is stopped again.
+ * @param options.called which option of the command line said a field of the request
+ */
 export async function withClient<T>(
   host: Host,
-  options: { orStart?: boolean },
+  { called = {}, ...options }: { orStart?: boolean; called?: Record<string, string> },
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const connection = await host.connect(options);
@@ -13,15 +16,18 @@ export async function withClient<T>(
     const client = new Client({ url: connection.url, apiKey: connection.apiKey });
     return await Promise.race([work(client), connection.failed]);
   } catch (error) {
-    throw host.signal.aborted ? error : told(error, connection.url);
+    throw host.signal.aborted ? error : told(error, connection.url, called);
   } finally {
     await connection.close();
   }
 }
 
-function told(error: unknown, url: string): unknown {
+function told(error: unknown, url: string, called: Record<string, string>): unknown {
   if (error instanceof ClientError) {
-    const fields = error.problem?.errors?.map(({ pointer, detail }) => `${pointer.replace("#/", "")}: ${detail}`);
+    const nameOf = (field: string) => called[field] ?? field;
+    const fields = error.problem?.errors?.map(
+      ({ pointer, detail }) => `${nameOf(pointer.replace("#/", ""))}: ${detail}`,
+    );
     return new CliError(fields?.join("\n") ?? error.message, statusOf(error.status));
   }
   // What fetch throws when it gets no answer (https://fetch.spec.whatwg.org/#fetch-method).

@@ -159,7 +159,9 @@ async function picturesOf(ids: string[]): Promise<string[]> {
 async function shoot(name: string, cards: Card[], style: string, picturesAt: number): Promise<void> {
   const browser = await chromium.launch({ executablePath: findChromium() ?? "chromium", args: CHROMIUM_FLAGS });
   const page = await browser.newPage({ viewport: { width: 720, height: 400 }, deviceScaleFactor: 1.5 });
-  await page.setContent(`<style>${BASE}${style}</style><main>${cards.map((card) => html(card, picturesAt)).join("")}</main>`);
+  await page.setContent(
+    `<style>${BASE}${style}</style><main>${cards.map((card) => html(card, picturesAt)).join("")}</main>`,
+  );
   await page.locator("main").screenshot({ path: join(FOLDER, name) });
   await browser.close();
 }

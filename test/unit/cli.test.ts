@@ -92,6 +92,31 @@ describe("exit statuses", () => {
     expect((await failure(["get", "gen_1"])).status).toBe(3);
   });
 
+  it("come with the option that was wrong, by the name it has there", async () => {
+    const edge = await serve((_, response) => {
+      const errors = [
+        { pointer: "#/num_inference_steps", detail: "At most 1000." },
+        { pointer: "#/seed", detail: "At least 0." },
+      ];
+      response.writeHead(422, { "Content-Type": "application/problem+json" });
+      response.end(
+        JSON.stringify({
+          type: "t",
+          title: "T",
+          status: 422,
+          detail: "d",
+          instance: "/",
+          code: "invalid_request",
+          request_id: "r",
+          errors,
+        }),
+      );
+    });
+    const error = await failure(["imagine", "a cat", "--steps", "9999", "--seed=-1"], edge);
+    expect(error.message).toBe("--steps: At most 1000.\n--seed: At least 0.");
+    expect(error.status).toBe(1);
+  });
+
   it.each([
     [["nonsense"], /There is no command "nonsense"/],
     [["keys", "nonsense"], /There is no keys "nonsense":\n {2}vignette keys create/],

@@ -11,6 +11,21 @@ import { printJson } from "../print.ts";
 import { recipeOf } from "../recipe.ts";
 import { withClient } from "../session.ts";
 
+/** The options whose names are shorter than the API's. */
+const CALLED = {
+  negative_prompt: "--negative",
+  adapter_scale: "--scale",
+  num_inference_steps: "--steps",
+  guidance_scale: "--guidance",
+  num_images: "--images",
+  model: "--model",
+  adapter: "--adapter",
+  width: "--width",
+  height: "--height",
+  scheduler: "--scheduler",
+  seed: "--seed",
+};
+
 const FORMATS: Record<string, OutputFormat> = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" };
 
 const OPTIONS = {
@@ -79,7 +94,7 @@ async function draw(
   // The picture's scale was that of its own adapter.
   if (said.adapter !== undefined && said.adapter_scale === undefined) delete request.adapter_scale;
 
-  return withClient(host, { orStart: true }, async (client) => {
+  return withClient(host, { orStart: true, called: CALLED }, async (client) => {
     const generation = await follow(client, request, host);
     const files = await Promise.all(
       generation.images.map(async (image) => {
