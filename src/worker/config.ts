@@ -14,6 +14,14 @@ const Fields = z.object({
   RUNNER_WEBHOOK_SECRET: webhookSecret.optional().describe("what the runner signs its callbacks with"),
   RUNNERS: Runners.optional().describe("further runners, as JSON: docs/runners.md"),
   PUBLIC_URL: httpUrl.describe("where the runner and the clients reach this edge"),
+  HANDOVER_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(43_200)
+    // A little longer than one call to a runner may take.
+    .default(11)
+    .describe("when a generation is looked for whose isolate may have died with it in hand"),
   QUEUE_DEADLINE_SECONDS: seconds.describe("how long a generation may wait for a runner"),
   RUN_DEADLINE_SECONDS: seconds.describe("how long a runner may draw"),
   IMAGES_DAYS: days.describe("after how many days pictures are removed, where an account says nothing"),

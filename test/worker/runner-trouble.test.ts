@@ -162,7 +162,7 @@ describe("an isolate that dies with its answer", () => {
     if (!known) throw new Error("the key is not there");
     const request = CreateGeneration.parse({ prompt: "a cat that must not be forgotten" });
     const { id } = (await createGeneration(deps, known, request)).generation;
-    expect(net).toHaveBeenCalledWith(id, 11);
+    expect(net).toHaveBeenCalledWith(id, deps.config.HANDOVER_SECONDS);
     expect(runner.predictions.has(id)).toBe(false);
     later(11);
     expect(await deliver({ id, net: true })).toMatchObject({ acked: true });

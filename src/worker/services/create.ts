@@ -23,8 +23,6 @@ import { requireReceiver } from "./webhook-endpoints.ts";
 const LIST_MAY_LAG_MS = 10_000;
 /** Whoever waits for longer than this goes first: a newcomer must not take the place that just became free. */
 const NEWCOMER_MS = 1_000;
-/** A maker that lives has handed its generation on by then: a little longer than one call to a runner may take. */
-const NET_SECONDS = 11;
 
 export interface CreateOptions {
   /** The request's `Idempotency-Key`. */
@@ -114,7 +112,7 @@ async function draw(
 
 /** A message that comes when whoever made the generation must have handed it on. Without it the cron finds the row. */
 async function spreadNet(deps: Deps, id: string): Promise<void> {
-  await deps.spreadNet(id, NET_SECONDS).catch((error: unknown) => {
+  await deps.spreadNet(id, deps.config.HANDOVER_SECONDS).catch((error: unknown) => {
     console.error(JSON.stringify({ event: "net_failed", generation: id, error: String(error) }));
   });
 }
