@@ -115,3 +115,6 @@ export class DiscordWorld {
 
 export const until = (condition: () => boolean): Promise<unknown> =>
   vi.waitUntil(condition, { timeout: 20_000, interval: 5 });
+
+export const labels = (message: { components: { components: { label: string }[] }[] }) =>
+  message.components.flatMap((row) => row.components.map(({ label }) => label));

@@ -4,6 +4,7 @@ import type { Model } from "../../src/contract/models.ts";
 import { CATALOGUE } from "../fakes/catalogue.ts";
 
 export const MODELS: Model[] = CATALOGUE;
+export const CATS = "three purple cats fell asleep on the beach";
 
 /** A generation as the API gives it. */
 export function generation(fields: Partial<Generation> = {}): Generation {
