@@ -61,6 +61,14 @@ describe("a request's line", () => {
     expect(line).not.toHaveProperty("r2_a");
   });
 
+  it("names no end user of a customer", async ({ expect }) => {
+    for (const path of ["/v1/profiles/discord%3A424242", "/v1/groups/discord%3A424242"]) {
+      const written = await lines(() => call("GET", path, { key }));
+      expect(written.some(({ event, status }) => event === "request" && status === 200)).toBe(true);
+      expect(JSON.stringify(written)).not.toContain("424242");
+    }
+  });
+
   it("is followed by one about what it cost after its answer", async ({ expect }) => {
     let id = "";
     const written = await lines(async (soFar) => {

@@ -51,7 +51,7 @@ function tell(c: AppContext, started: number, background: Promise<unknown>[]): v
       ray: c.req.header("cf-ray"),
       ...about,
       rule: c.get("rule"),
-      generation: c.get("generation") ?? c.req.param("id"),
+      generation: c.get("generation") ?? generationIn(c.req.param("id")),
       account: key?.accountId,
       key: key?.id,
       ...(deps && counted(deps.counts)),
@@ -61,6 +61,9 @@ function tell(c: AppContext, started: number, background: Promise<unknown>[]): v
   deps.metrics.request({ account: key?.accountId, counts: deps.counts, ...about });
   if (background.length > 0) c.executionCtx.waitUntil(tellOfBackground(c.get("requestId"), deps, started, background));
 }
+
+/** The generation that an address names; other ids in addresses may be a customer's end users, who are never written. */
+const generationIn = (id: string | undefined): string | undefined => (id?.startsWith("gen_") ? id : undefined);
 
 /** What the request cost after its answer, once that is over. */
 async function tellOfBackground(
