@@ -1,145 +1,53 @@
 import { checkBlocks, checkView, Malformed } from "./slack-blocks.ts";
+import { SlackPeople } from "./slack-people.ts";
+import {
+  APP_TOKEN,
+  BOT_TOKEN,
+  BOT_USER,
+  type Body,
+  CHANNEL,
+  CLIENT,
+  type FakeFile,
+  type FakeSlackMessage,
+  FILE_BYTES,
+  Limited,
+  POSTING,
+  Refused,
+  SCOPES,
+  TEAM,
+  TIERS,
+  TRIGGER_MS,
+  URL_MS,
+  URL_USES,
+  USER,
+  WINDOW_MS,
+  type Workspace,
+} from "./slack-state.ts";
 
-/** A message as the fake keeps it, with everything that was ever shown in it. */
-export interface FakeSlackMessage {
-  team: string;
-  channel: string;
-  ts: string;
-  thread: string | null;
-  /** The only one who sees it; null for everybody. */
-  to: string | null;
-  text: string;
-  blocks: Body[];
-  edits: { at: number; text: string; blocks: Body[] }[];
-  deleted: boolean;
-}
-
-export interface FakeFile {
-  id: string;
-  team: string;
-  name: string;
-  length: number;
-  bytes: number;
-  /** Looks at it until Slack is done with it; it never is where this is infinite. */
-  looks: number;
-  completed: boolean;
-  deleted: boolean;
-}
-
-interface Channel {
-  kind: "public" | "private" | "im";
-  member: boolean;
-  archived: boolean;
-}
-
-interface Workspace {
-  team: string;
-  token: string;
-  scopes: Set<string>;
-  users: Map<string, { locale: string; is_admin: boolean }>;
-  channels: Map<string, Channel>;
-  homes: Map<string, Body>;
-}
-
-/** Something that Slack delivers, and what was answered. */
-export interface FakeDelivery {
-  id: string;
-  kind: "slash_commands" | "interactive" | "events_api";
-  payload: Body;
-  at: number;
-  ackedAt: number | null;
-  ack: Body;
-}
-
-interface ResponseUrl {
-  at: number;
-  uses: number;
-  team: string;
-  channel: string;
-  user: string;
-  /** The pressed message, or what was last posted through it. */
-  message: FakeSlackMessage | null;
-}
-
-type Body = Record<string, unknown>;
-
-export const TEAM = "T0000000001";
-export const CHANNEL = "C0000000001";
-export const USER = "U0000000042";
-export const BOT_USER = "U0000000099";
-export const BOT_TOKEN = "xoxb-1-for-tests-only";
-export const APP_TOKEN = "xapp-1-for-tests-only";
-export const CLIENT = { id: "111.222", secret: "0123456789abcdef0123456789abcdef" };
-const ACK_MS = 3_000;
-const TRIGGER_MS = 3_000;
-const URL_MS = 30 * 60_000;
-const URL_USES = 5;
-const FILE_BYTES = 1024 * 1024 * 1024;
-const WINDOW_MS = 60_000;
-
-/** Calls a minute in one workspace (docs.slack.dev/apis/web-api/rate-limits). */
-const TIERS: Record<string, number> = {
-  "chat.update": 50,
-  "chat.delete": 50,
-  "reactions.get": 50,
-  "files.delete": 50,
-  "chat.postEphemeral": 100,
-  "files.getUploadURLExternal": 100,
-  "files.completeUploadExternal": 100,
-  "files.info": 100,
-  "users.info": 100,
-  "views.open": 100,
-  "views.update": 100,
-  "views.publish": 100,
-  "auth.test": 1000,
-};
-/** Posting in one channel: one a second, with a short burst. */
-const POSTING = { burst: 4, perSecond: 1 };
-
-const SCOPES: Record<string, string> = {
-  "chat.postMessage": "chat:write",
-  "chat.postEphemeral": "chat:write",
-  "chat.update": "chat:write",
-  "chat.delete": "chat:write",
-  "reactions.get": "reactions:read",
-  "files.delete": "files:write",
-  "files.getUploadURLExternal": "files:write",
-  "files.completeUploadExternal": "files:write",
-  "files.info": "files:read",
-  "users.info": "users:read",
-};
-
-/** Slack's `ok:false`. */
-class Refused extends Error {
-  readonly extra: Body;
-  constructor(error: string, extra: Body = {}) {
-    super(error);
-    this.extra = extra;
-  }
-}
-class Limited extends Error {
-  readonly seconds: number;
-  constructor(seconds: number) {
-    super("limited");
-    this.seconds = seconds;
-  }
-}
+export { buttonsOf, picturesOf, saidIn } from "./slack-read.ts";
+export {
+  APP_TOKEN,
+  BOT_TOKEN,
+  BOT_USER,
+  CHANNEL,
+  CLIENT,
+  type FakeDelivery,
+  type FakeFile,
+  type FakeSlackMessage,
+  TEAM,
+  USER,
+} from "./slack-state.ts";
 
 /**
  * Slack's Web API, upload and response addresses for one app, as strict as the real ones: 3 s to answer and to open a form,
  * five posts in 30 min through a response URL, tiers, scopes, membership, Block Kit's bounds, files that are not ready at
  * once. Its clock is the test's. Both transports deliver what it makes.
  */
-export class FakeSlack {
-  readonly workspaces = new Map<string, Workspace>();
+export class FakeSlack extends SlackPeople {
   readonly messages: FakeSlackMessage[] = [];
   readonly files = new Map<string, FakeFile>();
-  readonly deliveries = new Map<string, FakeDelivery>();
-  readonly views = new Map<string, Body>();
   /** How often it answered 429. */
   limited = 0;
-  /** Everything that was refused, as `method error`. */
-  readonly refusals: string[] = [];
   /** Every call, as `method`. */
   readonly calls: string[] = [];
   /** Answers to give instead of the next ones. */
@@ -147,18 +55,12 @@ export class FakeSlack {
   appToken = APP_TOKEN;
   /** How often a new file must be looked at before it is ready. */
   looks = 2;
-  /** Where its addresses are. */
-  origin = "http://slack.test";
-  readonly #now: () => number;
-  readonly #triggers = new Map<string, { at: number; used: boolean }>();
-  readonly #urls = new Map<string, ResponseUrl>();
   readonly #spent = new Map<string, number[]>();
   readonly #posting = new Map<string, { tokens: number; at: number }>();
   readonly #codes = new Map<string, string>();
-  #ids = 1000;
 
   constructor(now: () => number) {
-    this.#now = now;
+    super(now);
     this.install(TEAM, BOT_TOKEN);
   }
 
@@ -176,176 +78,6 @@ export class FakeSlack {
     return workspace;
   }
 
-  workspace(team = TEAM): Workspace {
-    const found = this.workspaces.get(team);
-    if (!found) throw new Error(`no workspace ${team}`);
-    return found;
-  }
-
-  #id(prefix: string): string {
-    this.#ids++;
-    return `${prefix}${this.#ids}`;
-  }
-
-  #trigger(): string {
-    const id = `${this.#id("")}.2222.${"a".repeat(32)}`;
-    this.#triggers.set(id, { at: this.#now(), used: false });
-    return id;
-  }
-
-  #responseUrl(team: string, channel: string, user: string, message: FakeSlackMessage | null): string {
-    const id = this.#id("r");
-    this.#urls.set(id, { at: this.#now(), uses: 0, team, channel, user, message });
-    return `${this.origin}/response/${id}`;
-  }
-
-  #deliver(kind: FakeDelivery["kind"], payload: Body): FakeDelivery {
-    const delivery = { id: this.#id("e"), kind, payload, at: this.#now(), ackedAt: null, ack: {} };
-    this.deliveries.set(delivery.id, delivery);
-    return delivery;
-  }
-
-  command(text: string, { name = "/imagine", team = TEAM, channel = CHANNEL, user = USER } = {}): FakeDelivery {
-    const inert = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-    // Where the manifest says should_escape, people who are named come as ids.
-    const slack = name === "/vignette" ? inert.replace(/@(U\w+)/g, "<@$1|somebody>") : inert;
-    return this.#deliver("slash_commands", {
-      token: "legacy",
-      command: name,
-      text: slack,
-      trigger_id: this.#trigger(),
-      response_url: this.#responseUrl(team, channel, user, null),
-      team_id: team,
-      team_domain: "test",
-      channel_id: channel,
-      channel_name: "general",
-      user_id: user,
-      user_name: "ada",
-      api_app_id: "A1",
-      is_enterprise_install: "false",
-    });
-  }
-
-  /** A press of the button with this label on a message. */
-  press(message: FakeSlackMessage, label: string, { user = USER } = {}): FakeDelivery {
-    const button = buttonsOf(message.blocks).find((one) => one.label === label);
-    if (!button) throw new Error(`no button ${label} in: ${JSON.stringify(message.blocks)}`);
-    const { team, channel, ts, thread, to } = message;
-    const shown = { type: "message", ts, user: BOT_USER, text: message.text, blocks: message.blocks };
-    return this.#deliver("interactive", {
-      type: "block_actions",
-      team: { id: team, domain: "test" },
-      user: { id: user, username: "ada", team_id: team },
-      api_app_id: "A1",
-      trigger_id: this.#trigger(),
-      response_url: this.#responseUrl(team, channel, user, message),
-      container: {
-        type: "message",
-        message_ts: ts,
-        channel_id: channel,
-        is_ephemeral: to !== null,
-        ...(thread ? { thread_ts: thread } : {}),
-      },
-      channel: { id: channel, name: "general" },
-      // Of a message that one person sees, Slack tells no more than its time.
-      ...(to === null ? { message: thread ? { ...shown, thread_ts: thread } : shown } : {}),
-      is_enterprise_install: false,
-      actions: [{ type: "button", action_ts: "1.0", block_id: "b", ...button }],
-    });
-  }
-
-  /** A press of a button on somebody's Home. */
-  pressHome(label: string, { team = TEAM, user = USER } = {}): FakeDelivery {
-    const view = this.workspace(team).homes.get(user);
-    const button = buttonsOf((view?.blocks ?? []) as Body[]).find((one) => one.label === label);
-    if (!button) throw new Error(`no button ${label} on the Home`);
-    return this.#deliver("interactive", {
-      type: "block_actions",
-      team: { id: team },
-      user: { id: user, team_id: team },
-      trigger_id: this.#trigger(),
-      container: { type: "view", view_id: "VH" },
-      is_enterprise_install: false,
-      actions: [{ type: "button", action_ts: "1.0", block_id: "b", ...button }],
-    });
-  }
-
-  /** The message shortcut on somebody's message. */
-  shortcut(callback_id: string, text: string, { team = TEAM, channel = CHANNEL, user = USER } = {}): FakeDelivery {
-    return this.#deliver("interactive", {
-      type: "message_action",
-      callback_id,
-      team: { id: team },
-      user: { id: user, team_id: team },
-      trigger_id: this.#trigger(),
-      response_url: this.#responseUrl(team, channel, user, null),
-      channel: { id: channel },
-      message_ts: "1700000000.000100",
-      message: { type: "message", ts: "1700000000.000100", user: "U7", text },
-      is_enterprise_install: false,
-    });
-  }
-
-  /** A form as it is sent. */
-  submit(viewId: string, fields: Record<string, string>, { team = TEAM, user = USER } = {}): FakeDelivery {
-    const view = this.views.get(viewId);
-    if (!view) throw new Error(`no view ${viewId}`);
-    const values = Object.fromEntries(
-      Object.entries(fields).map(([name, value]) => [name, { [name]: { type: "plain_text_input", value } }]),
-    );
-    return this.#deliver("interactive", {
-      type: "view_submission",
-      team: { id: team },
-      user: { id: user, team_id: team },
-      trigger_id: this.#trigger(),
-      view: { ...view, id: viewId, state: { values } },
-      response_urls: [],
-      is_enterprise_install: false,
-    });
-  }
-
-  event(event: Body, { team = TEAM, id = this.#id("Ev") } = {}): FakeDelivery {
-    return this.#deliver("events_api", {
-      type: "event_callback",
-      token: "legacy",
-      team_id: team,
-      api_app_id: "A1",
-      event_id: id,
-      event_time: Math.floor(this.#now() / 1000),
-      authorizations: [
-        { enterprise_id: null, team_id: team, user_id: BOT_USER, is_bot: true, is_enterprise_install: false },
-      ],
-      event,
-    });
-  }
-
-  mention(text: string, { thread, team = TEAM, id }: { thread?: string; team?: string; id?: string } = {}) {
-    const event = { type: "app_mention", user: USER, text: `<@${BOT_USER}> ${text}`, channel: CHANNEL };
-    return this.event(
-      { ...event, ts: "1700000001.000100", event_ts: "1.0", ...(thread ? { thread_ts: thread } : {}) },
-      { team, ...(id ? { id } : {}) },
-    );
-  }
-
-  /** Takes the answer to a delivery, as both transports do. */
-  acknowledge(id: string, ack: Body = {}): void {
-    const delivery = this.deliveries.get(id);
-    if (!delivery) throw new Error(`nothing like ${id} was delivered`);
-    if (delivery.ackedAt !== null) throw new Error(`${id} was answered twice`);
-    if (this.#now() - delivery.at > ACK_MS) {
-      this.refusals.push(`${delivery.kind} operation_timeout`);
-      return;
-    }
-    if (delivery.payload.type === "view_submission" && ack.response_action === "errors") {
-      const inputs = (((delivery.payload.view as Body).blocks ?? []) as Body[]).map(({ block_id }) => block_id);
-      for (const name of Object.keys(ack.errors as Body))
-        if (!inputs.includes(name)) throw new Error(`the form has no field ${name}`);
-    } else if (Object.keys(ack).length > 0 && ack.response_type !== "ephemeral")
-      throw new Error(`an answer that is none: ${JSON.stringify(ack)}`);
-    delivery.ackedAt = this.#now();
-    delivery.ack = ack;
-  }
-
   /** Everybody's messages and the ephemeral ones that are there, oldest first. */
   get shown(): FakeSlackMessage[] {
     return this.messages.filter(({ deleted }) => !deleted);
@@ -353,7 +85,7 @@ export class FakeSlack {
 
   /** A code as the page of installation hands out. */
   code(team: string): string {
-    const code = this.#id("code");
+    const code = this.id("code");
     this.#codes.set(code, team);
     return code;
   }
@@ -408,7 +140,7 @@ export class FakeSlack {
     const token = request.headers.get("Authorization")?.replace(/^Bearer /, "") ?? "";
     if (method === "apps.connections.open") {
       if (token !== this.appToken) throw new Refused("invalid_auth");
-      return { url: `${this.origin.replace("http", "ws")}/link/?ticket=${this.#id("t")}` };
+      return { url: `${this.origin.replace("http", "ws")}/link/?ticket=${this.id("t")}` };
     }
     if (method === "oauth.v2.access") return this.#grant(request, args);
     const workspace = [...this.workspaces.values()].find((one) => one.token === token);
@@ -423,7 +155,7 @@ export class FakeSlack {
     const tier = TIERS[method];
     if (tier === undefined) return;
     const name = `${team} ${method}`;
-    const now = this.#now();
+    const now = this.now();
     const recent = (this.#spent.get(name) ?? []).filter((at) => at > now - WINDOW_MS);
     if (recent.length >= tier) throw new Limited(((recent[0] ?? now) + WINDOW_MS - now) / 1000);
     this.#spent.set(name, [...recent, now]);
@@ -431,7 +163,7 @@ export class FakeSlack {
 
   #spendPost({ team }: Workspace, channel: string): void {
     const name = `${team} ${channel}`;
-    const now = this.#now();
+    const now = this.now();
     const { tokens, at } = this.#posting.get(name) ?? { tokens: POSTING.burst, at: now };
     const left = Math.min(POSTING.burst, tokens + ((now - at) / 1000) * POSTING.perSecond);
     if (left < 1) throw new Limited(1 - left);
@@ -481,7 +213,7 @@ export class FakeSlack {
         if (!args.filename || !/^[1-9]\d*$/.test(args.length ?? "")) throw new Refused("invalid_arguments");
         if (Number(args.length) > FILE_BYTES) throw new Refused("file_too_large");
         const file: FakeFile = {
-          id: this.#id("F"),
+          id: this.id("F"),
           team,
           name: args.filename,
           length: Number(args.length),
@@ -514,13 +246,13 @@ export class FakeSlack {
         this.#file(workspace, args.file ?? "").deleted = true;
         return {};
       case "views.open": {
-        const trigger = this.#triggers.get(args.trigger_id ?? "");
+        const trigger = this.triggers.get(args.trigger_id ?? "");
         if (!trigger) throw new Refused("invalid_trigger_id");
         if (trigger.used) throw new Refused("exchanged_trigger_id");
-        if (this.#now() - trigger.at > TRIGGER_MS) throw new Refused("expired_trigger_id");
+        if (this.now() - trigger.at > TRIGGER_MS) throw new Refused("expired_trigger_id");
         trigger.used = true;
         const view = checkView(parsed(args.view) as unknown as Body, ["modal"], this.#checks(team));
-        const id = this.#id("V");
+        const id = this.id("V");
         this.views.set(id, view);
         return { view: { ...view, id } };
       }
@@ -605,12 +337,12 @@ export class FakeSlack {
   }
 
   async #respond(request: Request, id: string): Promise<Response> {
-    const known = this.#urls.get(id);
+    const known = this.urls.get(id);
     const refuse = (error: string, status = 404) => {
       this.refusals.push(`response_url ${error}`);
       return Response.json({ ok: false, error }, { status });
     };
-    if (!known || this.#now() - known.at > URL_MS) return refuse("expired_url");
+    if (!known || this.now() - known.at > URL_MS) return refuse("expired_url");
     if (known.uses >= URL_USES) return refuse("used_url");
     known.uses++;
     const body = (await request.json()) as Body;
@@ -635,7 +367,7 @@ export class FakeSlack {
   }
 
   #message(team: string, channel: string, thread: string | null, to: string | null): FakeSlackMessage {
-    const ts = `${Math.floor(this.#now() / 1000)}.${this.#id("").padStart(6, "0")}`;
+    const ts = `${Math.floor(this.now() / 1000)}.${this.id("").padStart(6, "0")}`;
     return { team, channel, ts, thread, to, text: "", blocks: [], edits: [], deleted: false };
   }
 
@@ -645,7 +377,7 @@ export class FakeSlack {
     if (text.length > 40_000) throw new Refused("msg_too_long");
     checkBlocks(blocks, this.#checks(message.team));
     Object.assign(message, { text, blocks });
-    message.edits.push({ at: this.#now(), text, blocks });
+    message.edits.push({ at: this.now(), text, blocks });
   }
 
   #checks(team: string) {
@@ -660,44 +392,3 @@ export class FakeSlack {
 
 const parsed = (text: string | undefined): Body[] => (text === undefined ? [] : (JSON.parse(text) as Body[]));
 const mimeOf = (name: string) => `image/${/\.jpe?g$/.test(name) ? "jpeg" : (/\.(\w+)$/.exec(name)?.[1] ?? "")}`;
-
-interface FakeButton {
-  action_id: string;
-  label: string;
-  value?: string;
-}
-
-export function buttonsOf(blocks: Body[]): FakeButton[] {
-  return blocks.flatMap(({ type, elements }) =>
-    type === "actions"
-      ? (elements as Body[]).map(({ action_id, text, value }) => ({
-          action_id: String(action_id),
-          label: String((text as Body).text),
-          ...(value === undefined ? {} : { value: String(value) }),
-        }))
-      : [],
-  );
-}
-
-/** Everything that a message or view says, a line each. */
-export function saidIn({ blocks }: { blocks: Body[] }): string {
-  return blocks
-    .flatMap(({ text, elements, fields, type }) => [
-      ...(text ? [text] : []),
-      ...(type === "context" ? (elements as unknown[]) : []),
-      ...((fields as unknown[] | undefined) ?? []),
-    ])
-    .map((one) => String((one as Body).text))
-    .join("\n");
-}
-
-/** The pictures in a message, by their alternative text. */
-export function picturesOf({ blocks }: { blocks: Body[] }): { file: string | null; url: string | null; alt: string }[] {
-  return blocks
-    .filter(({ type }) => type === "image")
-    .map(({ slack_file, image_url, alt_text }) => ({
-      file: ((slack_file as Body | undefined)?.id as string | undefined) ?? null,
-      url: (image_url as string | undefined) ?? null,
-      alt: String(alt_text),
-    }));
-}
