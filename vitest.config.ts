@@ -16,7 +16,7 @@ const OWN_RUNNER = {
   RUNNER_TOKEN: "a-token-for-tests-only",
   RUNNER_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString("base64")}`,
   PUBLIC_URL: "https://vignette.test",
-  // Tests deliver that message themselves: one that comes while a file's workerd is being ended can keep it from ending.
+  // Tests deliver that message themselves.
   HANDOVER_SECONDS: "3600",
   DISCORD_PUBLIC_KEY,
   DISCORD_API_URL: "http://discord.test/api",

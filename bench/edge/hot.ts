@@ -1,6 +1,8 @@
 import { Agent } from "node:http";
 import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 import { median, quantile, round } from "../statistics.ts";
+import { type Cost, costOf, costRow } from "./cost.ts";
 import { closedLoop, fixedRate, type Shot, timed } from "./load.ts";
 import { type Rig, withRig } from "./rig.ts";
 
@@ -35,6 +37,8 @@ export interface Hot {
   cache_hit: Comparison;
   image: Comparison;
   accept: { ours_p50: number; bare_p50: number; p50_ratio: number; pairs: number; d1_trips: number };
+  /** By the operations that the worker's own lines count. */
+  costs: { cache_hit: Cost; image: Cost };
 }
 
 /** The three hot paths, each against a bare Hono route in the same workerd and the same run, in turns. */
@@ -58,16 +62,56 @@ export function measureHot(): Promise<Hot> {
     };
     const read: Shot = { url: `${rig.url}/bare/read`, status: 200 };
     const object = `images/${drawn.id}/${image.sha256}.png`;
+    const cache_hit = await compare(rig, hit, read);
+    const hits = (await requests(rig, "/v1/generations")).filter(({ status }) => status === 200);
+    const bare: Shot = { url: `${rig.url}/bare/object/${object}`, status: 200 };
+    const images = await compare(rig, { url: image.url, status: 200 }, bare);
+    const gets = await requests(rig, "/i/:file");
     return {
-      cache_hit: await compare(rig, hit, read),
-      image: await compare(
-        rig,
-        { url: image.url, status: 200 },
-        { url: `${rig.url}/bare/object/${object}`, status: 200 },
-      ),
+      cache_hit,
+      image: images,
       accept: await accept(rig),
+      costs: {
+        cache_hit: costOf(hits, hits.length),
+        image: costOf(gets, gets.length),
+      },
     };
   });
+}
+
+const PICTURES = 50;
+
+/** What one picture costs from its POST to its end, the runner's callbacks included: two steps, one image, no webhook. */
+export function measureCost(): Promise<Cost> {
+  return withRig({ drawMs: 1, capacity: 64 }, async (rig) => {
+    const draw = async () => {
+      await rig.json("POST", "/v1/generations", { prompt: "two purple cats fell asleep on the beach" });
+      await ended(rig);
+    };
+    // The first ones look the key and the models up, which the isolate then remembers.
+    for (let n = 0; n < 5; n++) await draw();
+    const before = (await rig.lines()).length;
+    for (let n = 0; n < PICTURES; n++) await draw();
+    // Its own message comes after every other word about it.
+    await delay(15_000);
+    const lines = (await rig.lines()).slice(before);
+    // Without this bench's own looking on.
+    return costOf(
+      lines.filter(({ method }) => method !== "GET"),
+      PICTURES,
+    );
+  });
+}
+
+export const costTable = (cost: Cost) => `| one of | operations | a million |
+|---|---|---|
+${costRow("a picture from its POST to its end", cost)}`;
+
+async function requests(rig: Rig, route: string) {
+  const prefix = route.split("/:")[0] ?? route;
+  return (await rig.lines()).filter(
+    (line) => line.event === "request" && String(line.route).startsWith(prefix) && Number(line.status) < 300,
+  );
 }
 
 async function compare(rig: Rig, ours: Shot, bare: Shot): Promise<Comparison> {
@@ -140,12 +184,17 @@ async function ended(rig: Rig): Promise<void> {
   }
 }
 
-export const hotTable = ({ cache_hit, image, accept }: Hot) => `| | ours | bare Hono route | ratio |
+export const hotTable = ({ cache_hit, image, accept, costs }: Hot) => `| | ours | bare Hono route | ratio |
 |---|---|---|---|
 ${row("cache hit against one D1 read", cache_hit)}
 ${row("image against one R2 read", image)}
 | POST to 202 against one D1 write, p50, one at a time | ${accept.ours_p50} ms | ${accept.bare_p50} ms | ${accept.p50_ratio} |
-| trips to D1 on the way of a POST, at most | ${accept.d1_trips} | 1 | |`;
+| trips to D1 on the way of a POST, at most | ${accept.d1_trips} | 1 | |
+
+| one of | operations | a million |
+|---|---|---|
+${costRow("a picture from the cache", costs.cache_hit)}
+${costRow("an image", costs.image)}`;
 
 const row = (name: string, { ours, bare, rate, ...ratio }: Comparison) =>
   `| ${name}: requests per second, ${CONNECTIONS} connections | ${ours.perSecond} | ${bare.perSecond} | ${ratio.throughput_ratio} |

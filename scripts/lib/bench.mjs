@@ -8,17 +8,31 @@ import { interruption } from "./interruption.mjs";
 import { ensurePackages } from "./packages.mjs";
 import { ROOT } from "./paths.mjs";
 import { step } from "./progress.mjs";
-import { ensureVenv, vignettePython } from "./python.mjs";
+import { ensureVenv, findPython, vignettePython } from "./python.mjs";
 import { readSettings } from "./settings.mjs";
 import { Stop } from "./stop.mjs";
 
-const BENCHES = { latency, throughput, acks, page };
+const BENCHES = {
+  latency,
+  throughput,
+  acks,
+  page,
+  "edge-hot": edgeHot,
+  "edge-cost": edgeCost,
+  "edge-watchers": edgeWatchers,
+  "edge-storm": edgeStorm,
+  clients,
+};
+/** What runs for minutes, or downloads, runs only when it is named. */
+const ON_DEMAND = ["edge-storm", "clients"];
+/** Generations in the storm; another number may come from the environment. */
+const STORM = Number(process.env.STORM ?? 10_000);
 const CONCURRENT = [1, 4, 16];
 const IMAGES = { 1: 12, 4: 24, 16: 64 };
 const BASELINE_IMAGES = 12;
 
 /**
- * `npm run bench [-- latency|throughput|acks|page]`: measures a Vignette of its own, prints Markdown tables and writes
+ * `npm run bench [-- latency|throughput|acks|page|edge-hot|edge-cost|edge-watchers|edge-storm|clients]`: measures a Vignette of its own, prints Markdown tables and writes
  * bench/results/*.json with the date, machine and command.
  */
 export async function bench(names) {
@@ -31,7 +45,7 @@ export async function bench(names) {
   const machine = `${availableParallelism()} x ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}, Node ${process.versions.node}`;
   const results = join(ROOT, "bench", "results");
   await mkdir(results, { recursive: true });
-  for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
+  for (const name of names.length > 0 ? names : Object.keys(BENCHES).filter((name) => !ON_DEMAND.includes(name))) {
     const { table, result } = await BENCHES[name]();
     const about = { date: new Date().toISOString(), machine, command: `npm run bench -- ${name}` };
     await writeFile(join(results, `${name}.json`), `${JSON.stringify({ ...about, ...result }, null, 2)}\n`);
@@ -75,6 +89,52 @@ async function page() {
   const { measurePage, pageTable } = await import("../../bench/page.ts");
   const result = await step("The page in Chromium", measurePage);
   return { result, table: pageTable(result) };
+}
+
+/** The edge's own work: its runner is the tests' strict double, which draws in no time. */
+async function edgeHot() {
+  const { measureHot, hotTable } = await import("../../bench/edge/hot.ts");
+  const result = await step("Hot paths beside bare routes", measureHot);
+  return { result, table: hotTable(result) };
+}
+
+async function edgeCost() {
+  const { costTable, measureCost } = await import("../../bench/edge/hot.ts");
+  const result = await step("Counting operations", measureCost);
+  return { result, table: costTable(result) };
+}
+
+async function edgeWatchers() {
+  const { measureWatchers, watchersTable } = await import("../../bench/edge/watchers.ts");
+  const result = await step("1,000 watchers", () => measureWatchers());
+  return { result, table: watchersTable(result) };
+}
+
+async function edgeStorm() {
+  const { measureStorm, stormTable } = await import("../../bench/edge/storm.ts");
+  const result = await step(`${STORM} in line`, () => measureStorm(STORM));
+  return { result, table: stormTable(result) };
+}
+
+/** No bench but a check that needs the network for its packages, and an environment of its own for them. */
+async function clients() {
+  const { clientsTable, measureClients } = await import("../../bench/clients.ts");
+  const venv = await mkdtemp(join(tmpdir(), "vignette-clients-"));
+  const bin = join(venv, process.platform === "win32" ? "Scripts" : "bin");
+  try {
+    const requirements = join(ROOT, "bench", "clients", "requirements.txt");
+    for (const [file, ...args] of [
+      [await findPython(), "-m", "venv", venv],
+      [join(bin, "python"), "-m", "pip", "install", "--quiet", "--requirement", requirements],
+    ]) {
+      const { code, tail } = await step(args.slice(0, 3).join(" "), () => command(file, args));
+      if (code !== 0) throw new Stop(`The clients' environment could not be made: ${tail}`);
+    }
+    const result = await step("Other people's clients", () => measureClients(bin));
+    return { result, table: clientsTable(result) };
+  } finally {
+    await rm(venv, { recursive: true, force: true });
+  }
 }
 
 /** The baseline runs before and after, alone on the machine, so that a drift of the machine shows. */
