@@ -5,14 +5,16 @@
 Arrivals are a Poisson process (open loop: nobody waits for an answer before asking again); `load` is the rate as a share
 of what the lock can draw. Times are from arrival to the finished picture.
 
-On a machine that does other work, `OMP_NUM_THREADS=1 … --clock processor` counts the processor time of this process and
-skips the waiting in between: what both would take on one core of their own.
+On a machine that does other work, `OMP_NUM_THREADS=1 … --clock processor` counts the processor time of this process,
+skips the waiting in between, and lets both systems work in turns, each on a clock of its own: what both would take on
+one core of their own, under the same disturbance.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,15 +33,21 @@ def arrivals(count: int, rate: float) -> list[float]:
 
 
 class Clock:
-    """Seconds since it was made, by the wall or by this process's own work; then waiting only moves the hand."""
+    """Seconds by the wall, or of one system's work alone while it has its turn; then waiting only moves the hand."""
 
     def __init__(self, kind: str) -> None:
-        self._work = CLOCKS[kind]
+        self._read = CLOCKS[kind]
         self._sleeps = kind == "wall"
-        self._began = self._work()
+        self._began = self._paused = self._read()
 
     def now(self) -> float:
-        return self._work() - self._began
+        return self._read() - self._began
+
+    def pause(self) -> None:
+        self._paused = self._read()
+
+    def go_on(self) -> None:
+        self._began += self._read() - self._paused
 
     def wait_until(self, when: float) -> None:
         left = when - self.now()
@@ -49,26 +57,53 @@ class Clock:
             self._began -= left
 
 
-def engine_times(engine: Drawer, at: list[float], steps: int | None, clock: Clock) -> list[float]:
+class Run:
+    """One system and the same arrivals; `times` are from arrival to picture, in the order of the ends."""
+
+    def __init__(self, at: list[float], steps: int | None, kind: str) -> None:
+        self.at = at
+        self.steps = steps
+        self.clock = Clock(kind)
+        self.times: list[float] = []
+
+    @property
+    def share(self) -> float:
+        return len(self.times) / len(self.at)
+
+
+def engine_run(engine: Drawer, run: Run) -> Iterator[None]:
+    """A tick at a time."""
     engine.ended.clear()
-    engine.clock = clock.now
-    waiting = list(enumerate(at))
+    engine.clock = run.clock.now
+    waiting = list(enumerate(run.at))
     while waiting or not engine.core.idle:
         if engine.core.idle:
-            clock.wait_until(waiting[0][1])
-        while waiting and waiting[0][1] <= clock.now():
-            engine.core.submit(request(engine.model, waiting.pop(0)[0], steps))
+            run.clock.wait_until(waiting[0][1])
+        while waiting and waiting[0][1] <= run.clock.now():
+            engine.core.submit(request(engine.model, waiting.pop(0)[0], run.steps))
         engine.core.tick()
-    return [engine.ended[str(k)] - when for k, when in enumerate(at)]
+        run.times = [end - run.at[int(id)] for id, end in engine.ended.items()]
+        yield
 
 
-def lock_times(pipeline: Pipeline, at: list[float], steps: int | None, clock: Clock) -> list[float]:
-    times = []
-    for k, when in enumerate(at):
-        clock.wait_until(when)
-        pipeline.draw([request(pipeline.model, k, steps)])
-        times.append(clock.now() - when)
-    return times
+def lock_run(pipeline: Pipeline, run: Run) -> Iterator[None]:
+    """A picture at a time."""
+    for k, when in enumerate(run.at):
+        run.clock.wait_until(when)
+        pipeline.draw([request(pipeline.model, k, run.steps)])
+        run.times.append(run.clock.now() - when)
+        yield
+
+
+def work(runs: Sequence[tuple[Run, Iterator[None]]], in_turns: bool) -> None:
+    """All of them to their ends, one after the other, or always the one that is behind."""
+    left = list(runs)
+    while left:
+        run, steps = min(left, key=lambda pair: pair[0].share) if in_turns else left[0]
+        run.clock.go_on()
+        if next(steps, "end") == "end":
+            left.remove((run, steps))
+        run.clock.pause()
 
 
 @torch.inference_mode()
@@ -82,17 +117,17 @@ def main() -> None:
     for count in (1, 2, 4):
         engine.draw(warm[:count])
     pipeline.draw(warm[:1])
-    clock = Clock(options.clock)
-    pipeline.draw(warm)
-    capacity = len(warm) / clock.now()
     rows = []
     for load in LOADS:
+        now = CLOCKS[options.clock]
+        began = now()
+        pipeline.draw(warm)
+        capacity = len(warm) / (now() - began)
         at = arrivals(options.requests, load * capacity)
-        for system, times in (
-            ("engine", engine_times(engine, at, options.steps, Clock(options.clock))),
-            ("lock around diffusers", lock_times(pipeline, at, options.steps, Clock(options.clock))),
-        ):
-            p50, p95, p99 = np.quantile(times, (0.5, 0.95, 0.99))
+        ours, theirs = (Run(at, options.steps, options.clock) for _ in range(2))
+        work([(ours, engine_run(engine, ours)), (theirs, lock_run(pipeline, theirs))], options.clock == "processor")
+        for system, run in (("engine", ours), ("lock around diffusers", theirs)):
+            p50, p95, p99 = np.quantile(run.times, (0.5, 0.95, 0.99))
             rows.append(
                 {
                     "system": system,
