@@ -109,6 +109,22 @@ describe("a runner without room", () => {
     await arrival(runner, other);
   });
 
+  it("is filled up though one of its answers breaks off", async ({ expect }) => {
+    const id = await waiting("busy");
+    const other = await waiting("busy");
+    runner.mood = "well";
+    later(3);
+    const backend = makeDeps(env, { waitUntil() {} }).runners.all[0] as Backend;
+    const create = backend.create;
+    const broken = vi
+      .spyOn(backend, "create")
+      .mockImplementationOnce(create)
+      .mockResolvedValueOnce({ kind: "unavailable", retryAfter: null, detail: "It broke off.", uncertain: false });
+    await deliver({ id });
+    broken.mockRestore();
+    expect(runner.predictions.has(other)).toBe(true);
+  });
+
   it("is given what waits before what is new", async ({ expect }) => {
     const first = await waiting("busy");
     later(2);

@@ -16,7 +16,10 @@ export async function pull(deps: Deps, runner: Backend, most: number): Promise<v
     for (let taken = 0; taken < most; taken++) {
       const now = deps.now();
       const row = await deps.generations.claimOldest(models, now, now + CLAIM_MS);
-      if (!row || !(await hand(deps, row)).done) return;
+      if (!row) return;
+      const handed = await hand(deps, row);
+      // One answer that broke off says nothing about the next; a full runner does, and one whose circuit is open.
+      if (!handed.done && (handed.busy || handed.retryAfter > 0)) return;
     }
   } catch (error) {
     // Whoever waits has a message of its own.
