@@ -14,9 +14,7 @@ describe("a newcomer", { timeout: 600_000 }, () => {
   });
   after(async () => {
     await browser?.close();
-    started?.process.kill("SIGTERM");
-    await place.empty();
-    await place.remove();
+    await place.leave();
   });
 
   it("starts Vignette, opens the address it prints, writes a sentence, and sees the picture arrive step by step", async () => {

@@ -27,8 +27,7 @@ describe("the API of a running Vignette", { timeout: 600_000 }, () => {
   after(async () => {
     launch.process.kill("SIGTERM");
     await launch.ended;
-    await place.empty();
-    await place.remove();
+    await place.leave();
   });
 
   const fails = (status: number, code: string) => (error: unknown) => {

@@ -20,8 +20,7 @@ describe("npm run imagine", { timeout: 600_000 }, () => {
     place = await Place.create();
   });
   afterEach(async () => {
-    await place.empty();
-    await place.remove();
+    await place.leave();
   });
 
   it("draws what the sentence says, as the judge sees it, and stops what it started", async () => {
@@ -84,7 +83,7 @@ describe("npm run imagine", { timeout: 600_000 }, () => {
     assert.match(wrong.stderr, /--steps is "many"; it must be a number\.\n$/);
     const refused = place.launch(["imagine", "a robot", "--width", "130"]);
     assert.equal(await refused.ended, 1);
-    assert.match(refused.stderr, /^width: /m);
+    assert.match(refused.stderr, /^--width: /m);
 
     launch.process.kill("SIGTERM");
     assert.equal(await launch.ended, 0);

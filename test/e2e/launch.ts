@@ -42,6 +42,7 @@ export class Launch {
 /** A state folder of its own, which marks every process that is started for it. */
 export class Place {
   readonly state: string;
+  readonly #launches: Launch[] = [];
 
   private constructor(state: string) {
     this.state = state;
@@ -54,7 +55,10 @@ export class Place {
   /** Runs `node scripts/run.mjs …` on free ports. */
   launch(args: string[], env: Record<string, string> = {}): Launch {
     const { VIGNETTE_URL: _, VIGNETTE_API_KEY: __, ...inherited } = process.env;
-    return new Launch(args, { ...inherited, PORT: "0", RUNNER_PORT: "0", VIGNETTE_STATE: this.state, ...env });
+    const mine = { ...inherited, PORT: "0", RUNNER_PORT: "0", VIGNETTE_STATE: this.state, ...env };
+    const launch = new Launch(args, mine);
+    this.#launches.push(launch);
+    return launch;
   }
 
   async instance(): Promise<Partial<Instance>> {
@@ -86,6 +90,13 @@ export class Place {
   /** Resolves once no process is left; the test's own timeout says when that is too late. */
   async empty(): Promise<void> {
     await until(async () => (await this.processes()).length === 0);
+  }
+
+  /** After a test: what a failed one left running is stopped, nothing else may be there, and the folder goes. */
+  async leave(): Promise<void> {
+    for (const { process } of this.#launches) if (process.exitCode === null) process.kill("SIGTERM");
+    await this.empty();
+    await this.remove();
   }
 
   async remove(): Promise<void> {

@@ -11,8 +11,7 @@ describe("npm start", { timeout: 600_000 }, () => {
     place = await Place.create();
   });
   afterEach(async () => {
-    await place.empty();
-    await place.remove();
+    await place.leave();
   });
 
   it("is ready, keeps its key between runs, and SIGTERM leaves no process behind", async () => {

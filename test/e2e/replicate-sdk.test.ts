@@ -20,8 +20,7 @@ describe("the official replicate SDK", { timeout: 240_000 }, () => {
   after(async () => {
     launch.process.kill("SIGTERM");
     await launch.ended;
-    await place.empty();
-    await place.remove();
+    await place.leave();
   });
 
   const download = async (url: string) => {
