@@ -11,6 +11,7 @@ const COMMANDS = {
   check: () => import("./lib/check.mjs").then(({ check }) => check(["format", "lint", "types"])),
   bots: (args) => import("./lib/bots.mjs").then(({ bots }) => bots(args)),
   bench: (args) => import("./lib/bench.mjs").then(({ bench }) => bench(args)),
+  screenshots: () => import("./lib/screenshots.mjs").then(({ screenshots }) => screenshots()),
   deploy: (args) => import("./lib/deploy.mjs").then(({ deploy }) => deploy(args)),
 };
 
