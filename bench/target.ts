@@ -30,7 +30,13 @@ export async function draw({ url, apiKey }: Target, seed: number): Promise<Sampl
   const began = performance.now();
   const reply = await fetch(`${url}/v1/generations`, {
     method: "POST",
-    headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", prefer: "wait=60" },
+    // Seeds come again at every number of clients; each picture is to be drawn, not found in the cache.
+    headers: {
+      authorization: `Bearer ${apiKey}`,
+      "content-type": "application/json",
+      prefer: "wait=60",
+      "cache-control": "no-cache",
+    },
     body: JSON.stringify({ prompt: PROMPTS[seed % PROMPTS.length], seed }),
   });
   const generation = (await reply.json()) as {
