@@ -32,8 +32,8 @@ const IMAGES = { 1: 12, 4: 24, 16: 64 };
 const BASELINE_IMAGES = 12;
 
 /**
- * `npm run bench [-- latency|throughput|acks|page|edge-hot|edge-cost|edge-watchers|edge-storm|clients]`: measures a Vignette of its own, prints Markdown tables and writes
- * bench/results/*.json with the date, machine and command.
+ * `npm run bench [-- NAME …]`, names being those of `BENCHES`: measures a Vignette of its own, prints Markdown tables and
+ * writes bench/results/*.json with the date, machine and command.
  */
 export async function bench(names) {
   const unknown = names.find((name) => !(name in BENCHES));

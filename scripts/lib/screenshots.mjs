@@ -35,11 +35,12 @@ export async function screenshots() {
   const state = await mkdtemp(join(tmpdir(), "vignette-screenshots-"));
   const settings = { ...readSettings(process.env), port: 0, runnerPort: 0, state };
   const instance = await startInstance(settings, { signal: interruption });
-  const browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_FLAGS });
+  let browser;
   try {
+    browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_FLAGS });
     await step("Drawing and looking", () => take(browser, instance.url));
   } finally {
-    await browser.close();
+    await browser?.close();
     await instance.stop();
     await rm(state, { recursive: true, force: true });
   }

@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     variants.add_argument("--weights", type=Path, default=ROOT / "weights")
     variants.add_argument(
-        "--work", type=Path, default=ROOT / "variants", help="folder for triples, caches, checkpoints"
+        "--work", type=Path, default=ROOT / "work" / "variants", help="folder for triples, caches, checkpoints"
     )
     variants.add_argument("--scenes", type=int, default=4000, help="triples (default: 4000)")
     variants.add_argument("--steps", type=int, default=600, help="steps of every training (default: 600)")

@@ -69,6 +69,53 @@ export function Choice({ label, error, name, value, options, onChange }: PickPro
   );
 }
 
+/** Any number of a few, all in view. @param saying what stands beside a box */
+export function Several<Each extends string>({
+  label,
+  options,
+  chosen,
+  choose,
+  saying,
+}: {
+  label: string;
+  options: Each[];
+  chosen: Each[];
+  choose: (chosen: Each[]) => void;
+  saying: (each: Each) => ComponentChildren;
+}) {
+  return (
+    <fieldset class="field">
+      <legend>{label}</legend>
+      {options.map((option) => (
+        <label key={option} class="check">
+          <input
+            type="checkbox"
+            checked={chosen.includes(option)}
+            onChange={({ currentTarget }) =>
+              choose(currentTarget.checked ? [...chosen, option] : chosen.filter((each) => each !== option))
+            }
+          />
+          <span>{saying(option)}</span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** The end of a form that can be left: what sends it, and the way back. */
+export function Sending({ label, disabled, close }: { label: string; disabled: boolean; close: () => void }) {
+  return (
+    <div class="row">
+      <button type="submit" class="button primary" disabled={disabled}>
+        {label}
+      </button>
+      <button type="button" class="quiet" onClick={close}>
+        Never mind
+      </button>
+    </div>
+  );
+}
+
 interface NumberProps extends Labelled {
   value: number | null;
   placeholder: string;

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { CreatedWebhookEndpoint, WebhookEventType } from "../../../contract/webhooks.ts";
 import { useAct } from "../../ui/act.ts";
-import { Field } from "../../ui/fields.tsx";
+import { Field, Sending, Several } from "../../ui/fields.tsx";
 import { useFocus } from "../../ui/focus.ts";
 import { TroubleCard } from "../../ui/trouble.tsx";
 
@@ -64,32 +64,19 @@ export function NewEndpoint({ made, close }: { made: (endpoint: CreatedWebhookEn
           />
         )}
       </Field>
-      <fieldset class="field">
-        <legend>Tell it when</legend>
-        {events.map((event) => (
-          <label key={event} class="check">
-            <input
-              type="checkbox"
-              checked={chosen.includes(event)}
-              onChange={({ currentTarget }) =>
-                choose(currentTarget.checked ? [...chosen, event] : chosen.filter((each) => each !== event))
-              }
-            />
-            <span>
-              {EVENTS[event]} <span class="fine">{event}</span>
-            </span>
-          </label>
-        ))}
-      </fieldset>
+      <Several
+        label="Tell it when"
+        options={events}
+        chosen={chosen}
+        choose={choose}
+        saying={(event) => (
+          <>
+            {EVENTS[event]} <span class="fine">{event}</span>
+          </>
+        )}
+      />
       {trouble && <TroubleCard trouble={trouble} />}
-      <div class="row">
-        <button type="submit" class="button primary" disabled={busy}>
-          Register it
-        </button>
-        <button type="button" class="quiet" onClick={close}>
-          Never mind
-        </button>
-      </div>
+      <Sending label="Register it" disabled={busy} close={close} />
     </form>
   );
 }

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { CreatedKey, KeyLimits, Scope } from "../../../contract/keys.ts";
 import { useAct } from "../../ui/act.ts";
-import { Field, NumberField } from "../../ui/fields.tsx";
+import { Field, NumberField, Sending, Several } from "../../ui/fields.tsx";
 import { useFocus } from "../../ui/focus.ts";
 import { TroubleCard } from "../../ui/trouble.tsx";
 
@@ -68,23 +68,17 @@ export function NewKey({ made, close }: { made: (key: CreatedKey) => void; close
           />
         )}
       </Field>
-      <fieldset class="field">
-        <legend>Scopes</legend>
-        {scopes.map((scope) => (
-          <label key={scope} class="check">
-            <input
-              type="checkbox"
-              checked={chosen.includes(scope)}
-              onChange={({ currentTarget }) =>
-                choose(currentTarget.checked ? [...chosen, scope] : chosen.filter((each) => each !== scope))
-              }
-            />
-            <span>
-              {scope} <span class="fine">{SCOPES[scope]}</span>
-            </span>
-          </label>
-        ))}
-      </fieldset>
+      <Several
+        label="Scopes"
+        options={scopes}
+        chosen={chosen}
+        choose={choose}
+        saying={(scope) => (
+          <>
+            {scope} <span class="fine">{SCOPES[scope]}</span>
+          </>
+        )}
+      />
       <div class="pair">
         <NumberField label="Requests a minute" {...limit("requests_per_minute")} />
         <NumberField label="At once" {...limit("concurrent")} />
@@ -106,14 +100,7 @@ export function NewKey({ made, close }: { made: (key: CreatedKey) => void; close
         </p>
       )}
       {trouble && <TroubleCard trouble={trouble} />}
-      <div class="row">
-        <button type="submit" class="button primary" disabled={busy}>
-          Make the key
-        </button>
-        <button type="button" class="quiet" onClick={close}>
-          Never mind
-        </button>
-      </div>
+      <Sending label="Make the key" disabled={busy} close={close} />
     </form>
   );
 }

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { Sending } from "../../ui/fields.tsx";
 
 /** The sentence word by word: one is changed, the seed stays, and the picture shows what the word did. */
 export function WhatIf({ prompt, draw, close }: { prompt: string; draw: (prompt: string) => void; close: () => void }) {
@@ -55,14 +56,7 @@ export function WhatIf({ prompt, draw, close }: { prompt: string; draw: (prompt:
           ),
         )}
       </p>
-      <div class="row">
-        <button type="submit" class="button primary" disabled={!changed}>
-          Draw with the same seed
-        </button>
-        <button type="button" class="quiet" onClick={close}>
-          Never mind
-        </button>
-      </div>
+      <Sending label="Draw with the same seed" disabled={!changed} close={close} />
     </form>
   );
 }
