@@ -28,10 +28,17 @@ def test_every_variant_is_trained_on_the_same_triples_and_measured(small, tmp_pa
     trained = {"adapter/no-LLM", "adapter/LLM-last-layer", "adapter/LLM-layer-mean", "published-recipe/narrative"}
     rows = {"base/narrative", "base/keyword", "LLM-rewriting/narrative", "scale/0.5", "triples/2", *trained}
     assert rows < set(figures)
+    attributes = {"object", "colour", "count", "action", "place"}
     for name in rows:
-        assert {"object", "colour", "count", "action", "place", "mean", "kid"} <= set(figures[name])
-    for name in trained:
-        assert set(figures[name]["gain"]) == {"object", "colour", "count", "action", "place", "mean"}
+        assert {*attributes, "mean", "kid"} <= set(figures[name])
+        for attribute, (low, high) in figures[name]["intervals"].items():
+            assert 0 <= low <= figures[name][attribute] <= high <= 1
+        assert set(figures[name]["intervals"]) == attributes
+        assert ("kid_over_keyword" in figures[name]) == (name != "base/keyword")
+    for name in (*trained, "LLM-rewriting/narrative"):
+        assert set(figures[name]["gain"]) == {*attributes, "mean"}
+        others = {"LLM-rewriting/narrative", "published-recipe/narrative"} - {name}
+        assert set(figures[name]["over"]) == others
     assert len(figures["failures"]) == 2
     assert sheet.stat().st_size > 0
     assert figures["teacher"] == "teacher"

@@ -48,6 +48,12 @@ def row(values: np.ndarray) -> dict[str, float]:
     return {**{a: float(values[:, i].mean()) for i, a in enumerate(ATTRIBUTES)}, "mean": float(values.mean())}
 
 
+def intervals(values: np.ndarray) -> dict[str, tuple[float, float]]:
+    """95 % intervals of the means of marks [N, 5], by attribute."""
+    found = {a: mean_interval(values[:, i]) for i, a in enumerate(ATTRIBUTES)}
+    return {a: (interval.low, interval.high) for a, interval in found.items()}
+
+
 def contact_sheet(rows: list[np.ndarray], path: Path, columns: int = 8) -> None:
     """Write the first `columns` pictures of every row, uint8 [N, 128, 128, 3], below each other."""
     sheet = Image.new("RGB", (columns * 132, len(rows) * 132), "white")
@@ -118,7 +124,11 @@ def run(
         drawn[name] = sample(pipe.unet, pipe.vae, pipe.scheduler, context, empty, seeds, guidance=guidance)
         scores[name] = score(judge, drawn[name], scenes)
         mean = mean_interval(scores[name].mean(1))
-        figures[name] = {**row(scores[name]), "interval": (mean.low, mean.high)}
+        figures[name] = {
+            **row(scores[name]),
+            "interval": (mean.low, mean.high),
+            "intervals": intervals(scores[name]),
+        }
         print(name, figures[name], flush=True)
         single = np.array([len(s.groups) == 1 for s in scenes])
         if single.any():

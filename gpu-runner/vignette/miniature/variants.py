@@ -21,7 +21,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from vignette.evaluation.instruments.miniature import MiniatureJudge
-from vignette.evaluation.kid import kid
+from vignette.evaluation.kid import kid, kid_gain
 from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
 from vignette.sur.adapter import SURAdapter
 from vignette.training.options import PUBLISHED, Options
@@ -32,11 +32,12 @@ from .judge_net import ATTRIBUTES
 from .render import render
 from .rewrite import Rewriter
 from .sample import GUIDANCE, STEPS, sample
-from .study import SEED, contact_sheet, held_out_set, row, score
+from .study import SEED, contact_sheet, held_out_set, intervals, row, score
 from .text import hidden_states
 from .world import sample_scene
 
-ADAPTER = "adapter/no-LLM"
+BASE, CEILING = "base/narrative", "base/keyword"
+ADAPTER, PUBLISHED_RECIPE, REWRITING = "adapter/no-LLM", "published-recipe/narrative", "LLM-rewriting/narrative"
 SCALES = (0.25, 0.5, 0.75, 1.25, 1.5)
 SHARES = (0.04, 0.2)
 REAL = 1000
@@ -69,7 +70,7 @@ def recipes(plan: Plan) -> dict[str, dict[str, Any]]:
         published |= {"teacher": str(plan.teacher), "teacher_layer": "last"}
     else:
         published["distil_weight"] = 0.0
-    return found | {"published-recipe/narrative": published}
+    return found | {PUBLISHED_RECIPE: published}
 
 
 class Study:
@@ -92,6 +93,7 @@ class Study:
         ]
         self.real = self.instrument.features(real)
         self.drawn: dict[str, np.ndarray] = {}
+        self.features: dict[str, np.ndarray] = {}
         self.scores: dict[str, np.ndarray] = {}
         self.figures: dict[str, Any] = {}
 
@@ -99,19 +101,39 @@ class Study:
         """The text encoder's last hidden states [N, 77, 256]."""
         return hidden_states(self.pipe.text_encoder, self.pipe.tokenizer, texts).float()
 
-    def draw(self, name: str, context: torch.Tensor) -> dict[str, Any]:
-        """Draw the held-out scenes from `context`, and answer and keep the figures of `name`."""
+    def draw(self, name: str, context: torch.Tensor) -> None:
+        """Draw the held-out scenes from `context`, and keep the figures of `name`; the ceiling comes first."""
         pictures = sample(
             self.pipe.unet, self.pipe.vae, self.pipe.scheduler, context, self.states([""]), self.seeds,
             self.plan.drawing_steps, GUIDANCE,
         )  # fmt: skip
         marks = score(self.instrument.judge, pictures, self.scenes)
         mean = mean_interval(marks.mean(1))
-        distance = kid(self.real, self.instrument.features([Image.fromarray(p) for p in pictures]))
+        self.features[name] = self.instrument.features([Image.fromarray(p) for p in pictures])
         self.drawn[name], self.scores[name] = pictures, marks
-        self.figures[name] = {**row(marks), "interval": (mean.low, mean.high), "kid": distance.mean}
+        self.figures[name] = {
+            **row(marks),
+            "interval": (mean.low, mean.high),
+            "intervals": intervals(marks),
+            "kid": kid(self.real, self.features[name]).mean,
+        }
+        if name != CEILING:
+            worse = kid_gain(self.real, self.features[name], self.features[CEILING])
+            self.figures[name]["kid_over_keyword"] = (worse.low, worse.high)
         print(name, self.figures[name], flush=True)
-        return self.figures[name]
+
+    def compare(self, name: str, *others: str) -> None:
+        """Say how far `name` gets from base/narrative to base/keyword, and what it gains over `others` on the mean."""
+        base, own, ceiling = (self.scores[n] for n in (BASE, name, CEILING))
+        closed = share_closed(base.mean(1), own.mean(1), ceiling.mean(1))
+        gains = {a: paired_gain(own[:, i], base[:, i]) for i, a in enumerate(ATTRIBUTES)}
+        gains["mean"] = paired_gain(own.mean(1), base.mean(1))
+        over = {other: paired_gain(own.mean(1), self.scores[other].mean(1)) for other in others if other != name}
+        self.figures[name] |= {
+            "closed": {**asdict(closed), "in_words": closed.in_words()},
+            "gain": {a: (g.low, g.high) for a, g in gains.items()},
+            "over": {other: (g.low, g.high) for other, g in over.items()},
+        }
 
     def adapted(self, folder: Path, scale: float = 1.0) -> torch.Tensor:
         """The narratives' states after the adapter in `folder`."""
@@ -139,21 +161,20 @@ def run(weights: Path, work: Path, plan: Plan, output: Path, sheet: Path | None 
     """
     began = time.time()
     study = Study(weights, work, plan)
-    study.draw("base/narrative", study.plain)
-    study.draw("base/keyword", study.states([s.keywords for s in study.scenes]))
+    study.draw(CEILING, study.states([s.keywords for s in study.scenes]))
+    study.draw(BASE, study.plain)
+    ways = []
     if plan.teacher:
         rewriter = Rewriter(plan.teacher, study.world)
-        study.draw("LLM-rewriting/narrative", study.states([rewriter.rewrite(text) for text in study.texts]))
+        study.draw(REWRITING, study.states([rewriter.rewrite(text) for text in study.texts]))
+        ways.append(REWRITING)
     folders = {}
     for name, extra in recipes(plan).items():
         folders[name] = study.train(name, extra)
-        figures = study.draw(name, study.adapted(folders[name]))
-        base, own, ceiling = (study.scores[n] for n in ("base/narrative", name, "base/keyword"))
-        closed = share_closed(base.mean(1), own.mean(1), ceiling.mean(1))
-        gains = {a: paired_gain(own[:, i], base[:, i]) for i, a in enumerate(ATTRIBUTES)}
-        gains["mean"] = paired_gain(own.mean(1), base.mean(1))
-        figures["closed"] = {**asdict(closed), "in_words": closed.in_words()}
-        figures["gain"] = {a: (g.low, g.high) for a, g in gains.items()}
+        study.draw(name, study.adapted(folders[name]))
+        ways.append(name)
+    for name in ways:
+        study.compare(name, *(way for way in ways if way in (REWRITING, PUBLISHED_RECIPE)))
     for scale in SCALES:
         study.draw(f"scale/{scale:g}", study.adapted(folders[ADAPTER], scale))
     for share in SHARES:
@@ -161,7 +182,7 @@ def run(weights: Path, work: Path, plan: Plan, output: Path, sheet: Path | None 
         study.draw(f"triples/{max(2, round(plan.scenes * share))}", study.adapted(folder))
     if sheet:
         worst = np.argsort(study.scores[ADAPTER].mean(1))[:8]
-        contact_sheet([study.drawn[n][worst] for n in ("base/narrative", ADAPTER, "base/keyword")], sheet)
+        contact_sheet([study.drawn[n][worst] for n in (BASE, ADAPTER, CEILING)], sheet)
         study.figures["failures"] = [study.texts[i] for i in worst]
     about = {
         "date": time.strftime("%Y-%m-%d"),
