@@ -9,6 +9,7 @@ from pathlib import Path
 from .world import WORLDS
 
 ROOT = Path(__file__).resolve().parents[2] / "miniature"
+DOCS = ROOT.parents[1] / "docs"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,6 +85,16 @@ def main(argv: list[str] | None = None) -> int:
     variants.add_argument("-o", "--output", type=Path, required=True, help="write the figures as JSON")
     variants.add_argument("--sheet", type=Path, help="write the pictures of the worst narratives as PNG")
 
+    plots = commands.add_parser(
+        "plots", help="draw the studies' figures as SVG, and print the Markdown that shows them"
+    )
+    plots.add_argument(
+        "-i", "--input", type=Path, default=DOCS / "study", help="folder of the figures (default: docs/study)"
+    )
+    plots.add_argument(
+        "-o", "--output", type=Path, default=DOCS / "images" / "study", help="folder (default: docs/images/study)"
+    )
+
     showcase = commands.add_parser("showcase", help="the README's picture: sentences without and with the adapter")
     showcase.add_argument("--weights", type=Path, default=ROOT / "weights")
     showcase.add_argument("-o", "--output", type=Path, required=True, help="PNG to write")
@@ -150,6 +161,18 @@ def main(argv: list[str] | None = None) -> int:
         plan = Plan(args.scenes, args.steps, args.prompts, args.teacher, args.style)
         try:
             study_variants(args.weights, args.work, plan, args.output, args.sheet)
+        except ConfigError as error:
+            print(f"vignette: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    if args.command == "plots":
+        from vignette.errors import ConfigError
+
+        from .plots import draw as draw_plots
+
+        try:
+            print("\n".join(draw_plots(args.input, args.output)))
         except ConfigError as error:
             print(f"vignette: {error}", file=sys.stderr)
             return 2

@@ -31,13 +31,12 @@ from . import triples
 from .judge_net import ATTRIBUTES
 from .render import render
 from .rewrite import Rewriter
+from .rows import ADAPTER, BASE, CEILING, PUBLISHED_RECIPE, REWRITING
 from .sample import GUIDANCE, STEPS, sample
 from .study import SEED, contact_sheet, held_out_set, intervals, row, score
 from .text import hidden_states
 from .world import sample_scene
 
-BASE, CEILING = "base/narrative", "base/keyword"
-ADAPTER, PUBLISHED_RECIPE, REWRITING = "adapter/no-LLM", "published-recipe/narrative", "LLM-rewriting/narrative"
 SCALES = (0.25, 0.5, 0.75, 1.25, 1.5)
 SHARES = (0.04, 0.2)
 REAL = 1000
