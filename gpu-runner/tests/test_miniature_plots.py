@@ -76,7 +76,7 @@ def test_each_kind_of_figures_becomes_its_plots_and_the_markdown_that_shows_them
     assert {file.stem for file in (docs / "images").iterdir()} == names
     lines = capsys.readouterr().out.splitlines()
     assert {line.rpartition("](")[2] for line in lines} == {f"images/{name}.svg)" for name in names}
-    assert "adapter/narrative 70%" in next(line for line in lines if "marks.svg" in line)
+    assert "adapter/narrative 70 %" in next(line for line in lines if "marks.svg" in line)
 
 
 def test_the_same_figures_give_the_same_bytes(docs):

@@ -52,8 +52,8 @@ async function migrate(database) {
  * The built page as a service of the worker. Miniflare's own assets would stand before every request and halve the
  * API's throughput (docs/playground.md).
  */
-async function assets() {
-  const files = await buildWeb();
+async function assets(docs) {
+  const files = await buildWeb({ docs });
   return ({ url }) => {
     const path = new URL(url).pathname.slice(1);
     const contents = files.get(path);
@@ -69,7 +69,7 @@ async function assets() {
 }
 
 /** @param configuration `entry`: another worker than wrangler.toml's, for benches */
-async function serve({ port, state, bindings, apiKey, pageKey, entry }) {
+async function serve({ port, state, bindings, apiKey, pageKey, entry, docs }) {
   const config = join(ROOT, "wrangler.toml");
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(config);
   const { modulesRules: _, rootPath: __, assets: ___, ...options } = workerOptions;
@@ -87,7 +87,7 @@ async function serve({ port, state, bindings, apiKey, pageKey, entry }) {
       bindings: { ...options.bindings, ...bindings },
       serviceBindings: {
         ...options.serviceBindings,
-        ASSETS: await assets(),
+        ASSETS: await assets(docs),
         ...(pageKey
           ? { DEV_SESSION: () => Response.json({ api_key: key }, { headers: { "Cache-Control": "no-store" } }) }
           : {}),

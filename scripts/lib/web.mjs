@@ -39,10 +39,10 @@ const REFERENCE = {
 };
 
 /**
- * @param {{ minify?: boolean }} [options]
+ * @param {{ minify?: boolean, docs?: string }} [options] docs: the folder with study.md and study/
  * @returns {Promise<Map<string, Uint8Array>>} path from the site's root, without a leading slash, to contents
  */
-export async function buildWeb({ minify = true } = {}) {
+export async function buildWeb({ minify = true, docs = join(ROOT, "docs") } = {}) {
   const outdir = join(ROOT, "dist", "web");
   const { outputFiles, metafile } = await build({
     entryPoints: { app: join(SOURCE, "main.tsx") },
@@ -63,7 +63,7 @@ export async function buildWeb({ minify = true } = {}) {
     write: false,
     logLevel: "silent",
     absWorkingDir: ROOT,
-    plugins: [study],
+    plugins: [study(docs)],
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [path.slice(outdir.length + 1), contents]));
   const reference = encode(referenceScript());
@@ -118,14 +118,14 @@ const encode = (text) => new TextEncoder().encode(text);
 
 /**
  * `import … from "study:data"`: every table of docs/study, and the pictures that docs/study.md shows, as they are at the
- * time of the build.
+ * time of the build. A picture `<table>-failures.png` belongs to the table of that name.
  */
-const study = {
+const study = (docs) => ({
   name: "study",
   setup(build) {
     build.onResolve({ filter: /^study:data$/ }, ({ path }) => ({ path, namespace: "study" }));
     build.onLoad({ filter: /.*/, namespace: "study" }, async () => {
-      const folder = join(ROOT, "docs", "study");
+      const folder = join(docs, "study");
       const names = (await readdir(folder))
         .filter((name) => name.endsWith(".json"))
         .map((name) => basename(name, ".json"))
@@ -136,24 +136,24 @@ const study = {
           data: JSON.parse(await readFile(join(folder, `${name}.json`), "utf8")),
         })),
       );
-      const text = await readFile(join(ROOT, "docs", "study.md"), "utf8");
+      const text = await readFile(join(docs, "study.md"), "utf8");
       const sheets = [...text.matchAll(/!\[([^\]]*)\]\((images\/[^)]+\.png)\)/g)].map(([, alt, path]) => ({
         alt,
-        path: join(ROOT, "docs", path),
+        path: join(docs, path),
       }));
       const sizes = await Promise.all(sheets.map(async ({ path }) => pngSize(await readFile(path))));
       return {
         contents: [
           ...sheets.map(({ path }, index) => `import sheet${index} from ${JSON.stringify(path)};`),
           `export const tables = ${JSON.stringify(tables)};`,
-          `export const sheets = [${sheets.map(({ alt }, index) => `{ url: "/assets/" + sheet${index}.split("/").pop(), alt: ${JSON.stringify(alt)}, ...${JSON.stringify(sizes[index])} }`).join(", ")}];`,
+          `export const sheets = [${sheets.map(({ alt, path }, index) => `{ name: ${JSON.stringify(basename(path, ".png"))}, url: "/assets/" + sheet${index}.split("/").pop(), alt: ${JSON.stringify(alt)}, ...${JSON.stringify(sizes[index])} }`).join(", ")}];`,
         ].join("\n"),
         loader: "js",
         resolveDir: ROOT,
       };
     });
   },
-};
+});
 
 /** Width and height stand at bytes 16 and 20 (PNG specification, section 11.2.2). */
 function pngSize(bytes) {

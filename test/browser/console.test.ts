@@ -144,30 +144,3 @@ describe("the console", { timeout: 300_000 }, () => {
     );
   });
 });
-
-describe("the study", { timeout: 120_000 }, () => {
-  let world: World;
-  before(async () => {
-    world = await World.create();
-  });
-  after(() => world.close());
-
-  it("shows every table of docs/study and the contact sheets, in light and dark", async () => {
-    for (const colorScheme of ["light", "dark"] as const) {
-      const { page, complaints } = await world.visit("/study", { colorScheme });
-      await page.getByRole("heading", { name: "First edition", exact: true }).waitFor();
-      await page
-        .getByRole("img", { name: /First edition: right, by attribute\. base\/narrative: object \d+ %/ })
-        .waitFor();
-      await page.getByText("As tables").first().click();
-      await page.getByRole("table").first().waitFor();
-      const sheet = page.locator("img.sheet-picture").first();
-      await sheet.scrollIntoViewIfNeeded();
-      assert.ok(
-        (await sheet.evaluate((image: HTMLImageElement) => image.decode().then(() => image.naturalWidth))) > 500,
-      );
-      await accessible(page);
-      assert.deepEqual(complaints, []);
-    }
-  });
-});

@@ -36,6 +36,8 @@ interface EdgeSettings {
   runnerUrl: string;
   /** Whether the page gets the key by itself. */
   pageKey: boolean;
+  /** Whose study the page shows; the repository's if absent. */
+  docs?: string | undefined;
   /** The key of the last run. */
   apiKey?: string;
 }
@@ -64,7 +66,7 @@ export class World {
     this.#close = parts.close;
   }
 
-  static async create({ pageKey = true } = {}): Promise<World> {
+  static async create({ pageKey = true, docs }: { pageKey?: boolean; docs?: string } = {}): Promise<World> {
     const state = await mkdtemp(join(tmpdir(), "vignette-browser-"));
     await mkdir(join(state, "logs"));
     let runner: FakeRunner | undefined;
@@ -73,7 +75,7 @@ export class World {
     );
     runner = new FakeRunner({ url: server.origin, token: TOKEN, secret: SECRET, deliver: fetch });
     const [port = 0] = await claimPorts([["PORT", 0]]);
-    const settings = { port, state, runnerUrl: server.origin, pageKey };
+    const settings = { port, state, runnerUrl: server.origin, pageKey, docs };
     const [{ edge, apiKey }, browser] = await Promise.all([startEdge(settings), launch()]);
     return new World({ ...settings, apiKey }, { runner, browser, edge, close: server.close });
   }
@@ -187,7 +189,7 @@ export async function accessible(page: Page): Promise<void> {
 }
 
 async function startEdge(settings: EdgeSettings): Promise<{ edge: ChildProcess; apiKey: string }> {
-  const { port, state, runnerUrl, pageKey, apiKey } = settings;
+  const { port, state, runnerUrl, pageKey, docs, apiKey } = settings;
   const edge = fork(EDGE, {
     cwd: ROOT,
     execArgv: ["--no-warnings"],
@@ -201,7 +203,7 @@ async function startEdge(settings: EdgeSettings): Promise<{ edge: ChildProcess; 
     PUBLIC_URL: `http://127.0.0.1:${port}`,
     ALLOW_LOCAL_WEBHOOKS: "1",
   };
-  edge.send({ port, state, bindings, pageKey, apiKey });
+  edge.send({ port, state, bindings, pageKey, docs, apiKey });
   const [answer] = (await once(edge, "message")) as [{ ready?: true; apiKey: string; failed?: string }];
   if (!answer.ready) throw new Error(`the edge could not start: ${answer.failed}`);
   return { edge, apiKey: answer.apiKey };

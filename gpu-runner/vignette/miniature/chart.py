@@ -123,7 +123,7 @@ class Sheet:
     def curve(self, across: Scale, up: Scale, points: Sequence[tuple[float, Dot]]) -> None:
         """Draw `(x, value)` joined by lines, with upright intervals."""
         path = " ".join(f"{round(across(x), 2):g},{round(up(dot.value), 2):g}" for x, dot in points)
-        self._add("polyline", f"{points[0][1].family} curve").set("points", path)
+        self._add("polyline", f"{points[-1][1].family} curve").set("points", path)
         for x, dot in points:
             if dot.interval:
                 self.line(f"whisker {dot.family}", across(x), up(dot.interval[0]), across(x), up(dot.interval[1]))

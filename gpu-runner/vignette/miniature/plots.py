@@ -71,7 +71,7 @@ def marks(studies: dict[str, Figures]) -> Sheet:
     panel = 84 + len(names) * LINE
     height = 66 + math.ceil(len(studies) / COLUMNS) * panel
     told = "; ".join(
-        f"{_title(name)}: " + ", ".join(f"{row} {table[row]['mean']:.0%}" for row, _ in SERIES)
+        f"{_title(name)}: " + ", ".join(f"{row} {_percent(table[row]['mean'])}" for row, _ in SERIES)
         for name, table in studies.items()
     )
     title = "What is drawn as it was told, by attribute"
@@ -96,7 +96,7 @@ def ways(name: str, table: Figures) -> Sheet:
     """Every way from a narrative to a picture, by its mean mark, best first."""
     rows = sorted(_ways(table).items(), key=lambda item: -item[1]["mean"])
     title = f"{_title(name)}: what is drawn as it was told, mean of the attributes"
-    told = ", ".join(f"{way} {row['mean']:.0%}" for way, row in rows)
+    told = ", ".join(f"{way} {_percent(row['mean'])}" for way, row in rows)
     sheet = Sheet(title, f"{title}, with 95 % intervals: {told}.", 100 + len(rows) * LINE, _source(name))
     sheet.text(GAP, 54, _about(table), "fine")
     scale = _shares([row for _, row in rows], GAP + 200, WIDTH - GAP - 190)
@@ -108,7 +108,7 @@ def ways(name: str, table: Figures) -> Sheet:
         sheet.dot(scale, y, Dot(_family(way), row["mean"], _interval(row, "mean")))
         gain = row.get("gain", {}).get("mean")
         words = f", gain {_points(gain[0])} to {_points(gain[1])}" if gain else ""
-        sheet.text(WIDTH - GAP, y + 4, f"{row['mean']:.0%}{words}", "fine", "end")
+        sheet.text(WIDTH - GAP, y + 4, f"{_percent(row['mean'])}{words}", "fine", "end")
     return sheet
 
 
@@ -120,7 +120,7 @@ def quality(name: str, table: Figures) -> Sheet:
     # The interval is that of the whole sets' difference, of which the published mean over subsets is an estimate.
     found |= {way: (low + high) / 2 for way, (low, high) in spans.items()}
     title = f"{_title(name)}: pictures' KID over that of the keyword prompts'"
-    told = ", ".join(f"{way} {row['kid']:.3g}" for way, row in rows)
+    told = ", ".join(f"{way} {_kid(row['kid'])}" for way, row in rows)
     description = f"{title}, with 95 % intervals; lower is better, above 0 is worse than keyword prompts. KID: {told}."
     sheet = Sheet(title, description, 100 + len(rows) * LINE, _source(name))
     sheet.text(GAP, 54, f"{_about(table)}; on the judge's features, to fresh renders; lower is better", "fine")
@@ -130,13 +130,13 @@ def quality(name: str, table: Figures) -> Sheet:
     scale = Scale(low, high if high > low else low + step, GAP + 200, WIDTH - GAP - 120)
     values = [low + step * i for i in range(round((scale.high - low) / step) + 1)]
     bottom = 66 + len(rows) * LINE
-    sheet.ticks(scale, [(v, "0" if abs(v) < step / 2 else f"{v:+.3g}") for v in values], 66, bottom)
+    sheet.ticks(scale, [(v, "0" if abs(v) < step / 2 else _kid(v, "+")) for v in values], 66, bottom)
     sheet.line("keyword level", scale(0), 66, scale(0), bottom)
     for line, (way, row) in enumerate(rows):
         y = 66 + (line + 0.5) * LINE
         sheet.text(GAP, y + 4, way)
         sheet.dot(scale, y, Dot(_family(way), found[way], spans.get(way)))
-        sheet.text(WIDTH - GAP, y + 4, f"KID {row['kid']:.3g}", "fine", "end")
+        sheet.text(WIDTH - GAP, y + 4, f"KID {_kid(row['kid'])}", "fine", "end")
     return sheet
 
 
@@ -156,8 +156,8 @@ def triples(name: str, table: Figures) -> Sheet:
 
 def _curve(name: str, table: Figures, title: str, points: dict[float, Figures], label: str, logarithmic: bool) -> Sheet:
     ordered = sorted(points.items())
-    told = ", ".join(f"{x:g}: {row['mean']:.0%}" for x, row in ordered)
-    levels = f"base/narrative {table[BASE]['mean']:.0%}, base/keyword {table[CEILING]['mean']:.0%}"
+    told = ", ".join(f"{x:g}: {_percent(row['mean'])}" for x, row in ordered)
+    levels = f"base/narrative {_percent(table[BASE]['mean'])}, base/keyword {_percent(table[CEILING]['mean'])}"
     sheet = Sheet(title, f"{title}, with 95 % intervals. {told}; {levels}.", 360, _source(name))
     sheet.text(GAP, 54, _about(table), "fine")
     left, right, top, bottom = GAP + 50, WIDTH - GAP - 120, 74, 300
@@ -235,6 +235,14 @@ def _percents(scale: Scale) -> list[tuple[float, str]]:
     first, last = round(scale.low * 10), round(scale.high * 10)
     every = 1 if last - first <= 4 else 2
     return [(tenth / 10, f"{tenth * 10} %") for tenth in range(last, first - 1, -every)][::-1]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _kid(distance: float, sign: str = "") -> str:
+    return f"{distance:{sign}.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _step(span: float) -> float:

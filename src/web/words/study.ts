@@ -10,6 +10,8 @@ export interface Row {
   values: Record<string, number>;
   /** Of the mean, 95 %. */
   interval: [number, number] | null;
+  /** By attribute, where the study tells them. */
+  intervals: Record<string, [number, number]>;
 }
 
 export interface Study {
@@ -25,6 +27,7 @@ export interface Study {
   instrument: Row[];
 }
 
+const ADAPTED = "adapter/narrative";
 const VARIANT = /^[\w-]+\/[\w-]+$/;
 const SIMPLE = ", one kind";
 const INSTRUMENTS: Record<string, string> = {
@@ -32,11 +35,11 @@ const INSTRUMENTS: Record<string, string> = {
   judge_on_reconstructions: "autoencoder’s reconstructions",
 };
 
-/** A comparison of variants, if the table is one. */
+/** The comparison of the adapter with what it should be, if the table is one. */
 export function studyOf({ name, data }: Table): Study | null {
   const entries = Object.entries(data);
   const rows = entries.flatMap(([key, value]) => (VARIANT.test(key) ? (rowOf(key, value) ?? []) : []));
-  if (rows.length < 2) return null;
+  if (!rows.some(({ variant }) => variant === ADAPTED)) return null;
   const simple = entries.flatMap(([key, value]) =>
     key.endsWith(SIMPLE) ? (rowOf(key.slice(0, -SIMPLE.length), value) ?? []) : [],
   );
@@ -45,17 +48,9 @@ export function studyOf({ name, data }: Table): Study | null {
     isInterval(interval) ? { attribute, low: interval[0], high: interval[1] } : [],
   );
   const closed = (data.closed as { in_words?: unknown } | undefined)?.in_words;
-  const about = [
-    text(data.date),
-    data.prompts && `${data.prompts} prompts`,
-    data.language && `${data.language} language`,
-    data.steps && `${data.steps} steps`,
-    data.guidance && `guidance ${data.guidance}`,
-    text(data.machine),
-  ];
   return {
     name: titleOf(name),
-    about: about.filter(Boolean).join(" · "),
+    about: aboutOf(data),
     rows,
     simple,
     gains,
@@ -72,6 +67,24 @@ export function measuresOf({ name, data }: Table): { name: string; about: string
   return rows.length > 0 ? { name: titleOf(name), about: data.prompts ? `${data.prompts} prompts` : "", rows } : null;
 }
 
+/** Date, machine, prompts and the like, as far as the table tells. */
+export function aboutOf(data: Table["data"]): string {
+  const about = [
+    text(data.date),
+    text(data.style) && `${data.style} style`,
+    data.prompts && `${data.prompts} prompts`,
+    data.language && `${data.language} language`,
+    data.language === "second" && text(data.vocabulary) && `${data.vocabulary} words`,
+    data.scenes && `${data.scenes} triples`,
+    data.scenes && data.steps && `${data.steps} steps of training`,
+    !data.scenes && data.steps && `${data.steps} steps`,
+    data.guidance && `guidance ${data.guidance}`,
+    text(data.teacher) && `teacher ${data.teacher}`,
+    text(data.machine),
+  ];
+  return about.filter(Boolean).join(" · ");
+}
+
 /** Every attribute that some row has, in the order in which they come. */
 export function attributesOf(rows: Row[]): string[] {
   return [...new Set(rows.flatMap(({ values }) => Object.keys(values)))];
@@ -83,16 +96,30 @@ export function titleOf(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/** A share as signed points: `+3.5`. */
+export const pointsOf = (share: number): string =>
+  `${share > 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(share * 100).toFixed(1)}`;
+
 export const percent = (value: number): string => `${Math.round(value * 100)} %`;
 
-function rowOf(variant: string, value: unknown): Row | null {
+/** A row of figures, if the value is one. */
+export function rowOf(variant: string, value: unknown): Row | null {
   if (typeof value !== "object" || value === null) return null;
   const values = Object.fromEntries(Object.entries(value).filter(([, number]) => typeof number === "number"));
-  const { interval } = value as { interval?: unknown };
-  return Object.keys(values).length > 0 ? { variant, values, interval: isInterval(interval) ? interval : null } : null;
+  if (Object.keys(values).length === 0) return null;
+  const { interval, intervals } = value as { interval?: unknown; intervals?: Record<string, unknown> };
+  return {
+    variant,
+    values,
+    interval: isInterval(interval) ? interval : null,
+    intervals: Object.fromEntries(
+      Object.entries(intervals ?? {}).filter((entry): entry is [string, [number, number]] => isInterval(entry[1])),
+    ),
+  };
 }
 
-function isInterval(value: unknown): value is [number, number] {
+/** Two ends. */
+export function isInterval(value: unknown): value is [number, number] {
   return Array.isArray(value) && value.length === 2 && value.every((each) => typeof each === "number");
 }
 

@@ -1,10 +1,17 @@
 import { sheets, tables } from "study:data";
 import { measuresOf, type Study as StudyData, studyOf } from "../../words/study.ts";
+import { waysOf } from "../../words/ways.ts";
 import { Dots, Gains, Rows } from "./plots.tsx";
+import { Sheet } from "./sheet.tsx";
+import { Variants } from "./variants.tsx";
 
 /** What has been measured, as it stands in docs/study. */
 export function Study() {
   const studies = tables.flatMap((table) => studyOf(table) ?? []);
+  const variants = tables.flatMap((table) => {
+    const found = waysOf(table);
+    return found ? { ...found, sheet: sheets.find(({ name }) => name === `${table.name}-failures`) } : [];
+  });
   const measures = tables.flatMap((table) => measuresOf(table) ?? []);
   return (
     <div class="study">
@@ -14,16 +21,16 @@ export function Study() {
         scenes whose content is known, says what it sees. Sentences and combinations that no training has seen. The
         adapter should bring the dots of the sentence to those of the keyword list.
       </p>
-      {sheets.map(({ url, alt, width, height }) => (
-        <figure key={url} class="mat">
-          <img class="sheet-picture" src={url} alt={alt} width={width} height={height} loading="lazy" />
-          <figcaption>
-            <p class="fine">{alt}</p>
-          </figcaption>
-        </figure>
-      ))}
+      {sheets
+        .filter((sheet) => !variants.some((shown) => shown.sheet === sheet))
+        .map((sheet) => (
+          <Sheet key={sheet.url} sheet={sheet} />
+        ))}
       {studies.map((study) => (
         <Comparison key={study.name} study={study} />
+      ))}
+      {variants.map((study) => (
+        <Variants key={study.name} study={study} sheet={study.sheet} />
       ))}
       {measures.map(({ name, about, rows }) => (
         <section key={name} aria-label={name}>
