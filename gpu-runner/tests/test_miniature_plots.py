@@ -171,3 +171,9 @@ def test_a_study_of_variants_that_lacks_a_row_is_named(docs, capsys):
     (docs / "study" / "variants.json").write_text(json.dumps(table))
     assert plots(docs) == 2
     assert "variants.json lacks 'base/keyword'" in capsys.readouterr().err
+
+
+def test_the_plots_in_docs_are_those_of_the_figures_beside_them(tmp_path, capsys):
+    assert cli.main(["plots", "-o", str(tmp_path)]) == 0
+    fresh, kept = ({file.name: file.read_text() for file in folder.glob("*.svg")} for folder in (tmp_path, cli.PLOTS))
+    assert fresh == kept, "docs/study has changed: run `npm exec vignette -- miniature plots`"

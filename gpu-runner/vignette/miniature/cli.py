@@ -9,7 +9,8 @@ from pathlib import Path
 from .world import WORLDS
 
 ROOT = Path(__file__).resolve().parents[2] / "miniature"
-DOCS = ROOT.parents[1] / "docs"
+FIGURES = ROOT.parents[1] / "docs" / "study"
+PLOTS = ROOT.parents[1] / "docs" / "images" / "study"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,12 +89,8 @@ def main(argv: list[str] | None = None) -> int:
     plots = commands.add_parser(
         "plots", help="draw the studies' figures as SVG, and print the Markdown that shows them"
     )
-    plots.add_argument(
-        "-i", "--input", type=Path, default=DOCS / "study", help="folder of the figures (default: docs/study)"
-    )
-    plots.add_argument(
-        "-o", "--output", type=Path, default=DOCS / "images" / "study", help="folder (default: docs/images/study)"
-    )
+    plots.add_argument("-i", "--input", type=Path, default=FIGURES, help="folder of the figures (default: docs/study)")
+    plots.add_argument("-o", "--output", type=Path, default=PLOTS, help="folder (default: docs/images/study)")
 
     showcase = commands.add_parser("showcase", help="the README's picture: sentences without and with the adapter")
     showcase.add_argument("--weights", type=Path, default=ROOT / "weights")
