@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { startEdge } from "../../scripts/lib/edge.mjs";
+import { checkInterruption, unlessInterrupted } from "../../scripts/lib/interruption.mjs";
 import { claimPorts } from "../../scripts/lib/ports.mjs";
 import { type RunnerOptions, SelfDrawingRunner } from "./runner.ts";
 
@@ -74,12 +75,15 @@ export async function withRig<T>(
         return response.json() as Promise<never>;
       },
     };
-    while (!(await fetch(`${edge.url}/readyz`)).ok) await delay(100);
+    while (!(await fetch(`${edge.url}/readyz`)).ok) {
+      checkInterruption();
+      await delay(100);
+    }
     await rig.json("POST", "/bare/setup");
     // The benches ask for more at once than a developer: no limit of the key stands before what is measured.
     const { data } = await rig.json<{ data: { id: string }[] }>("GET", "/v1/keys");
     await rig.json("PATCH", `/v1/keys/${data[0]?.id}`, { limits: {} });
-    return await work(rig);
+    return await unlessInterrupted(work(rig));
   } finally {
     await edge.stop();
     await runner.stop();

@@ -22,7 +22,7 @@ export interface Storm {
  * A line of ten thousand before a runner that breaks off a third of all requests and dies twice: every generation ends, each
  * once, and the usage is what succeeded.
  */
-export function measureStorm(count = 10_000): Promise<Storm> {
+export function measureStorm(count = 10_000, news: (text: string) => void = () => {}): Promise<Storm> {
   const vars = { QUEUE_DEADLINE_SECONDS: "86400", RUN_DEADLINE_SECONDS: "3600" };
   return withRig({ drawMs: 20, capacity: 64, steps: 1, fails: 1 / 3, vars }, async (rig) => {
     const began = performance.now();
@@ -34,11 +34,14 @@ export function measureStorm(count = 10_000): Promise<Storm> {
       }
     };
     const sending = Promise.all(Array.from({ length: CLIENTS }, client));
+    // Heard below, where it is waited for.
+    sending.catch(() => {});
     let deaths = 0;
     let ends: Record<string, number> = {};
     for (const until = began + PATIENCE_MS; performance.now() < until; ) {
       await delay(2_000);
       ends = await endsOf(rig);
+      news(`${next} sent, ${Object.entries(ends).map(([status, n]) => `${n} ${status}`).join(", ")}`);
       const over = (ends.succeeded ?? 0) + (ends.failed ?? 0) + (ends.canceled ?? 0);
       if (deaths < 2 && over > ((deaths + 1) * count) / 3) {
         deaths++;

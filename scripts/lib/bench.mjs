@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { missingChromium } from "./chromium.mjs";
 import { command } from "./command.mjs";
 import { startInstance } from "./instance.mjs";
-import { interruption } from "./interruption.mjs";
+import { interruption, unlessInterrupted } from "./interruption.mjs";
 import { ensurePackages } from "./packages.mjs";
 import { ROOT } from "./paths.mjs";
 import { step } from "./progress.mjs";
@@ -60,7 +60,7 @@ async function withInstance(work) {
   const settings = { ...readSettings(process.env), port: 0, runnerPort: 0, state };
   const instance = await startInstance(settings, { signal: interruption });
   try {
-    return await Promise.race([work(instance), instance.failed]);
+    return await unlessInterrupted(Promise.race([work(instance), instance.failed]));
   } finally {
     await instance.stop();
     await rm(state, { recursive: true, force: true });
@@ -112,7 +112,7 @@ async function edgeWatchers() {
 
 async function edgeStorm() {
   const { measureStorm, stormTable } = await import("../../bench/edge/storm.ts");
-  const result = await step(`${STORM} in line`, () => measureStorm(STORM));
+  const result = await step(`${STORM} in line`, (news) => measureStorm(STORM, news));
   return { result, table: stormTable(result) };
 }
 

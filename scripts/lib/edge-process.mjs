@@ -11,6 +11,17 @@ import { HOST } from "./ports.mjs";
 import { buildWeb, contentType } from "./web.mjs";
 
 const CRON_MS = 60_000;
+const NAME = "vignette";
+/**
+ * Calls the worker's `scheduled`. Miniflare's own way from Node to there waits with this thread, which has workerd's output to
+ * read: with enough of it workerd waits for this thread too, and nothing ever goes on.
+ */
+const CLOCK = `export default {
+  async fetch(request, { WORKER }) {
+    await WORKER.scheduled({ cron: await request.text() });
+    return new Response(null, { status: 204 });
+  },
+};`;
 
 async function bundle(entry) {
   const { outputFiles } = await build({
@@ -68,13 +79,57 @@ async function assets(docs) {
   };
 }
 
+/**
+ * Brings the database up to date and makes sure of the development key, before the worker runs: its alarms begin at once.
+ * @returns {Promise<string>} the key
+ */
+async function prepare({ d1Databases }, { state, apiKey }) {
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      cf: false,
+      resourcePersistencePath: join(state, "v3"),
+      d1Databases,
+      modules: true,
+      script: "export default {};",
+    }),
+  );
+  try {
+    const database = await miniflare.getD1Database("DB");
+    await migrate(database);
+    return await ensureKey(database, apiKey);
+  } finally {
+    await miniflare.dispose();
+  }
+}
+
 /** @param configuration `entry`: another worker than wrangler.toml's, for benches */
 async function serve({ port, state, bindings, apiKey, pageKey, entry, docs }) {
   const config = join(ROOT, "wrangler.toml");
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(config);
   const { modulesRules: _, rootPath: __, assets: ___, ...options } = workerOptions;
   const { triggers } = unstable_readConfig({ config });
-  let key; // known once the database is
+  const [key, contents, ASSETS] = await Promise.all([
+    prepare(options, { state, apiKey }),
+    bundle(entry ?? main),
+    assets(docs),
+  ]);
+  const session = () => Response.json({ api_key: key }, { headers: { "Cache-Control": "no-store" } });
+  const worker = {
+    ...options,
+    name: NAME,
+    bindings: { ...options.bindings, ...bindings },
+    serviceBindings: { ...options.serviceBindings, ASSETS, ...(pageKey ? { DEV_SESSION: session } : {}) },
+    modules: [{ type: "ESModule", path: resolve(ROOT, "index.js"), contents }],
+    modulesRoot: ROOT,
+  };
+  const clock = {
+    name: "clock",
+    compatibilityDate: options.compatibilityDate,
+    compatibilityFlags: ["service_binding_extra_handlers"],
+    serviceBindings: { WORKER: NAME },
+    modules: [{ type: "ESModule", path: resolve(ROOT, "clock.js"), contents: CLOCK }],
+    modulesRoot: ROOT,
+  };
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: HOST,
@@ -82,28 +137,17 @@ async function serve({ port, state, bindings, apiKey, pageKey, entry, docs }) {
       cf: false,
       unsafeTriggerHandlers: false,
       resourcePersistencePath: join(state, "v3"),
-      ...options,
-      name: "vignette",
-      bindings: { ...options.bindings, ...bindings },
-      serviceBindings: {
-        ...options.serviceBindings,
-        ASSETS: await assets(docs),
-        ...(pageKey
-          ? { DEV_SESSION: () => Response.json({ api_key: key }, { headers: { "Cache-Control": "no-store" } }) }
-          : {}),
-      },
-      modules: [{ type: "ESModule", path: resolve(ROOT, "index.js"), contents: await bundle(entry ?? main) }],
-      modulesRoot: ROOT,
+      workers: [worker, clock],
     }),
   );
   await miniflare.ready;
-  const database = await miniflare.getD1Database("DB");
-  await migrate(database);
-  key = await ensureKey(database, apiKey);
-  const timer = setInterval(async () => {
-    const worker = await miniflare.getWorker();
-    for (const cron of triggers.crons ?? [])
-      await worker.scheduled({ cron }).catch((error) => console.error(`cron ${cron}: ${error.message}`));
+  const hand = await miniflare.getWorker(clock.name);
+  const timer = setInterval(() => {
+    for (const body of triggers.crons ?? [])
+      hand
+        .fetch("http://clock", { method: "POST", body })
+        .then(({ ok, status }) => ok || console.error(`cron ${body}: ${status}`))
+        .catch((error) => console.error(`cron ${body}: ${error.message}`));
   }, CRON_MS);
   return {
     key,

@@ -15,6 +15,15 @@ export const interrupted = () =>
     else interruption.addEventListener("abort", () => resolve(), { once: true });
   });
 
+/**
+ * What the work comes to, unless the process is asked to stop before: then it rejects, and whoever waits can clean up.
+ * @template T
+ * @param {Promise<T>} work goes on by itself when nobody waits for it any more; what it throws then is not heard
+ * @returns {Promise<T>}
+ */
+export const unlessInterrupted = (work) =>
+  Promise.race([work, interrupted().then(() => Promise.reject(interruption.reason))]);
+
 /** From now on a signal asks instead of killing; a second one changes nothing, the ways down are all bounded. */
 export function listenForInterruption() {
   for (const [signal, status] of Object.entries(STATUS)) process.on(signal, () => controller.abort(status));
