@@ -41,7 +41,7 @@ export function measureStorm(count = 10_000, news: (text: string) => void = () =
     for (const until = began + PATIENCE_MS; performance.now() < until; ) {
       await delay(2_000);
       ends = await endsOf(rig);
-      news(`${next} sent, ${Object.entries(ends).map(([status, n]) => `${n} ${status}`).join(", ")}`);
+      news(`${next} sent, ${listed(ends)}`);
       const over = (ends.succeeded ?? 0) + (ends.failed ?? 0) + (ends.canceled ?? 0);
       if (deaths < 2 && over > ((deaths + 1) * count) / 3) {
         deaths++;
@@ -70,13 +70,16 @@ async function endsOf(rig: { json: <T>(method: string, path: string) => Promise<
   return Object.fromEntries(ends.map(({ status, n }) => [status, n]));
 }
 
+const listed = (ends: Record<string, number>) =>
+  Object.entries(ends)
+    .map(([status, n]) => `${n} ${status}`)
+    .join(", ");
+
 export const stormTable = (
   storm: Storm,
 ) => `| ${storm.generations} generations, a third of the runner's answers broken, ${storm.deaths} deaths | |
 |---|---|
-| ended | ${Object.entries(storm.ends)
-  .map(([status, n]) => `${n} ${status}`)
-  .join(", ")} |
+| ended | ${listed(storm.ends)} |
 | usage | ${storm.usage.generations} generations, ${storm.usage.images} pictures |
 | image rows | ${storm.images} |
 | requests that reached the runner | ${storm.runner_requests} (${storm.creates} creates) |

@@ -10,7 +10,6 @@ import { ROOT } from "./paths.mjs";
 import { HOST } from "./ports.mjs";
 import { buildWeb, contentType } from "./web.mjs";
 
-const CRON_MS = 60_000;
 const NAME = "vignette";
 /**
  * Calls the worker's `scheduled`. Miniflare's own way from Node to there waits with this thread, which has workerd's output to
@@ -102,8 +101,8 @@ async function prepare({ d1Databases }, { state, apiKey }) {
   }
 }
 
-/** @param configuration `entry`: another worker than wrangler.toml's, for benches */
-async function serve({ port, state, bindings, apiKey, pageKey, entry, docs }) {
+/** @param configuration as in edge.mjs; `docs`: another folder of study.md and study/, for tests */
+async function serve({ port, state, bindings, apiKey, pageKey, entry, cronMs, docs }) {
   const config = join(ROOT, "wrangler.toml");
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(config);
   const { modulesRules: _, rootPath: __, assets: ___, ...options } = workerOptions;
@@ -148,7 +147,7 @@ async function serve({ port, state, bindings, apiKey, pageKey, entry, docs }) {
         .fetch("http://clock", { method: "POST", body })
         .then(({ ok, status }) => ok || console.error(`cron ${body}: ${status}`))
         .catch((error) => console.error(`cron ${body}: ${error.message}`));
-  }, CRON_MS);
+  }, cronMs);
   return {
     key,
     async stop() {

@@ -8,6 +8,8 @@ import { Stop } from "./stop.mjs";
 
 const ENTRY = fileURLToPath(new URL("edge-process.mjs", import.meta.url));
 const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
+/** What wrangler.toml's crons say: every minute. */
+const CRON_MS = 60_000;
 // Without this the young generation of V8 in workerd grows to gigabytes under load.
 const HEAP = { MINIFLARE_WORKERD_V8_FLAGS: "--max-semi-space-size=4" };
 /** Variables of further runners and of the bots at the edge, handed on where they are set. */
@@ -31,11 +33,12 @@ const HANDED_ON = [
 /**
  * Starts the edge on a free port and waits until it listens.
  * @param {{ port: number, state: string, runner: import("./state.mjs").Instance, apiKey?: string, pageKey?: boolean,
- *   entry?: string, vars?: Record<string, string> }} options
- *   `pageKey`: the page gets the development key by itself; `entry`: another worker than wrangler.toml's, for benches
+ *   entry?: string, vars?: Record<string, string>, cronMs?: number }} options
+ *   `pageKey`: the page gets the development key by itself; `entry`: another worker than wrangler.toml's, for benches and
+ *   tests, as `cronMs` is, the time between two crons
  * @returns the child process, its URL and the development key
  */
-export async function startEdge({ port, state, runner, apiKey, pageKey = false, entry, vars = {} }) {
+export async function startEdge({ port, state, runner, apiKey, pageKey = false, entry, vars = {}, cronMs = CRON_MS }) {
   const url = `http://${HOST}:${port}`;
   const log = join(state, "logs", "edge.log");
   const child = startChild(process.execPath, ["--no-warnings", ENTRY], {
@@ -53,7 +56,7 @@ export async function startEdge({ port, state, runner, apiKey, pageKey = false, 
     ...Object.fromEntries(HANDED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
     ...vars,
   };
-  child.process.send({ port, state, bindings, apiKey, pageKey, entry });
+  child.process.send({ port, state, bindings, apiKey, pageKey, entry, cronMs });
   const [answer] = await Promise.race([
     once(child.process, "message"),
     child.exited.then(({ tail }) => [{ failed: tail.at(-1) }]),
