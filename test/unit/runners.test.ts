@@ -1,6 +1,6 @@
 import { describe, it } from "vitest";
 import { Misconfigured, readConfig } from "../../src/worker/config.ts";
-import { circuitOf, OPENS_AT, restAfter } from "../../src/worker/runner/breaker.ts";
+import { CallWindow, circuitOf } from "../../src/worker/runner/breaker.ts";
 import { inputsOf } from "../../src/worker/runner/inputs.ts";
 import { RUNNERS } from "../fakes/runners.ts";
 
@@ -72,19 +72,71 @@ describe("a model's own input names", () => {
 });
 
 describe("the circuit breaker", () => {
-  it("is closed, open until its rest and any probe are over, then half-open", ({ expect }) => {
+  it("is closed, open until its rest is over, then half-open, with somebody trying or not", ({ expect }) => {
     const at = (openUntil: number | null, probeUntil: number | null = null) =>
-      circuitOf({ failures: 9, openUntil, probeUntil }, 1000);
+      circuitOf({ failures: 9, openUntil, probes: 0, probeUntil }, 1000);
     expect(at(null)).toEqual({ state: "closed" });
     expect(at(1001)).toEqual({ state: "open", at: 1001 });
-    expect(at(1000)).toEqual({ state: "half-open" });
-    expect(at(900, 1500)).toEqual({ state: "open", at: 1500 });
+    expect(at(1000)).toEqual({ state: "half-open", probed: false });
+    expect(at(900, 1500)).toEqual({ state: "half-open", probed: true });
+    expect(at(900, 1000)).toEqual({ state: "half-open", probed: false });
   });
 
-  it("rests longer after every failed probe, up to a bound", ({ expect }) => {
-    expect(restAfter(OPENS_AT - 1)).toBeNull();
-    const rests = Array.from({ length: 40 }, (_, more) => restAfter(OPENS_AT + more) ?? 0);
-    expect(rests.slice(0, 4)).toEqual([5_000, 10_000, 20_000, 30_000]);
-    expect(Math.max(...rests)).toBe(30_000);
+  /** How many calls a runner gets, of `calls` spread over time, until its circuit opens; null: it stays closed. */
+  function callsUntilOpen(calls: number, everyMs: number, isIll: (call: number) => boolean): number | null {
+    const window = new CallWindow();
+    for (let call = 1; call <= calls; call++) if (window.note(isIll(call), 1_000_000 + call * everyMs)) return call;
+    return null;
+  }
+
+  it("opens after ten calls to a runner that answers none", ({ expect }) => {
+    expect(callsUntilOpen(100, 1, () => true)).toBe(10);
+    expect(callsUntilOpen(100, 2_000, () => true)).toBe(10);
+  });
+
+  it("says nothing about fewer than ten calls in 30 s", ({ expect }) => {
+    expect(callsUntilOpen(1_000, 4_000, () => true)).toBeNull();
+  });
+
+  it("stays closed before a runner that fails a third, or half, of its calls", ({ expect }) => {
+    for (const everyMs of [1, 50, 1_000]) {
+      expect(callsUntilOpen(10_000, everyMs, (call) => call % 3 === 0)).toBeNull();
+      expect(callsUntilOpen(10_000, everyMs, (call) => call % 2 === 0)).toBeNull();
+    }
+  });
+
+  it("seldom opens before one that fails a third of them at random", ({ expect }) => {
+    // mulberry32, so that every run sees the same ten thousand calls.
+    let state = 20261125;
+    const random = () => {
+      state = (state + 0x6d2b79f5) | 0;
+      let t = Math.imul(state ^ (state >>> 15), 1 | state);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+    };
+    const window = new CallWindow();
+    let opened = 0;
+    for (let call = 0; call < 10_000; call++) {
+      if (!window.note(random() < 1 / 3, call * 100)) continue;
+      opened++;
+      window.clear();
+    }
+    expect(opened).toBeLessThanOrEqual(2);
+  });
+
+  it("forgets what was longer ago than 30 s, good and bad", ({ expect }) => {
+    const window = new CallWindow();
+    for (let call = 0; call < 1_000; call++) window.note(false, call);
+    const ill = Array.from({ length: 12 }, (_, call) => window.note(true, 40_000 + call));
+    expect(ill.indexOf(true)).toBe(9);
+  });
+
+  it("opens on a failure only, and begins anew when it is cleared", ({ expect }) => {
+    const window = new CallWindow();
+    for (let call = 0; call < 9; call++) window.note(true, call);
+    expect(window.note(false, 9)).toBe(false);
+    expect(window.note(true, 10)).toBe(true);
+    window.clear();
+    expect(window.note(true, 11)).toBe(false);
   });
 });

@@ -49,7 +49,8 @@ export async function dispatch(deps: Deps, id: string): Promise<Dispatched> {
 export async function hand(deps: Deps, row: GenerationRow): Promise<Dispatched> {
   const offered = await offerToRunners(deps, row.id, inputOf(row));
   if (offered.kind === "refused") {
-    refusedAt.set(deps.config, deps.now());
+    // An answer that broke off says nothing about the next.
+    if (offered.busy || offered.retryAfter > 0) refusedAt.set(deps.config, deps.now());
     return giveBack(deps, row.id, offered);
   }
   refusedAt.delete(deps.config);

@@ -21,7 +21,7 @@ export interface Catalogue {
   runners: Map<string, Backend[]>;
 }
 
-const WELL: Health = { failures: 0, openUntil: null, probeUntil: null };
+const WELL: Health = { failures: 0, openUntil: null, probes: 0, probeUntil: null };
 const askedAt = new WeakMap<object, number>();
 const memory = new WeakMap<object, { catalogue: Catalogue; readAt: number }>();
 

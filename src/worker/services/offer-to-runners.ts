@@ -1,9 +1,9 @@
 import type { Deps } from "../deps.ts";
 import type { Backend, PredictionInput } from "../runner/backend.ts";
-import { circuitOf, PROBE_MS } from "../runner/breaker.ts";
 import type { Prediction } from "../runner/prediction.ts";
 import { DEFAULT_RUNNER } from "../runner/settings.ts";
-import { currentModels, healthOf, noteHealth } from "./models.ts";
+import { enter, leave } from "./circuit.ts";
+import { currentModels } from "./models.ts";
 
 export type Offered =
   /** `prediction` null: the answer was lost and it may have begun; its callback will tell. */
@@ -18,20 +18,14 @@ export async function offerToRunners(deps: Deps, id: string, input: PredictionIn
   let retryAfter = Number.POSITIVE_INFINITY;
   let busy = false;
   for (const runner of catalogue.runners.get(input.model) ?? []) {
-    const health = healthOf(catalogue, runner.name);
-    const now = deps.now();
-    const circuit = circuitOf(health, now);
-    if (circuit.state === "open") {
-      retryAfter = Math.min(retryAfter, Math.ceil((circuit.at - now) / 1000));
-      continue;
-    }
-    if (circuit.state === "half-open" && !(await deps.runnerRows.probe(runner.name, now, now + PROBE_MS))) {
-      retryAfter = Math.min(retryAfter, 1);
+    const entry = await enter(deps, catalogue, runner.name);
+    if (entry.kind === "shut") {
+      retryAfter = Math.min(retryAfter, entry.retryAfter);
       continue;
     }
     const reply = await runner.create(id, input, callbackUrl(deps, runner, id));
     const ill = reply.kind === "unavailable";
-    if (ill || health.failures > 0) await note(deps, runner.name, ill);
+    await leave(deps, catalogue, runner.name, { kind: entry.kind, ill });
     if (reply.kind === "prediction") return { kind: "taken", runner, prediction: reply.prediction };
     if (ill && reply.uncertain && !runner.ownIds) return { kind: "taken", runner, prediction: null };
     if (reply.kind === "rejected" || reply.kind === "missing") return { kind: "rejected", detail: reply.detail };
@@ -39,12 +33,6 @@ export async function offerToRunners(deps: Deps, id: string, input: PredictionIn
     busy ||= reply.kind === "busy";
   }
   return { kind: "refused", retryAfter: Number.isFinite(retryAfter) ? retryAfter : 0, busy };
-}
-
-async function note(deps: Deps, name: string, ill: boolean): Promise<void> {
-  const health = ill ? await deps.runnerRows.failed(name, deps.now()) : await deps.runnerRows.recovered(name);
-  noteHealth(deps, name, health ?? null);
-  if (health?.openUntil) console.warn(JSON.stringify({ event: "circuit_open", runner: name, ...health }));
 }
 
 function callbackUrl({ config }: Deps, { name }: Backend, id: string): string {

@@ -1,5 +1,5 @@
 import type { Model } from "../../contract/models.ts";
-import { type Health, restAfter } from "../runner/breaker.ts";
+import { type Health, PROBES, RESTS_MS } from "../runner/breaker.ts";
 
 /** One row of `runners`. */
 export interface RunnerRow extends Health {
@@ -29,46 +29,55 @@ export function runnerStore(db: D1Database) {
         .run();
     },
 
-    /** Notes that it was ill; answers how it stands now. */
-    async failed(name: string, now: number): Promise<Health> {
-      const row = await db
-        .prepare(
-          `INSERT INTO runners (name, failures) VALUES (?1, 1)
-             ON CONFLICT (name) DO UPDATE SET failures = failures + 1, probe_until = NULL RETURNING *`,
-        )
-        .bind(name)
-        .first<Columns>();
-      const failures = row?.failures ?? 1;
-      const rest = restAfter(failures);
-      if (rest === null) return { failures, openUntil: null, probeUntil: null };
-      const openUntil = now + rest;
-      await db
-        .prepare("UPDATE runners SET open_until = ?2 WHERE name = ?1 AND failures > 0")
-        .bind(name, openUntil)
-        .run();
-      return { failures, openUntil, probeUntil: null };
+    /** Opens its circuit, unless another has; answers how it stands now. */
+    async open(name: string, now: number): Promise<Health> {
+      const [, found] = await db.batch<Columns>([
+        db
+          .prepare(
+            `INSERT INTO runners (name, failures, open_until) VALUES (?1, 1, ?2)
+               ON CONFLICT (name) DO UPDATE SET failures = 1, open_until = ?2, probes = 0, probe_until = NULL
+               WHERE open_until IS NULL`,
+          )
+          .bind(name, now + RESTS_MS[0]),
+        db.prepare("SELECT * FROM runners WHERE name = ?").bind(name),
+      ]);
+      return parse(found?.results[0] as Columns);
     },
 
-    /** Notes that it is well. */
-    async recovered(name: string): Promise<void> {
-      await db
-        .prepare(
-          "UPDATE runners SET failures = 0, open_until = NULL, probe_until = NULL WHERE name = ? AND failures > 0",
-        )
-        .bind(name)
-        .run();
-    },
-
-    /** Takes the one call that a half-open circuit lets through. */
+    /** Takes the one call that a half-open circuit lets through at a time. */
     async probe(name: string, now: number, until: number): Promise<boolean> {
       const { meta } = await db
         .prepare(
-          `UPDATE runners SET probe_until = ?3 WHERE name = ?1 AND open_until <= ?2
+          `UPDATE runners SET probe_until = ?3, probes = probes + 1 WHERE name = ?1 AND open_until <= ?2
              AND (probe_until IS NULL OR probe_until <= ?2)`,
         )
         .bind(name, now, until)
         .run();
       return meta.changes > 0;
+    },
+
+    /** The probe found it ill: another may try, or it rests again, for longer. Null: it has closed meanwhile. */
+    async probeFailed(name: string, now: number): Promise<Health | null> {
+      const last = RESTS_MS.length - 1;
+      const row = await db
+        .prepare(
+          `UPDATE runners SET probe_until = NULL,
+             failures = iif(probes >= ?3, failures + 1, failures),
+             open_until = iif(probes >= ?3, ?2 + json_extract(?4, '$[' || min(failures, ${last}) || ']'), open_until),
+             probes = iif(probes >= ?3, 0, probes)
+             WHERE name = ?1 AND open_until IS NOT NULL RETURNING *`,
+        )
+        .bind(name, now, PROBES, JSON.stringify(RESTS_MS))
+        .first<Columns>();
+      return row && parse(row);
+    },
+
+    /** The probe found it well: its circuit closes. */
+    async recovered(name: string): Promise<void> {
+      await db
+        .prepare("UPDATE runners SET failures = 0, open_until = NULL, probes = 0, probe_until = NULL WHERE name = ?")
+        .bind(name)
+        .run();
     },
 
     /** Answers when the database does. */
@@ -84,6 +93,7 @@ interface Columns {
   fetched_at: number | null;
   failures: number;
   open_until: number | null;
+  probes: number;
   probe_until: number | null;
 }
 
@@ -94,6 +104,7 @@ function parse(row: Columns): RunnerRow {
     fetchedAt: row.fetched_at,
     failures: row.failures,
     openUntil: row.open_until,
+    probes: row.probes,
     probeUntil: row.probe_until,
   };
 }
