@@ -10,6 +10,8 @@ import { ROOT } from "./paths.mjs";
 import { HOST } from "./ports.mjs";
 import { buildWeb, contentType } from "./web.mjs";
 
+/** What wrangler.toml's crons say: every minute. */
+const CRON_MS = 60_000;
 const NAME = "vignette";
 /**
  * Calls the worker's `scheduled`. Miniflare's own way from Node to there waits with this thread, which has workerd's output to
@@ -102,7 +104,7 @@ async function prepare({ d1Databases }, { state, apiKey }) {
 }
 
 /** @param configuration as in edge.mjs; `docs`: another folder of study.md and study/, for tests */
-async function serve({ port, state, bindings, apiKey, pageKey, entry, cronMs, docs }) {
+async function serve({ port, state, bindings, apiKey, pageKey, entry, cronMs = CRON_MS, docs }) {
   const config = join(ROOT, "wrangler.toml");
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(config);
   const { modulesRules: _, rootPath: __, assets: ___, ...options } = workerOptions;

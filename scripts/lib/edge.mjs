@@ -8,8 +8,6 @@ import { Stop } from "./stop.mjs";
 
 const ENTRY = fileURLToPath(new URL("edge-process.mjs", import.meta.url));
 const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
-/** What wrangler.toml's crons say: every minute. */
-const CRON_MS = 60_000;
 // Without this the young generation of V8 in workerd grows to gigabytes under load.
 const HEAP = { MINIFLARE_WORKERD_V8_FLAGS: "--max-semi-space-size=4" };
 /** Variables of further runners and of the bots at the edge, handed on where they are set. */
@@ -38,7 +36,7 @@ const HANDED_ON = [
  *   tests, as `cronMs` is, the time between two crons
  * @returns the child process, its URL and the development key
  */
-export async function startEdge({ port, state, runner, apiKey, pageKey = false, entry, vars = {}, cronMs = CRON_MS }) {
+export async function startEdge({ port, state, runner, apiKey, pageKey = false, entry, vars = {}, cronMs }) {
   const url = `http://${HOST}:${port}`;
   const log = join(state, "logs", "edge.log");
   const child = startChild(process.execPath, ["--no-warnings", ENTRY], {
