@@ -11,8 +11,8 @@ import resource
 import time
 
 import torch
-from runner_common import CLOCKS, Drawer, arguments, chosen_model, plot, request, save, synchronize
 
+from runner_common import CLOCKS, Drawer, arguments, chosen_model, plot, request, save, synchronize
 from vignette.engine.loader import LoadedModel
 from vignette.engine.lora import Lora, LowRank
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+
 from runner_common import CLOCKS, Drawer, Pipeline, arguments, chosen_model, plot, request, save
 
 LOADS = (0.5, 0.7, 0.9, 1.2)

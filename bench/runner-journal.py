@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from runner_common import write
 
+from runner_common import write
 from vignette.server.journal import Journal
 
 CROWDS = (1, 8, 32, 128)

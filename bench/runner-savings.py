@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from PIL import Image
-from runner_common import CLOCKS, arguments, chosen_model, plot, request, save
 
+from runner_common import CLOCKS, arguments, chosen_model, plot, request, save
 from vignette.engine.core import EngineCore
 from vignette.engine.events import Event, Finished
 from vignette.evaluation.cases import miniature_cases

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 
 import torch
+
 from runner_common import CLOCKS, Drawer, Pipeline, arguments, chosen_model, plot, request, save
 
 CONCURRENT = (1, 2, 4, 8, 16)

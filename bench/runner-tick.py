@@ -12,6 +12,7 @@ import statistics
 from typing import Any
 
 import torch
+
 from runner_common import CLOCKS, Drawer, arguments, chosen_model, plot, request, save, synchronize
 
 BATCHES = (1, 2, 4, 8, 16)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from runner_models import CHOICES, bench_model, diffusers_pipeline
 
+from runner_models import CHOICES, bench_model, diffusers_pipeline
 from vignette.engine.core import EngineCore
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel, pick_device

@@ -46,7 +46,11 @@ def main() -> None:
         cond, uncond = pipe.encode_prompt(prompt, device, 1, True, spec.defaults.negative_prompt)
         if adapter is not None:
             tokens = pipe.tokenizer(
-                prompt, padding="max_length", max_length=pipe.tokenizer.model_max_length, truncation=True, return_tensors="pt"
+                prompt,
+                padding="max_length",
+                max_length=pipe.tokenizer.model_max_length,
+                truncation=True,
+                return_tensors="pt",
             )
             cond = adapter(cond, tokens.attention_mask.to(device), spec.defaults.adapter_scale)
         image = pipe(

@@ -62,7 +62,9 @@ def its_own_exceptions() -> None:
     raises(openai.BadRequestError, lambda: client().images.generate(prompt="a cat", model="dall-e-3"))
     raises(openai.BadRequestError, lambda: client().images.generate(prompt=""))
     raises(openai.AuthenticationError, lambda: client("vgt_wrong").images.generate(prompt="a cat"))
-    limited = ask("POST", "/v1/keys", {"name": "limited", "scopes": ["generate"], "limits": {"images_per_day": 1}})["key"]
+    limited = ask("POST", "/v1/keys", {"name": "limited", "scopes": ["generate"], "limits": {"images_per_day": 1}})[
+        "key"
+    ]
     client(limited).images.generate(prompt="one cat")
     raises(openai.RateLimitError, lambda: client(limited).images.generate(prompt="one cat too many"))
     reader = ask("POST", "/v1/keys", {"name": "reader", "scopes": ["read"]})["key"]

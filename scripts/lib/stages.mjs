@@ -8,6 +8,7 @@ const tool = (script, ...args) => [process.execPath, join(NODE_MODULES, ...scrip
 const biome = (...args) => tool("@biomejs/biome/bin/biome", ...args);
 const tsc = (...args) => tool("typescript/bin/tsc", ...args);
 const python = (module, ...args) => [VENV_PYTHON, "-m", module, ...args];
+const PYTHON_CODE = ["gpu-runner", "bench"];
 const vitest = (project) => (report) =>
   tool(
     "vitest/vitest.mjs",
@@ -41,13 +42,13 @@ const nodeTest = (folder) => (report) => [
 export const STAGES = {
   format: {
     python: "dev",
-    commands: [biome("format"), python("ruff", "format", "--check", "gpu-runner")],
+    commands: [biome("format"), python("ruff", "format", "--check", ...PYTHON_CODE)],
   },
   lint: {
     python: "dev",
     commands: [
       biome("check", "--formatter-enabled=false", "--error-on-warnings"),
-      python("ruff", "check", "gpu-runner"),
+      python("ruff", "check", ...PYTHON_CODE),
     ],
   },
   types: {
