@@ -66,7 +66,7 @@ def test_the_engine_draws_no_more_at_once_than_the_profile_allows(
 
     def measured(model: LoadedModel, conditioning: stages.Conditioning) -> torch.Tensor:
         rows = conditioning.rows
-        shape = drawing.core._shape(Work(rows[0].request).key)
+        shape = drawing.core._unet.shape(Work(rows[0].request).key)
         profile.record(shape, len(rows), 200 + 200 * len(rows))
         return original(model, conditioning)
 
@@ -86,7 +86,7 @@ def test_pictures_are_decoded_as_many_at_once_as_fit(model: LoadedModel, monkeyp
         tried.append(len(rows))
         if len(rows) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        profile.record(drawing.core._decoding_shape(Work(rows[0].request).key), len(rows), 100 * len(rows))
+        profile.record(drawing.core._decodings.shape(Work(rows[0].request).key), len(rows), 100 * len(rows))
         return original(model, rows)
 
     monkeypatch.setattr(decoding, "decode", measured)

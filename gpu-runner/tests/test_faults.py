@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.drawing import Drawing, assert_same, draw, request
-from vignette.engine import core, decoding, stages
+from vignette.engine import decoding, stages
 from vignette.engine.decoding import Decoding
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel
@@ -205,4 +205,3 @@ def test_canceled_work_is_forgotten_wherever_it_is(model: LoadedModel) -> None:
     drawing.core.tick()
     assert drawing.calls == [1]
     assert not drawing.core._planner.next_batch()
-    assert core.DECODE_CHUNK >= 1

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.drawing import request
 from vignette.engine import stages
 from vignette.engine.loader import LoadedModel
 from vignette.engine.schedulers import build, step_arguments
 from vignette.engine.stages import Conditioning, Row
+from vignette.engine.text import encode_texts
+from vignette.sur import SURAdapter
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 META = torch.device("meta")
@@ -31,6 +35,24 @@ def full_size(request: pytest.FixtureRequest) -> LoadedModel:
     finally:
         sys.path.remove(str(BENCH))
     return bench_model(request.param, META, torch.bfloat16)
+
+
+class Waiting(TorchDispatchMode):
+    """Notes copies from the host that CUDA would begin only after all that is in its queue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        given = [a for a in args if isinstance(a, torch.Tensor)]
+        from_host = bool(given) and given[-1].device.type == "cpu" and given[-1].ndim > 0
+        blocking = not (kwargs.get("non_blocking") or any(a is True for a in args))
+        if isinstance(result, torch.Tensor) and result.device == META and from_host and blocking:
+            self.found.append(f"{func} of {list(given[-1].shape)}")
+        return result
 
 
 def row(model: LoadedModel, index: int, **changes: object) -> Row:
@@ -76,3 +98,23 @@ def test_no_step_reads_anything_back_from_the_device(full_size: LoadedModel) -> 
     stages.step(rows[1], stages.denoise(full_size, Conditioning.of((rows[1],), 2)))
     assert [r.position for r in rows] == [1, 2]
     assert all(r.latents.device == META and r.latents.shape == shape for r in rows)
+
+
+@torch.inference_mode()
+def test_neither_preparing_nor_a_step_waits_to_copy(full_size: LoadedModel) -> None:
+    """Weighted words, an adapter, a long prompt and schedulers that draw noise at every step."""
+    full_size.adapters["sur"] = SURAdapter(SIZES[full_size.spec.id][1], num_heads=8).to(META, full_size.dtype)
+    size = full_size.spec.defaults.width
+    long = "two (purple:1.2) cats, " * 30
+    encode_texts(full_size, [""])
+    with Waiting() as waiting:
+        rows = []
+        for scheduler in ("EulerAncestralDiscreteScheduler", "DDPMScheduler", "LCMScheduler", "DDIMScheduler"):
+            asked = request(
+                prompt=long, adapter="sur", width=size, height=size, num_inference_steps=4, scheduler=scheduler
+            )
+            rows += stages.prepare(full_size, asked)[0]
+        predicted = stages.denoise(full_size, Conditioning.of(tuple(rows), 4))
+        for r, one in zip(rows, predicted.split(1), strict=True):
+            stages.step(r, one)
+    assert waiting.found == []

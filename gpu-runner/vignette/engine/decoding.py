@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,31 +9,8 @@ import torch
 
 from vignette.engine.loader import LoadedModel
 from vignette.engine.stages import Row
+from vignette.engine.transfers import Moment, to_host
 from vignette.errors import DrawingFailed
-
-
-class Moment:
-    """When the device came to this place in its work, which on CUDA is later than the host."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._event = torch.cuda.Event(enable_timing=True) if device.type == "cuda" else None
-        self._host = time.perf_counter()
-        if self._event is not None:
-            self._event.record(torch.cuda.current_stream(device))
-
-    @property
-    def is_past(self) -> bool:
-        return self._event is None or self._event.query()
-
-    def wait(self) -> None:
-        if self._event is not None:
-            self._event.synchronize()
-
-    def seconds_until(self, end: Moment) -> float:
-        """Both have to be past."""
-        if self._event is None or end._event is None:
-            return end._host - self._host
-        return self._event.elapsed_time(end._event) / 1000
 
 
 @dataclass
@@ -67,13 +43,7 @@ def decode(model: LoadedModel, rows: list[Row]) -> Decoding:
     images = model.vae.decode((latents / model.vae.config.scaling_factor).to(model.vae.dtype), return_dict=False)[0]
     valid = torch.isfinite(images).flatten(1).all(dim=1)
     pixels = ((images.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return Decoding(_to_host(pixels), _to_host(valid), began, Moment(model.device))
-
-
-def _to_host(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.device.type != "cuda":
-        return tensor.cpu()
-    return torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True)
+    return Decoding(to_host(pixels), to_host(valid), began, Moment(model.device))
 
 
 def _invalid() -> DrawingFailed:

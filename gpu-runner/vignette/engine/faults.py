@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+TOO_LARGE = "This picture does not fit into the device's memory; ask for a smaller width and height or fewer images."
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """On the GPU PyTorch has a class for it, on the CPU only a message."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import torch
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,16 @@ class MemoryProfile:
             known[pictures] = peak
             self._save()
 
+    @contextmanager
+    def measured(self, device: torch.device, shape: Hashable, pictures: int) -> Iterator[None]:
+        """Records what is allocated inside; only on CUDA, whose allocator keeps count."""
+        if device.type != "cuda":
+            yield
+            return
+        torch.cuda.reset_peak_memory_stats(device)
+        yield
+        self.record(shape, pictures, torch.cuda.max_memory_allocated(device))
+
     def fail(self, shape: Hashable, pictures: int) -> None:
         """`pictures` of `shape` did not fit."""
         name = repr(shape)
@@ -83,3 +97,10 @@ class MemoryProfile:
         scratch = self._file.with_suffix(".part")
         scratch.write_text(json.dumps({"peaks": self._peaks, "failed": self._failed}), encoding="utf-8")
         os.replace(scratch, self._file)
+
+
+def free_unused() -> None:
+    """Gives back what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -18,7 +18,7 @@ class UNetCall:
 
 
 class Observer:
-    """Every method is called on the device's thread and must be quick; on CUDA, seconds are those of the host."""
+    """Every method is called on the device's thread and must be quick; seconds are those of the device."""
 
     def unet_called(self, call: UNetCall) -> None:
         pass

@@ -23,6 +23,7 @@ from vignette.engine.preview import LinearDecoder, predicted_clean
 from vignette.engine.request import GenerationRequest
 from vignette.engine.speed import call_last_layer, call_unet
 from vignette.engine.text import EncodedText, adapt, chunk_count, encode_texts, padded
+from vignette.engine.transfers import HostNoise, to_device
 
 
 @dataclass(eq=False)
@@ -96,7 +97,7 @@ class Conditioning:
         return cls(
             drawn,
             torch.stack(states),
-            scales.to(rows[0].latents.device).view(-1, 1, 1, 1),
+            to_device(scales.view(-1, 1, 1, 1), rows[0].latents.device),
             _added([vector for vector in pooled if vector is not None], rows[0].request),
             padding,
             guided,
@@ -108,7 +109,7 @@ def _added(pooled: list[torch.Tensor], request: GenerationRequest) -> dict[str, 
     if not pooled:
         return None
     sizes = [request.height, request.width, 0, 0, request.height, request.width]
-    ids = torch.tensor(sizes, dtype=pooled[0].dtype).to(pooled[0].device)
+    ids = to_device(torch.tensor(sizes, dtype=pooled[0].dtype), pooled[0].device)
     return {"text_embeds": torch.stack(pooled), "time_ids": ids.expand(len(pooled), -1)}
 
 
@@ -143,7 +144,7 @@ def prepare(model: LoadedModel, request: GenerationRequest) -> tuple[list[Row], 
         scheduler, timesteps = schedulers.build(request.scheduler, model.scheduler_config, request.num_inference_steps)
         factor = model.pixels_per_latent
         shape = (1, model.unet.config.in_channels, request.height // factor, request.width // factor)
-        noise = randn_tensor(shape, generator=generator, device=model.device, dtype=torch.float32)
+        noise = to_device(randn_tensor(shape, generator=generator, dtype=torch.float32), model.device)
         rows.append(
             Row(
                 request,
@@ -172,10 +173,7 @@ def denoise(model: LoadedModel, conditioning: Conditioning) -> torch.Tensor:
     rows = conditioning.rows
     timesteps = [row.timesteps[row.position] for row in rows]
     inputs = torch.cat([r.scheduler.scale_model_input(r.latents, t) for r, t in zip(rows, timesteps, strict=True)])
-    times = torch.tensor([float(t) for t in timesteps], dtype=torch.float32)
-    if model.device.type == "cuda":
-        times = times.pin_memory()  # or the copy would wait for the device
-    times = times.to(model.device, non_blocking=True)
+    times = to_device(torch.tensor([float(t) for t in timesteps], dtype=torch.float32), model.device)
     if conditioning.padding:
         inputs = torch.cat([inputs, inputs[-1:].expand(conditioning.padding, -1, -1, -1)])
         times = torch.cat([times, times[-1:].expand(conditioning.padding)])
@@ -211,7 +209,8 @@ def _call(model: LoadedModel, conditioning: Conditioning, inputs: torch.Tensor, 
 def step(row: Row, predicted: torch.Tensor) -> None:
     """Takes one row from its timestep to the next; `predicted` is `[1, C, h, w]`."""
     timestep = row.timesteps[row.position]
-    row.latents = row.scheduler.step(predicted, timestep, row.latents, **row.step_arguments, return_dict=False)[0]
+    with HostNoise():  # schedulers that add noise draw it from the picture's own generator
+        row.latents = row.scheduler.step(predicted, timestep, row.latents, **row.step_arguments, return_dict=False)[0]
     row.position += 1
 
 

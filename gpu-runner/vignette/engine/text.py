@@ -14,6 +14,7 @@ import torch
 
 from vignette.engine.lora import Loras
 from vignette.engine.prompt_weights import parse_weights
+from vignette.engine.transfers import to_device
 from vignette.errors import DrawingFailed
 
 if TYPE_CHECKING:
@@ -86,12 +87,16 @@ def adapt(model: LoadedModel, encoded: EncodedText, adapter_id: str | None, scal
         empty = empty.repeat(len(states) // len(empty), 1)
         # In this form a weight of 1 leaves every bit as it was.
         states = states + (encoded.weights[:, None] - 1).to(states.dtype) * (states - empty)
-    if not torch.isfinite(states).all():
+    return states
+
+
+def check_finite(valid: bool) -> None:
+    """Raises DrawingFailed unless a prompt's states, which is what `valid` says, hold finite numbers only."""
+    if not valid:
         raise DrawingFailed(
             "invalid_embedding",
             "This prompt's representation holds invalid numbers; a lower adapter_scale or smaller weights may help.",
         )
-    return states
 
 
 def _adapted(model: LoadedModel, encoded: EncodedText, adapter_id: str | None, scale: float) -> torch.Tensor:
@@ -129,17 +134,18 @@ def run_encoder(model: LoadedModel, texts: list[str], loras: Loras = ()) -> list
         for chunk in chunks
     ]
     lengths = torch.tensor([len(ids) for ids in framed])
-    mask = (torch.arange(length) < lengths[:, None]).long().to(model.device)
+    mask = to_device((torch.arange(length) < lengths[:, None]).long(), model.device)
+    last = torch.arange(len(framed)) * length + lengths - 1
     states, pooled = [], None
     for tokens_of, encoder in model.encoders:
-        tokens = torch.tensor([ids + [tokens_of.pad_token_id] * (length - len(ids)) for ids in framed]).to(model.device)
+        tokens = torch.tensor([ids + [tokens_of.pad_token_id] * (length - len(ids)) for ids in framed])
         # SD 1.x, 2.x and XL were trained with padding visible; a model that was not says so in its configuration.
         hidden = mask if getattr(encoder.config, "use_attention_mask", False) else None
-        output = encoder(tokens, attention_mask=hidden, output_hidden_states=model.is_xl)
+        output = encoder(to_device(tokens, model.device), attention_mask=hidden, output_hidden_states=model.is_xl)
         states.append(output.hidden_states[-2] if model.is_xl else output[0])
         if encoder is model.text_encoder_2:
             # At the end token's own place: the encoder itself takes the highest id, which can be a textual inversion's.
-            ends = output.last_hidden_state[torch.arange(len(framed)), lengths - 1]
+            ends = output.last_hidden_state.flatten(0, 1).index_select(0, to_device(last, model.device))
             pooled = encoder.text_projection(ends)
     counts = [len(chunks) for chunks, _ in cut]
     firsts = [sum(counts[:k]) for k in range(len(counts))]
@@ -165,7 +171,7 @@ def _weights(chunks: list[Chunk], length: int, device: torch.device) -> torch.Te
     if all(weight == 1 for chunk in chunks for _, weight in chunk):
         return None
     rows = [[1.0, *(weight for _, weight in chunk)] for chunk in chunks]
-    return torch.tensor([row + [1.0] * (length - len(row)) for row in rows], device=device).flatten()
+    return to_device(torch.tensor([row + [1.0] * (length - len(row)) for row in rows]).flatten(), device)
 
 
 def _chunks(model: LoadedModel, text: str) -> tuple[list[Chunk], str]:

@@ -31,7 +31,7 @@ class BatchKey(NamedTuple):
 
 @dataclass(eq=False)
 class Work:
-    """One accepted request; its rows move from key to key as they go."""
+    """One accepted request; its rows move from key to key as they go. `started` is whether it has been told so."""
 
     request: GenerationRequest
     prompt_chunks: int = 1
@@ -40,6 +40,7 @@ class Work:
     calls: int = 0
     rows_in_calls: int = 0
     last_step: int = 0
+    started: bool = False
 
     @property
     def key(self) -> BatchKey:

@@ -55,14 +55,15 @@ def _load(arguments: argparse.Namespace) -> tuple[LoadedModel, str | None]:
 def _say(arguments: argparse.Namespace) -> int:
     import torch
 
-    from vignette.engine.text import adapt, encode_texts
+    from vignette.engine.text import adapt, check_finite, encode_texts
 
     model, adapter = _load(arguments)
     assert model.reader is not None  # noqa: S101  # _load insists on a lexicon
     with torch.inference_mode():
         for text, encoded in encode_texts(model, arguments.texts).items():
-            understood = model.reader.read(adapt(model, encoded, adapter, model.spec.defaults.adapter_scale), text)
-            print(json.dumps({"prompt": text, **vars(understood)}, ensure_ascii=False))
+            states = adapt(model, encoded, adapter, model.spec.defaults.adapter_scale)
+            check_finite(bool(torch.isfinite(states).all()))
+            print(json.dumps({"prompt": text, **vars(model.reader.read(states, text))}, ensure_ascii=False))
     return 0
 
 

@@ -55,7 +55,14 @@ class Reader:
         Ranks the lexicon's phrases for the states of one prompt, `[L, D]`, by their best chunk: those that are more
         likely in it than not, at most `MOST_TAGS`, but the `FEWEST_TAGS` most likely in any case.
         """
-        scores = self.probe(states.unflatten(0, (-1, self._length))).amax(dim=0).tolist()
+        return self.understand(self.score(states).tolist(), prompt)
+
+    def score(self, states: torch.Tensor) -> torch.Tensor:
+        """How likely each phrase of the lexicon is in the prompt with these states, `[L, D]` to `[phrases]`."""
+        return self.probe(states.unflatten(0, (-1, self._length))).amax(dim=0)
+
+    def understand(self, scores: list[float], prompt: str) -> Understood:
+        """What `read` says, from the scores."""
         ranked = sorted(zip(scores, self._tags, strict=True), key=lambda pair: -pair[0])
         sure = sum(score >= SURE for score, _ in ranked)
         shown = ranked[: min(max(sure, FEWEST_TAGS), MOST_TAGS)]

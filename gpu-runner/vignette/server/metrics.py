@@ -26,7 +26,7 @@ class Metrics(Observer):
         self._predict = self._histogram("predict_seconds", "From the first stage to the end.", SECONDS)
         self._queue = self._histogram("queue_seconds", "From acceptance to the first stage.", SECONDS)
         self._batch = self._histogram("unet_batch_size", "Pictures per UNet call.", (1, 2, 4, 8, 16, 32))
-        self._step = self._histogram("unet_seconds", "A UNet call, by the host's clock.", STEP_SECONDS, *SHAPE)
+        self._step = self._histogram("unet_seconds", "A UNet call, with the guidance.", STEP_SECONDS, *SHAPE)
         self._steps = self._counter("steps", "Denoising steps of pictures.", *SHAPE)
         self._padding = self._counter("padding", "Places in UNet calls that held no wanted picture.", *SHAPE)
         self._decode = self._histogram("decode_seconds", "A VAE decode of some pictures.", STEP_SECONDS)

@@ -1,0 +1,122 @@
+"""One UNet call for the batch whose turn it is, with its memory measured, its failures traced and the device not outrun."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+
+import torch
+
+from vignette.engine import stages
+from vignette.engine.faults import TOO_LARGE, is_fatal, is_out_of_memory
+from vignette.engine.kernels import reproducibly
+from vignette.engine.loader import LoadedModel
+from vignette.engine.memory import MemoryProfile, free_unused
+from vignette.engine.observer import Observer, UNetCall
+from vignette.engine.planner import Planner
+from vignette.engine.speed import bucket_of
+from vignette.engine.stages import Conditioning, Row
+from vignette.engine.transfers import Moment
+from vignette.engine.work import BatchKey, Work
+from vignette.errors import DrawingFailed
+
+log = logging.getLogger(__name__)
+
+# Calls that the device may have before it. One keeps it busy; with more, who joins or cancels would wait for them all.
+AHEAD = 1
+
+
+class UNetCalls:
+    """
+    Args:
+        fail: Ends the request of a row for a reason, or, without one, for the exception that is being handled.
+        wanted: Whether the request of a row is still to be drawn.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, LoadedModel],
+        planner: Planner[BatchKey, Work, Row],
+        memory: MemoryProfile,
+        observer: Observer,
+        fail: Callable[[Row, DrawingFailed | None], None],
+        wanted: Callable[[Row], bool],
+    ) -> None:
+        self._models = models
+        self._planner = planner
+        self._memory = memory
+        self._observer = observer
+        self._fail = fail
+        self._wanted = wanted
+        self._conditioning = Conditioning()
+        self._under_way: deque[tuple[UNetCall, Moment, Moment]] = deque()
+
+    def shape(self, key: BatchKey) -> Hashable:
+        """What decides how much memory a picture takes."""
+        version = self._models[key.model].version
+        return (version, key.height, key.width, key.guided, key.chunks, key.shallow)
+
+    def predict(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
+        """The rows that could be predicted, each with its `[1, C, h, w]`; the others' requests have failed."""
+        try:
+            return self._call(key, rows)
+        except Exception as error:
+            # The retry stands outside: in here the traceback keeps this attempt's tensors alive.
+            out_of_memory = is_out_of_memory(error)
+            if is_fatal(error):
+                raise
+            if not out_of_memory and len(rows) == 1:
+                self._fail(rows[0], None)
+                return []
+        if out_of_memory:
+            return self._predict_fewer(key, rows)
+        log.warning("A batch of %d failed; drawing its pictures one by one finds the offender.", len(rows))
+        return [pair for row in rows if self._wanted(row) for pair in self.predict(key, [row])]
+
+    def settle(self) -> None:
+        """Reports the calls that are over, and waits until no more than AHEAD are before the device."""
+        while self._under_way:
+            call, begin, end = self._under_way[0]
+            if len(self._under_way) > AHEAD:
+                end.wait()
+            elif not end.is_past:
+                return
+            self._under_way.popleft()
+            self._observer.unet_called(replace(call, seconds=begin.seconds_until(end)))
+
+    def forget(self) -> None:
+        """Gives back what is kept from call to call."""
+        self._conditioning = Conditioning()
+        free_unused()
+
+    def _predict_fewer(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
+        self._observer.ran_out_of_memory()
+        cap = self._planner.halve(key, len(rows))
+        self._memory.fail(self.shape(key), len(rows))
+        log.warning("Out of memory with %d pictures of %s; at most %d from now on.", len(rows), key, cap)
+        self.forget()
+        try:
+            return self._call(key, rows[:cap])
+        except Exception as error:
+            if is_fatal(error):
+                raise
+            if not is_out_of_memory(error):
+                return []  # the next tick finds the offender
+        self.forget()
+        self._fail(rows[cap - 1], DrawingFailed("out_of_memory", TOO_LARGE))
+        return []
+
+    def _call(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
+        model = self._models[key.model]
+        if self._conditioning.rows != tuple(rows) or self._conditioning.guided != rows[0].guided:
+            size = len(rows) if key.deterministic else bucket_of(len(rows), model.spec.buckets)
+            self._conditioning = Conditioning.of(tuple(rows), size)
+        padding, request = self._conditioning.padding, rows[0].request
+        begin = Moment(model.device)
+        with self._memory.measured(model.device, self.shape(key), len(rows) + padding), reproducibly(model, key):
+            predicted = stages.denoise(model, self._conditioning)
+        call = UNetCall(request.model, request.width, request.height, len(rows), padding, 0.0)
+        self._under_way.append((call, begin, Moment(model.device)))
+        return list(zip(rows, predicted.split(1), strict=True))
