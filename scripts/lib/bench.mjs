@@ -22,9 +22,10 @@ const BENCHES = {
   "edge-watchers": edgeWatchers,
   "edge-storm": edgeStorm,
   clients,
+  "adapter-training": adapterTraining,
 };
 /** What runs for minutes, or downloads, runs only when it is named. */
-const ON_DEMAND = ["edge-storm", "clients"];
+const ON_DEMAND = ["edge-storm", "clients", "adapter-training"];
 /** Generations in the storm; another number may come from the environment. */
 const STORM = Number(process.env.STORM ?? 10_000);
 const CONCURRENT = [1, 4, 16];
@@ -156,15 +157,39 @@ async function throughput() {
 
 async function sequential() {
   const { PROMPTS } = await import("../../bench/target.ts");
+  const { models } = readSettings(process.env);
+  const args = ["--models", models, "--images", String(BASELINE_IMAGES), "--prompts", JSON.stringify(PROMPTS)];
+  return step("diffusers, one at a time", () => python("sequential.py", args));
+}
+
+/** The miniature, and Stable Diffusion 1.5 in its full size with random weights; a CPU is spared the full pictures. */
+async function adapterTraining() {
+  await ensureVenv({ dev: true });
+  const { device } = readSettings(process.env);
+  const results = [];
+  for (const [name, args] of [
+    ["The miniature", ["--model", "miniature"]],
+    ["Stable Diffusion 1.5", ["--model", "sd15"]],
+  ])
+    results.push(await step(name, () => python("adapter-training.py", ["--device", device, ...args])));
+  return { result: { results }, table: results.map(trainingTable).join("\n\n") };
+}
+
+const trainingTable = ({ model, device, dtype, pixels, batch, rows, drawing }) =>
+  `| ${model}, ${pixels} pixels, ${dtype} on ${device}, ${batch} samples | samples/s | times the UNet alone | samples/s against the published structure |
+|---|---|---|---|
+${rows.map((row) => `| ${row.way} | ${row.samples_per_second} | ${row.times_unet} | ${row.published_times} |`).join("\n")}
+
+The adapter takes ${drawing.adapter_ms} ms, ${(drawing.adapter_share * 100).toFixed(3)} % of a picture of ${drawing.steps} steps.`;
+
+/** Runs one of bench/*.py; @returns the JSON that it prints at its end. */
+async function python(script, args) {
   const { file, env } = vignettePython([]);
-  const { models, device } = readSettings(process.env);
-  const script = [join(ROOT, "bench", "sequential.py"), "--models", models, "--images", String(BASELINE_IMAGES)];
-  return step("diffusers, one at a time", async () => {
-    const { code, tail } = await command(file, [...script, "--prompts", JSON.stringify(PROMPTS)], {
-      cwd: ROOT,
-      env: { ...env, VIGNETTE_DEVICE: device },
-    });
-    if (code !== 0) throw new Stop(`The baseline failed:\n${tail}`);
-    return JSON.parse(tail.split("\n").at(-1) ?? "");
+  const { device } = readSettings(process.env);
+  const { code, tail } = await command(file, [join(ROOT, "bench", script), ...args], {
+    cwd: ROOT,
+    env: { ...env, VIGNETTE_DEVICE: device },
   });
+  if (code !== 0) throw new Stop(`bench/${script} failed:\n${tail}`);
+  return JSON.parse(tail.split("\n").findLast((line) => line.startsWith("{")) ?? "");
 }

@@ -81,7 +81,7 @@ class Caches:
         self._latents = Store(self.root, "latents", {"vae": self.frozen.hash("vae"), "resolution": self.resolution})
 
         def encode(chunk: Sequence[Example]) -> Mapping[str, Entry]:
-            pixels = torch.stack([_pixels(decode(e), self.resolution) for e in chunk])
+            pixels = torch.stack([square_pixels(decode(e), self.resolution) for e in chunk])
             latents = self.frozen.encode_pictures(pixels)
             return {e.digest: {"latents": _half(z, e.name)} for e, z in zip(chunk, latents, strict=True)}
 
@@ -181,7 +181,8 @@ def _prediction_key(example: Example, draw: int) -> str:
     return text_key(f"{example.digest}/{draw}/{example.keywords}")
 
 
-def _pixels(image: Image.Image, side: int) -> torch.Tensor:
+def square_pixels(image: Image.Image, side: int) -> torch.Tensor:
+    """`[3, side, side]` in [-1, 1]: scaled to cover a square, cut at the centre."""
     scale = side / min(image.size)
     width, height = (max(side, round(n * scale)) for n in image.size)
     image = image.resize((width, height), Image.Resampling.LANCZOS)
