@@ -25,7 +25,13 @@ def test_every_variant_is_trained_on_the_same_triples_and_measured(small, tmp_pa
     output, sheet = tmp_path / "variants.json", tmp_path / "sheet.png"
     variants.run(ROOT / "weights", tmp_path / "work", plan, output, sheet)
     figures = json.loads(output.read_text())
-    trained = {"adapter/no-LLM", "adapter/LLM-last-layer", "adapter/LLM-layer-mean", "published-recipe/narrative"}
+    trained = {
+        "adapter/bundled",
+        "adapter/no-LLM",
+        "adapter/LLM-last-layer",
+        "adapter/LLM-layer-mean",
+        "published-recipe/narrative",
+    }
     rows = {"base/narrative", "base/keyword", "LLM-rewriting/narrative", "scale/0.5", "triples/2", *trained}
     assert rows < set(figures)
     attributes = {"object", "colour", "count", "action", "place"}
@@ -44,10 +50,13 @@ def test_every_variant_is_trained_on_the_same_triples_and_measured(small, tmp_pa
     assert figures["teacher"] == "teacher"
 
     asked = []
-    monkeypatch.setattr(variants.triples, "write", lambda *_, **__: asked.append(1))
+    monkeypatch.setattr(variants.triples, "write", lambda *_, **__: asked.append("triples"))
+    monkeypatch.setattr(variants, "sample", lambda *_, **__: asked.append("picture"))
     again = variants.Study(ROOT / "weights", tmp_path / "work", plan)
     folder = again.train(variants.ADAPTER, variants.recipes(plan)[variants.ADAPTER])
     assert (folder / "config.json").exists()
+    again.draw(variants.CEILING, again.states([scene.keywords for scene in again.scenes]))
+    assert again.figures[variants.CEILING]["mean"] == figures[variants.CEILING]["mean"]
     assert not asked
 
 

@@ -85,14 +85,23 @@ class Training:
 
     With `start`, a folder of exported weights, every stage continues from those instead of from nothing; tokenizer, text
     encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them. With
-    `new_words` tokenizer and text encoder are trained anew all the same, and the denoiser learns to read those.
+    `new_words` tokenizer and text encoder are trained anew all the same, and the denoiser learns to read those. With
+    `new_latents` the whole autoencoder is trained on, and the denoiser learns its latents. `compiled` goes to `vae.train`.
     """
 
     def __init__(
-        self, work: Path, recipe: Recipe, device: str = "auto", start: Path | None = None, new_words: bool = False
+        self,
+        work: Path,
+        recipe: Recipe,
+        device: str = "auto",
+        start: Path | None = None,
+        new_words: bool = False,
+        new_latents: bool = False,
+        compiled: bool = False,
     ):
         self.work, self.recipe, self.device, self.start = work, recipe, device, start
         self.words_start = None if new_words else start
+        self.new_latents, self.compiled = new_latents, compiled
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -125,9 +134,17 @@ class Training:
     def vae(self) -> AutoencoderKL:
         """The trained autoencoder, whose encoder makes the latents."""
         if not (self.work / "vae" / "config.json").exists():
-            model = self._started(AutoencoderKL, self.styles[0], "vae") or vae.train(
-                self.dataset[0], self.work, self.recipe.vae_steps, self.recipe.batch(8), device=self.device
-            )
+            model = self._started(AutoencoderKL, self.styles[0], "vae")
+            if model is None or self.new_latents:
+                model = vae.train(
+                    self.dataset[0],
+                    self.work,
+                    self.recipe.vae_steps,
+                    self.recipe.batch(8),
+                    device=self.device,
+                    start=model,
+                    compiled=self.compiled,
+                )
             model.cpu().save_pretrained(self.work / "vae")
         return AutoencoderKL.from_pretrained(self.work / "vae").requires_grad_(False)
 
@@ -145,6 +162,7 @@ class Training:
                 device=self.device,
                 start=copy.deepcopy(self.vae),
                 decoder_only=True,
+                compiled=self.compiled,
             ).cpu().save_pretrained(folder)
         return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
 

@@ -39,11 +39,22 @@ def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def detail(pictures: torch.Tensor) -> torch.Tensor:
+    """Where there is something to see, [B, 1, H, W], 1 on average: what stands out from its surroundings, and 2 px around it."""
+    smooth = F.avg_pool2d(pictures, 9, 1, 4, count_include_pad=False)
+    apart = F.max_pool2d((pictures - smooth).abs().mean(1, keepdim=True), 5, 1, 2)
+    return apart / apart.mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
+
+
 def reconstruction_loss(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """L1 and MSE in YCbCr with weighted chroma, plus the L1 of horizontal and vertical differences (edges)."""
+    """L1 and MSE in YCbCr with weighted chroma, plus the L1 of horizontal and vertical differences (edges).
+
+    Half of the weight goes by `detail`: skies and floors are most of a picture and the easiest part of it.
+    """
+    weight = (1 + detail(target)) / 2
     error = torch.einsum("kc,bchw->bkhw", _YCC.to(out), out - target) * _YCC_WEIGHT.to(out).view(1, 3, 1, 1)
-    edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-    return error.abs().mean() + error.square().mean() + 0.5 * edges
+    edges = (error.diff(dim=2).abs() * weight[:, :, 1:]).mean() + (error.diff(dim=3).abs() * weight[..., 1:]).mean()
+    return (weight * (error.abs() + error.square())).mean() + 0.5 * edges
 
 
 def train(
@@ -55,10 +66,12 @@ def train(
     device: str = "auto",
     start: AutoencoderKL | None = None,
     decoder_only: bool = False,
+    compiled: bool = False,
 ) -> AutoencoderKL:
     """Train on whole pictures (crops break the group norms' statistics), from `start` if given, and set `scaling_factor`
     so that latents have unit variance. With `decoder_only` the latents stay what they are, and so does whatever has
-    learnt to draw them.
+    learnt to draw them. With `compiled` the step goes through `torch.compile`: a fifth faster on a CPU (measured), after
+    two or three minutes.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
@@ -70,14 +83,19 @@ def train(
 
     rows = Rows(images, where)
 
+    def through(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        with autocast(where):
+            posterior = model.encode(x).latent_dist
+            mean, logvar = posterior.mean.float(), posterior.logvar.float()
+            z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
+            return model.decode(z).sample.float(), mean, logvar
+
+    forward = torch.compile(through) if compiled else through
+
     def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         pick = np.random.default_rng((seed, step)).integers(0, len(rows), batch)
         x = to_tensor(rows[np.sort(pick)])
-        with autocast(where):
-            posterior = model.encode(x).latent_dist
-            z = posterior.sample()
-            out = model.decode(z).sample.float()
-        mean, logvar = posterior.mean.float(), posterior.logvar.float()
+        out, mean, logvar = forward(x)
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
         loss = reconstruction_loss(out, x)
         return loss + 1e-4 * kl, {

@@ -7,6 +7,7 @@ goes on.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import random
@@ -20,6 +21,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from vignette.engine.catalogue import ModelSpec
+from vignette.engine.loader import fingerprint
 from vignette.evaluation.instruments.miniature import MiniatureJudge
 from vignette.evaluation.kid import kid, kid_gain
 from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
@@ -78,6 +81,7 @@ class Study:
     def __init__(self, weights: Path, work: Path, plan: Plan):
         self.work, self.plan = work, plan
         self.model = weights / plan.style
+        self.identity = fingerprint(ModelSpec(id="miniature", path=self.model))
         self.pipe = StableDiffusionPipeline.from_pretrained(
             self.model, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
@@ -102,10 +106,7 @@ class Study:
 
     def draw(self, name: str, context: torch.Tensor) -> None:
         """Draw the held-out scenes from `context`, and keep the figures of `name`; the ceiling comes first."""
-        pictures = sample(
-            self.pipe.unet, self.pipe.vae, self.pipe.scheduler, context, self.states([""]), self.seeds,
-            self.plan.drawing_steps, GUIDANCE,
-        )  # fmt: skip
+        pictures = self.pictures(context)
         marks = score(self.instrument.judge, pictures, self.scenes)
         mean = mean_interval(marks.mean(1))
         self.features[name] = self.instrument.features([Image.fromarray(p) for p in pictures])
@@ -120,6 +121,21 @@ class Study:
             worse = kid_gain(self.real, self.features[name], self.features[CEILING])
             self.figures[name]["kid_over_keyword"] = (worse.low, worse.high)
         print(name, self.figures[name], flush=True)
+
+    def pictures(self, context: torch.Tensor) -> np.ndarray:
+        """The held-out scenes drawn from `context`, uint8 [N, 128, 128, 3]; kept in the work folder by what they are drawn from."""
+        told = context.numpy().tobytes() + str((self.identity, self.seeds, self.plan.drawing_steps)).encode()
+        kept = self.work / "drawn" / f"{hashlib.sha256(told).hexdigest()[:16]}.npy"
+        if not kept.exists():
+            pictures = sample(
+                self.pipe.unet, self.pipe.vae, self.pipe.scheduler, context, self.states([""]), self.seeds,
+                self.plan.drawing_steps, GUIDANCE,
+            )  # fmt: skip
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(".part.npy")
+            np.save(partial, pictures)
+            partial.rename(kept)
+        return np.load(kept)
 
     def compare(self, name: str, *others: str) -> None:
         """Say how far `name` gets from base/narrative to base/keyword, and what it gains over `others` on the mean."""
@@ -172,6 +188,8 @@ def run(weights: Path, work: Path, plan: Plan, output: Path, sheet: Path | None 
         folders[name] = study.train(name, extra)
         study.draw(name, study.adapted(folders[name]))
         ways.append(name)
+    study.draw(BUNDLED, study.adapted(weights / "adapters" / "sur"))
+    ways.append(BUNDLED)
     for name in ways:
         study.compare(name, *(way for way in ways if way in (REWRITING, PUBLISHED_RECIPE)))
     for scale in SCALES:
