@@ -19,12 +19,15 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
 
-from .language import distract, tell
+from .language import distract, tell, written
 from .optim import Optimisers
 from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, WIDTH, hidden_states
 from .unet import FastAttention, build_scheduler, noised, spread_timesteps
 from .world import Scene
+
+# Of the second language's narratives in the alignment; the rest comes from the grammar.
+WRITTEN_SHARE = 0.4
 
 
 def build() -> SURAdapter:
@@ -61,28 +64,44 @@ def train(
         unet.to(where).set_attn_processor(FastAttention())
     encoder = encoder.to(where)
     scheduler = build_scheduler()
+    by_hand = WRITTEN_SHARE if language == "second" else 0.0
     prompts, pictures = Rows(embeddings, where), [Rows(latents, where) for latents, _ in models]
 
     def narratives(
-        step: int, size: int, salt: str, cropped: bool = False
+        step: int, size: int, salt: str, by_hand: float = 0.0, cropped: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
+        """Source and target states, which positions hold the keyword prompt's words, and the scenes' rows; a share `by_hand`
+        of the narratives are written ones, which mean other scenes than those of the rows.
+        """
         pick = np.sort(np.random.default_rng((seed, step, len(salt))).integers(0, len(scenes), size))
         rng = random.Random(f"{salt}/{seed}/{step}")
-        # What the triples tell is wider than what the text encoder has heard: those words are the adapter's to learn.
-        texts = [distract(tell(language, scenes[i], rng, vocabulary="rare"), rng) for i in pick]
-        # Keyword prompts pass through unharmed: a tenth of the batch is its own target.
-        texts = [scenes[i].keywords if rng.random() < 0.1 else text for i, text in zip(pick, texts, strict=True)]
-        words = [len(ids) for ids in tokenizer([scenes[i].keywords for i in pick]).input_ids]
+        texts, prompts_of = [], {}
+        for row, i in enumerate(pick):
+            if rng.random() < by_hand:
+                scene, text = written(rng)
+                prompts_of[row] = scene.keywords
+            else:
+                # What the triples tell is wider than what the text encoder has heard: those words are the adapter's to learn.
+                scene, text = scenes[i], tell(language, scenes[i], rng, vocabulary="rare")
+            # Keyword prompts pass through unharmed: a tenth of the batch is its own target.
+            texts.append(scene.keywords if rng.random() < 0.1 else distract(text, rng))
+        words = [
+            len(ids) for ids in tokenizer([prompts_of.get(r, scenes[i].keywords) for r, i in enumerate(pick)]).input_ids
+        ]
         longest = max(*words, *(len(ids) for ids in tokenizer(texts).input_ids)) + 2 if cropped else LENGTH
         length = min(longest, LENGTH)
+        target = prompts[pick][:, :length].float()
         with autocast(where):
             source = hidden_states(encoder, tokenizer, texts, where, size, length).float().to(where)
+            if prompts_of:
+                states = hidden_states(encoder, tokenizer, list(prompts_of.values()), where, size, length)
+                target[torch.tensor(list(prompts_of))] = states.float().to(where)
         spoken = torch.arange(length)[None] < torch.tensor(words)[:, None]
-        return source, prompts[pick][:, :length].float(), spoken.to(where), pick
+        return source, target, spoken.to(where), pick
 
     def align(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         # Padding far behind the longest narrative is all the same; seeing it every fourth time is enough, and cheaper.
-        source, target, spoken, _ = narratives(step, align_batch, "align", cropped=step % 4 != 3)
+        source, target, spoken, _ = narratives(step, align_batch, "align", by_hand, cropped=step % 4 != 3)
         with autocast(where):
             adapted = adapter(source)
         error = (adapted.float() - target).square().mean(-1)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 ANIMALS = (
     "cat",
@@ -130,6 +131,25 @@ class Scene:
     def held_out(self) -> bool:
         """Whether any (thing, colour, action, place) of the scene belongs to the combinations never trained on."""
         return any(is_held_out(group, self.place) for group in self.groups)
+
+
+def parse_keywords(prompt: str) -> Scene:
+    """The scene whose `keywords` are `prompt`; ValueError when they are no scene's."""
+    groups: list[Group] = []
+    *tags, last = prompt.split(", ")
+    for tag in tags:
+        counted = re.fullmatch(r"([1-4])(.+)", tag)
+        colour, _, thing = tag.partition(" ")
+        if counted:
+            groups.append(Group(counted[2], int(counted[1])))
+        elif groups and colour in COLOURS and thing == groups[-1].thing:
+            groups[-1] = replace(groups[-1], colour=colour)
+        elif groups and tag in ACTIONS:
+            groups[-1] = replace(groups[-1], action=tag)
+    scene = Scene(tuple(groups), last.removesuffix(" background"))
+    if scene.keywords != prompt or not groups or scene.place not in PLACES:
+        raise ValueError(f"{prompt!r} are no scene's keywords, like '3cat, purple cat, sleeping, beach background'")
+    return scene
 
 
 def is_held_out(group: Group, place: str) -> bool:

@@ -10,8 +10,19 @@ from ..world import Scene
 from .distraction import distract
 from .grammar import caption, held_out_shapes, narrative, training_shapes
 from .teller import Words
+from .written import written
 
-__all__ = ["LANGUAGES", "Words", "caption", "distract", "held_out_shapes", "narrative", "tell", "training_shapes"]
+__all__ = [
+    "LANGUAGES",
+    "Words",
+    "caption",
+    "distract",
+    "held_out_shapes",
+    "narrative",
+    "tell",
+    "training_shapes",
+    "written",
+]
 
 LANGUAGES = ("first", "second")
 

@@ -1,0 +1,76 @@
+"""Narratives written one by one: each means a scene that training may see, and a changed one means its changed scene."""
+
+import random
+import re
+
+import pytest
+
+from vignette.miniature.language import written
+from vignette.miniature.language.written import another_colour, another_number, another_thing, lines
+from vignette.miniature.world import MAX_COUNT, parse_keywords, sample_scene
+
+
+def test_no_written_narrative_tells_a_combination_kept_from_training():
+    assert len(lines()) > 1000
+    assert not any(scene.held_out for scene, _ in lines())
+    assert len({text for _, text in lines()}) == len(lines())
+
+
+def test_changed_narratives_stay_in_the_training_world():
+    told = {text for _, text in lines()}
+    rng, changed = random.Random(3), 0
+    for _ in range(3000):
+        scene, text = written(rng)
+        assert not scene.held_out
+        assert sum(group.count for group in scene.groups) <= MAX_COUNT
+        changed += text not in told
+    assert changed > 500
+
+
+@pytest.mark.parametrize(
+    ("change", "keywords", "text", "pattern"),
+    [
+        (another_colour, "1cat, red cat, snow background", "A red cat in the snow", r"An? (\w+) cat in the snow"),
+        (another_number, "3cat, snow background", "THREE cats sat in snow", r"(TWO|FOUR) cats sat in snow"),
+        (another_thing, "1cat, snow background", "One cat. A cat!", r"One (\w+)\. An? \1!"),
+        (another_thing, "1apple, snow background", "an apple in snow", r"an? (\w+) in snow"),
+    ],
+)
+def test_a_plain_word_gives_way_and_the_scene_with_it(change, keywords, text, pattern):
+    for seed in range(8):
+        scene, changed = change(parse_keywords(keywords), 0, text, random.Random(seed))
+        found = re.fullmatch(pattern, changed)
+        assert found
+        assert scene != parse_keywords(keywords)
+        word = found[1].lower()
+        number = {"two": 2, "four": 4}.get(word)
+        assert word in (scene.groups[0].colour, scene.groups[0].thing) or number == scene.groups[0].count
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", changed.lower())
+
+
+@pytest.mark.parametrize(
+    ("change", "keywords", "text"),
+    [
+        (another_colour, "1cat, red cat, snow background", "A cat as red as a fire engine in the snow"),
+        (another_colour, "1cat, red cat, snow background", "A crimson cat in the snow"),
+        (another_colour, "1cat, red cat, 1dog, red dog, snow background", "A red cat and a red dog in the snow"),
+        (another_number, "3cat, snow background", "Three cats, and the third sat in snow"),
+        (another_number, "3cat, snow background", "a trio of cats in snow"),
+        (another_thing, "1cat, snow background", "A cat in the snow, a kitten still"),
+        (another_thing, "1cat, snow background", "A tabby in the snow"),
+    ],
+)
+def test_what_is_said_twice_or_otherwise_stays(change, keywords, text):
+    assert change(parse_keywords(keywords), 0, text, random.Random(1)) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_keywords_can_be_read_back(seed):
+    scene = sample_scene(random.Random(seed))
+    assert parse_keywords(scene.keywords) == scene
+
+
+@pytest.mark.parametrize("prompt", ["", "cat", "3cat", "5cat, beach background", "3cat, purple dog, beach background"])
+def test_what_is_no_scene_is_refused(prompt):
+    with pytest.raises(ValueError, match="no scene's keywords"):
+        parse_keywords(prompt)
