@@ -34,7 +34,7 @@ from . import triples
 from .judge_net import ATTRIBUTES
 from .render import render
 from .rewrite import Rewriter
-from .rows import ADAPTER, BASE, CEILING, PUBLISHED_RECIPE, REWRITING
+from .rows import ADAPTER, BASE, BUNDLED, CEILING, PUBLISHED_RECIPE, REWRITING
 from .sample import GUIDANCE, STEPS, sample
 from .study import SEED, contact_sheet, held_out_set, intervals, row, score
 from .text import hidden_states

@@ -44,6 +44,7 @@ const MEANINGS: Record<string, string> = {
   [ADAPTER]: "adapter, no language model as teacher",
   "adapter/LLM-last-layer": "adapter, taught by a language model’s last layer",
   "adapter/LLM-layer-mean": "adapter, taught by the mean of its layers",
+  "adapter/bundled": "the adapter that comes with the miniature: trained longer, on more sentences",
   "published-recipe/narrative": "adapter trained as the published script trains it",
   "LLM-rewriting/narrative": "no adapter; a language model rewrites the sentence to keywords",
 };
