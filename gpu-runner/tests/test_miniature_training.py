@@ -92,6 +92,31 @@ def test_new_words_are_learnt_anew_while_the_rest_goes_on(exported, tmp_path):
     assert (training.unets["day"].conv_in.weight - unet.float()).abs().max() < 0.01
 
 
+def test_new_latents_come_from_an_autoencoder_that_trains_on(exported, tmp_path):
+    steps = {name: 1 for name in TINY.__dataclass_fields__ if name.endswith("_steps")}
+    training = Training(tmp_path, replace(TINY, **steps), "cpu", start=exported, new_latents=True)
+    old = load_file(exported / "day" / "vae" / "diffusion_pytorch_model.safetensors")["encoder.conv_in.weight"].float()
+    assert 0 < (training.vae.encoder.conv_in.weight - old).abs().max() < 0.2
+
+
+def test_one_stage_alone_trains_on_and_the_others_stay_as_they_are(exported, tmp_path):
+    steps = {name: 1 for name in TINY.__dataclass_fields__ if name.endswith("_steps")}
+    training = Training(tmp_path / "work", replace(TINY, **steps), "cpu", start=exported, only="adapter")
+    training.run("export", tmp_path / "again")
+    changed = {
+        file.relative_to(exported).parent.as_posix()
+        for file in exported.rglob("*.safetensors")
+        if file.read_bytes() != (tmp_path / "again" / file.relative_to(exported)).read_bytes()
+    }
+    assert changed == {"adapters/sur"}
+
+
+def test_a_stage_to_train_alone_is_one_of_them_and_has_something_to_go_on_from(exported, tmp_path, capsys):
+    assert main(["train", "--only", "adapter", "--work", str(tmp_path)]) == 2
+    assert main(["train", "--only", "colours", "--work", str(tmp_path), "--continue-from", str(exported)]) == 2
+    assert "--only takes one of" in capsys.readouterr().err
+
+
 def test_the_exported_pair_scores_texts_and_pictures_as_the_trained_one(exported, work):
     from PIL import Image
 

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from vignette.evaluation.cases import read_cases, scene_of
+from vignette.miniature.cli import ROOT
 from vignette.miniature.language import written
 from vignette.miniature.language.written import another_colour, another_number, another_thing, lines
 from vignette.miniature.world import MAX_COUNT, parse_keywords, sample_scene
@@ -14,6 +16,16 @@ def test_no_written_narrative_tells_a_combination_kept_from_training():
     assert len(lines()) > 1000
     assert not any(scene.held_out for scene, _ in lines())
     assert len({text for _, text in lines()}) == len(lines())
+
+
+def test_the_set_written_by_hand_is_of_scenes_and_sentences_that_no_training_has():
+    cases = read_cases(ROOT / "by-hand.jsonl")
+    told = {text for _, text in lines()}
+    assert len(cases) == 200
+    for case in cases:
+        assert parse_keywords(case.keywords) == scene_of(case)
+        assert scene_of(case).held_out
+        assert case.narrative not in told
 
 
 def test_changed_narratives_stay_in_the_training_world():

@@ -58,6 +58,11 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="with --continue-from: train the whole autoencoder on, and the denoiser on to draw its latents",
     )
+    train.add_argument(
+        "--only",
+        metavar="STAGE",
+        help="with --continue-from: train this stage on, and take the other parts as they are",
+    )
     train.add_argument("--vae-steps", type=int, help="steps of the autoencoder, whose detail gains most from time")
     train.add_argument(
         "--compile",
@@ -127,6 +132,9 @@ def main(argv: list[str] | None = None) -> int:
         if args.stage not in STAGES:
             print(f"--stage must be one of {', '.join(STAGES)}, not {args.stage!r}.", file=sys.stderr)
             return 2
+        if args.only and (args.only not in STAGES or not args.continue_from):
+            print(f"--only takes one of {', '.join(STAGES)}, and needs --continue-from.", file=sys.stderr)
+            return 2
         if args.scale <= 0:
             print(f"--scale must be above 0, not {args.scale}.", file=sys.stderr)
             return 2
@@ -150,9 +158,10 @@ def main(argv: list[str] | None = None) -> int:
             recipe = replace(recipe, vae_steps=args.vae_steps)
         if args.batch_scale:
             recipe = replace(recipe, batch_scale=args.batch_scale)
-        Training(args.work, recipe, args.device, start, args.new_words, args.new_latents, args.compile).run(
-            args.stage, args.target
+        training = Training(
+            args.work, recipe, args.device, start, args.new_words, args.new_latents, args.compile, args.only
         )
+        training.run(args.stage, args.target)
         return 0
 
     if args.command == "surd":

@@ -87,6 +87,7 @@ class Training:
     encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them. With
     `new_words` tokenizer and text encoder are trained anew all the same, and the denoiser learns to read those. With
     `new_latents` the whole autoencoder is trained on, and the denoiser learns its latents. `compiled` goes to `vae.train`.
+    With `only`, one of `STAGES`, that stage alone trains on, and what the others make is taken as it is.
     """
 
     def __init__(
@@ -98,15 +99,20 @@ class Training:
         new_words: bool = False,
         new_latents: bool = False,
         compiled: bool = False,
+        only: str | None = None,
     ):
         self.work, self.recipe, self.device, self.start = work, recipe, device, start
         self.words_start = None if new_words else start
-        self.new_latents, self.compiled = new_latents, compiled
+        self.new_latents, self.compiled, self.only = new_latents, compiled, only
 
     @property
     def styles(self) -> tuple[str, ...]:
         """The art styles, each with a denoiser of its own; they share everything else."""
         return self.recipe.world.styles
+
+    def _kept(self, stage: str) -> bool:
+        """Whether the stage's part comes from `start` as it is."""
+        return self.start is not None and self.only not in (None, stage)
 
     def _started(self, kind: type, *parts: str) -> Any:
         """The model of class `kind` (diffusers or transformers) in `start`, fp32, or None without `start`."""
@@ -152,6 +158,8 @@ class Training:
     def decoder(self) -> AutoencoderKL:
         """The autoencoder with its decoder trained further, which is half the work a step and changes no latents."""
         folder = self.work / "decoder"
+        if self._kept("decoder"):
+            return self._started(AutoencoderKL, self.styles[0], "vae").requires_grad_(False)
         if not (folder / "config.json").exists():
             vae.train(
                 self.dataset[0],
@@ -175,6 +183,8 @@ class Training:
     def judge(self) -> judge_net.Judge:
         """The trained judge."""
         folder = self.work / "judge"
+        if self.start and self._kept("judge"):
+            return judge_net.Judge.load(self.start / "judge")
         if not (folder / "config.json").exists():
             judge_net.train(
                 *self.dataset,
@@ -191,6 +201,8 @@ class Training:
     def reader(self) -> judge_net.Judge:
         """The judge, used to the decoder's softness too: half of its lessons are what the decoder makes of latents."""
         folder = self.work / "reader"
+        if self._kept("reader"):
+            return self.judge
         if not (folder / "config.json").exists():
             images, scenes = self.dataset
             count = min(READER_PICTURES, len(images))
@@ -283,6 +295,8 @@ class Training:
 
     def _unet(self, style: str) -> UNet2DConditionModel:
         folder = self.work / f"unet-{style}"
+        if self._kept("unet"):
+            return self._started(UNet2DConditionModel, style, "unet").eval().requires_grad_(False)
         if not (folder / "config.json").exists():
             rows = self._of(style)
             unet.train(
@@ -305,6 +319,8 @@ class Training:
     def adapter(self) -> SURAdapter:
         """The trained SUR-adapter, one for all styles: they read the same text encoder."""
         folder = self.work / "adapter"
+        if self.start and self._kept("adapter"):
+            return SURAdapter.load(self.start / "adapters" / "sur").float()
         if not (folder / "config.json").exists():
             trained = adapt.train(
                 [(self.latents[self._of(style)], model) for style, model in self.unets.items()],
@@ -344,5 +360,7 @@ class Training:
             "export": lambda: self.export(target),
         }
         for name in STAGES[: STAGES.index(stage) + 1]:
+            if self.only and name not in (self.only, "export"):
+                continue
             print(f"== {name}", flush=True)
             steps[name]()
