@@ -245,6 +245,15 @@ def test_an_id_comes_before_a_folder_of_that_name(
     assert parse_variant(f"model={variant.model.path},prompt=keywords", catalogue).model.id == "tiny"
 
 
+def test_trained_adapters_go_by_the_names_of_their_runs(models_toml: Path, tmp_path: Path) -> None:
+    (tmp_path / "first" / "adapter").mkdir(parents=True)
+    variant = parse_variant(
+        f"model=tiny,adapter={tmp_path}/first/adapter,prompt=narrative", read_catalogue(models_toml)
+    )
+    assert variant.adapter is not None
+    assert variant.adapter.id == "first-adapter"
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [

@@ -146,6 +146,8 @@ def test_inspect_says_what_a_folder_holds(
         assert fact in said
     assert main(["adapter", "inspect", str(tmp_path)]) == 2
     assert "config.json is missing" in capsys.readouterr().err
+    assert main(["adapter", "inspect", str(tmp_path / "token" / "config.json")]) == 2
+    assert f"is a file; name the adapter's folder, {tmp_path / 'token'}." in capsys.readouterr().err
 
 
 def test_other_files_are_named(published: Published, tmp_path: Path) -> None:
@@ -157,6 +159,9 @@ def test_other_files_are_named(published: Published, tmp_path: Path) -> None:
         convert_checkpoint(file, 0.1, tmp_path / "out")
     torch.save({"weight": torch.zeros(1)}, file)
     with pytest.raises(ConfigError, match="no SUR-adapter"):
+        convert_checkpoint(file, 0.1, tmp_path / "out")
+    torch.save({"step": 1000, "adapter": published.state_dict()}, file)
+    with pytest.raises(ConfigError, match=r"it may lie within: torch.save\(checkpoint\['adapter'\], FILE\)"):
         convert_checkpoint(file, 0.1, tmp_path / "out")
     state = published.state_dict()
     torch.save(state | {"surplus.weight": torch.zeros(1)}, file)

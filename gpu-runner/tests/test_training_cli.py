@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -73,12 +74,36 @@ def test_a_model_may_be_named_by_its_id(tmp_path: Path, models_toml: Path, model
     assert options_from(_parser().parse_args(given)).model == model_folder
 
 
+def test_an_id_comes_before_a_folder_of_that_name_in_the_working_directory(
+    tmp_path: Path, models_toml: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("tiny", "other"):
+        Path(name).mkdir()
+        given = _arguments(Path(name), tmp_path, tmp_path, "--models", str(models_toml))
+        assert options_from(_parser().parse_args(given)).model == (model_folder if name == "tiny" else Path("other"))
+
+
+@pytest.mark.parametrize(("command", "quiet"), [(["models"], True), (["serve", "--port", "0"], False)])
+def test_what_libraries_say_to_programmers_stays_out_of_the_commands(
+    command: list[str], quiet: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIFFUSERS_VERBOSITY", "info")
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "")
+    monkeypatch.delenv("TRANSFORMERS_VERBOSITY")
+    with contextlib.suppress(SystemExit):
+        main(command)
+    assert os.environ["DIFFUSERS_VERBOSITY"] == "info"
+    assert os.environ.get("TRANSFORMERS_VERBOSITY") == ("error" if quiet else None)
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--data", "gone"], "There is no training data at gone"),
         (["--model", "nothing"], "no folder nothing, and no such model"),
         (["--eta", "2"], "--eta must be in (0, 1], not 2.0"),
+        (["--layout", "tokens"], "--layout must be sequence or token, not tokens"),
     ],
 )
 def test_a_mistake_is_a_sentence(

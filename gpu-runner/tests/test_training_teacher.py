@@ -65,8 +65,10 @@ def test_other_weights_layers_or_kinds_are_other_recipes(folder: Path, tmp_path:
 def test_what_cannot_teach_is_named(folder: Path, tmp_path: Path, model_folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"--teacher-layer 9: .* has the layers 0 to 3"):
         Teacher(str(folder), "9", False, CPU)
-    with pytest.raises(ConfigError, match=r"The teacher .*gone cannot be loaded"):
+    with pytest.raises(ConfigError, match=r"The teacher .*gone cannot be loaded: there is no such folder or file"):
         Teacher(str(tmp_path / "gone"), "mean", False, CPU)
+    with pytest.raises(ConfigError, match=r"cannot be loaded: the folder has no config.json"):
+        Teacher(str(tmp_path), "mean", False, CPU)
     from transformers import PreTrainedTokenizerFast, T5Config, T5Model
 
     PreTrainedTokenizerFast.from_pretrained(folder).save_pretrained(tmp_path)

@@ -29,6 +29,10 @@ DELEGATED = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; 0 is success, 1 a failure, 2 a wrong argument, variable or file."""
     given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] != ["serve"]:
+        # Their warnings are for who writes code (one comes with every cast of every model) and hide what we say.
+        for library in ("DIFFUSERS", "TRANSFORMERS"):
+            os.environ.setdefault(f"{library}_VERBOSITY", "error")
     if given and given[0] in DELEGATED:
         from importlib import import_module
 

@@ -134,7 +134,10 @@ def _adapter(asked: str, spec: ModelSpec, text: str) -> AdapterSpec | None:
             return adapter
     folder = Path(asked).expanduser()
     if folder.is_dir():
-        return AdapterSpec(id=_slug(folder.resolve().name), path=folder.resolve())
+        folder = folder.resolve()
+        # Every training calls its result so; the run's name tells them apart.
+        name = f"{folder.parent.name}-{folder.name}" if folder.name == "adapter" else folder.name
+        return AdapterSpec(id=_slug(name), path=folder)
     known = ", ".join(a.id for a in spec.adapters) or "none"
     raise ConfigError(f"--variant {text}: {asked!r} is neither a folder nor an adapter of {spec.id} (it has: {known}).")
 

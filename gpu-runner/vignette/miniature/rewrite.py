@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vignette.errors import ConfigError
+from vignette.training.teacher import why_not
 
 from .language import tell
 from .world import Scene, World, sample_scene
@@ -33,7 +34,7 @@ class Rewriter:
             self._tokenizer = AutoTokenizer.from_pretrained(**place)
             self._model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).eval()
         except (OSError, ValueError, ImportError, KeyError) as error:
-            raise ConfigError(f"The language model {source} cannot be loaded: {str(error).splitlines()[0]}") from None
+            raise ConfigError(f"The language model {source} cannot be loaded: {why_not(source, error)}") from None
         rng = random.Random(seed)
         scenes = [sample_scene(rng, world=world) for _ in range(SHOTS)]
         self._shown = "".join(self._pair(tell("second", s, rng, vocabulary="rare"), s) + "\n\n" for s in scenes)

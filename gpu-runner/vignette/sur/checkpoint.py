@@ -98,6 +98,8 @@ def _read_config(kind: type[SURAdapter], folder: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{folder} holds no SUR-adapter: config.json is missing.") from None
+    except NotADirectoryError:
+        raise ValueError(f"{folder} is a file; name the adapter's folder, {folder.parent}.") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} cannot be read ({error}); copy or download it again.") from None
     if not isinstance(config, dict) or config.get("_class_name") != kind.__name__:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import warnings
 from pathlib import Path
 
 import torch
@@ -79,16 +80,25 @@ def _read(file: Path) -> dict[str, torch.Tensor]:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ConfigError(f"{file} is no state_dict of tensors.")
+        raise ConfigError(f"{file} is no state_dict of tensors{_where_else(state)}.")
     # Saved from several GPUs, every key begins with "module.".
     return {key.removeprefix("module."): value.float() for key, value in state.items()}
+
+
+def _where_else(state: object) -> str:
+    """Training scripts like to save more than the weights."""
+    entries = state.items() if isinstance(state, dict) else ()
+    nested = [name for name, value in entries if isinstance(value, dict) and value]
+    return f"; it may lie within: torch.save(checkpoint[{nested[0]!r}], FILE) keeps that alone" if nested else ""
 
 
 def _unpickle(file: Path) -> object:
     if file.is_dir():
         raise ConfigError(f"{file} is a folder; name the checkpoint file in it.")
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols, which a reader cannot change
+            return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ConfigError(f"There is no file {file}.") from None
     except pickle.UnpicklingError:
@@ -96,7 +106,7 @@ def _unpickle(file: Path) -> object:
             f"{file} holds more than tensors, so loading it could run code; convert only a plain state_dict."
         ) from None
     except (OSError, RuntimeError, EOFError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = re.split(r"\.\s|\n", str(error), maxsplit=1)[0] or type(error).__name__
         raise ConfigError(
             f"{file} cannot be read as a PyTorch checkpoint ({reason}); if it was cut off, download it again."
         ) from None

@@ -156,16 +156,19 @@ def _stop_on_signals() -> list[int]:
 
 
 def _model(given: str, models: Path | None) -> Path:
-    folder = Path(given).expanduser()
-    if folder.exists() or "/" in given:
-        return folder
+    """An id comes before a folder of that name, which may lie in the working directory by chance."""
     from vignette.cli import MODELS_TOML
     from vignette.engine.catalogue import read_catalogue
     from vignette.errors import ConfigError, InvalidInput
 
+    folder = Path(given).expanduser()
+    if "/" in given:
+        return folder
     try:
         return read_catalogue(models or MODELS_TOML).model(given).path
     except InvalidInput as error:
+        if folder.exists():
+            return folder
         raise ConfigError(f"--model: there is no folder {given}, and no such model: {error.message}") from None
 
 

@@ -121,6 +121,7 @@ class Options:
             self._need(name, math.isfinite(getattr(self, name)) and getattr(self, name) > 0, "above 0")
         self._need("eta", 0 < self.eta <= 1, "in (0, 1]")
         self._need("sample_steps", self.sample_steps >= 1, "at least 1")
+        self._need("layout", self.layout in ("sequence", "token"), "sequence or token")
         self._need("align", self.align in ALIGNMENTS, f"one of {', '.join(ALIGNMENTS)}")
         self._need("distil", self.distil in DISTILLATIONS, f"one of {', '.join(DISTILLATIONS)}")
         self._need("precision", self.precision in ("auto", "fp32", "bf16"), "auto, fp32 or bf16")

@@ -97,10 +97,19 @@ def _load(source: str, device: torch.device) -> tuple[Any, Any]:
         safe: dict[str, Any] = {} if path.suffix == ".gguf" else {"use_safetensors": True}
         model = AutoModel.from_pretrained(**place, **safe, dtype=dtype)
     except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ConfigError(f"The teacher {source} cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"The teacher {source} cannot be loaded: {why_not(path, error)}") from None
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise ConfigError(f"The teacher {source}: its tokenizer has neither a padding nor an end token.")
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
     return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+def why_not(path: Path, error: Exception) -> str:
+    """Why there is no language model at `path`, in a line: what `error` of transformers means for who named a path."""
+    if path.is_absolute() and not path.exists():
+        return "there is no such folder or file."
+    if path.is_dir() and not (path / "config.json").is_file():
+        return "the folder has no config.json; name one that save_pretrained or `hf download` wrote."
+    return " ".join(str(error).split())[:300]
