@@ -83,7 +83,9 @@ def spoiled(folder: Path) -> dict[str, str]:
     for name, (content, words, _) in files.items():
         (folder / name).write_bytes(content)
         (folder / name).with_suffix(".json").write_text(json.dumps(words))
-    return {name: reason for name, (_, _, reason) in files.items() if reason}
+    (folder / "n-words.png").write_bytes(picture(20))
+    (folder / "n-words.json").write_text('{"prompt": "1cat')
+    return {name: reason for name, (_, _, reason) in files.items() if reason} | {"n-words.png": "malformed"}
 
 
 def test_every_drop_has_its_reason(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_every_drop_has_its_reason(tmp_path: Path) -> None:
     assert [row["key"] for row in table(tmp_path / "surd/provenance.jsonl")] == ["0.png", "m-good.png"]
     document = json.loads((tmp_path / "surd/report.json").read_text())
     assert document["dropped_by_reason"] == dict(Counter(expected.values()))
-    assert (document["read"], document["kept"], document["dropped"]) == (14, 2, 12)
+    assert (document["read"], document["kept"], document["dropped"]) == (15, 2, 13)
     assert set(dropped.values()) <= set(REASONS)
     markdown = (tmp_path / "surd/report.md").read_text()
     for reason in expected.values():

@@ -29,7 +29,9 @@ def data_set(tmp_path: Path) -> Path:
 def test_build_says_what_it_did(data_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--from-folder", str(data_set.parent / "in"), "--min-side", "16"]
     assert main(["surd", "build", str(data_set), *arguments]) == 0
-    assert "2 of 3 rows kept" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 of 3 rows kept" in said
+    assert "Dropped: 1 empty prompt." in said
     assert len(table(data_set / "metadata.jsonl")) == 2
     options = json.loads((data_set / "report.json").read_text())["options"]
     assert (options["min_side"], options["language"], options["near_duplicates"]) == (16, "en", 4)

@@ -136,12 +136,15 @@ def test_pictures_carry_their_own_prompts(tmp_path: Path) -> None:
     ("sidecar", "message"),
     [("{", "no JSON"), ("[]", "object"), ('{"prompt": 3}', "`prompt` must be a string"), ('{"nsfw": "maybe"}', "nsfw")],
 )
-def test_a_bad_sidecar_is_named(tmp_path: Path, sidecar: str, message: str) -> None:
-    (tmp_path / "a.png").write_bytes(picture(1))
+def test_a_bad_sidecar_spoils_its_own_picture_alone(tmp_path: Path, sidecar: str, message: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(picture(1))
     (tmp_path / "a.json").write_text(sidecar)
-    with pytest.raises(ConfigError, match=message) as caught:
-        read(Folder(tmp_path))
-    assert str(tmp_path / "a.") in str(caught.value)
+    (tmp_path / "b.txt").write_text("a cat")
+    bad, good = read(Folder(tmp_path))
+    assert message in bad.problem
+    assert (bad.prompt, bad.text) == ("", "")
+    assert (good.problem, good.prompt) == ("", "a cat")
 
 
 def test_a_folder_without_pictures(tmp_path: Path) -> None:
@@ -187,11 +190,20 @@ def test_parquet_without_the_columns(parquet: Path) -> None:
         Parquet(parquet, columns={})
     with pytest.raises(ConfigError, match="no column 'label'"):
         Parquet(parquet, columns={"text": "label"})
-    with pytest.raises(ConfigError, match="row 0: `prompt` must be a string"):
-        read(Parquet(parquet, columns={"prompt": "seed"}))
+    with pytest.raises(ConfigError, match="the column 'seed' for `prompt` holds int64, no strings"):
+        Parquet(parquet, columns={"prompt": "seed"})
     parquet.write_bytes(b"not parquet")
     with pytest.raises(ConfigError, match=r"data\.parquet is no parquet"):
         Parquet(parquet, columns={})
+
+
+def test_a_bad_row_of_parquet_spoils_itself_alone(tmp_path: Path) -> None:
+    pa, pq = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
+    rows = [{"image": picture(0), "text": "One.", "nsfw": mark} for mark in ("maybe", "none")]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data.parquet")
+    bad, good = read(Parquet(tmp_path / "data.parquet", columns={}))
+    assert "`nsfw` must be true, false or one of" in bad.problem
+    assert (good.problem, good.text) == ("", "One.")
 
 
 def test_the_gallery(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from vignette.surd.dedupe import NearDuplicates
 from vignette.surd.record import NSFW_LEVELS
 
 REASONS = {
+    "malformed": "its sidecar, or its row, cannot be read",
     "nsfw": "the source rates the picture, or an equal one, above --nsfw",
     "unrated": "the source gives no rating, and --drop-unrated was given",
     "empty prompt": "no keyword prompt, or nothing of it is left without its syntax",
@@ -119,6 +120,8 @@ class Cleaner:
     def by_words(self, facts: Facts) -> tuple[str, str] | None:
         """Reason and detail of a drop that needs no look at the picture; such URLs are not even asked for."""
         limits = self._thresholds
+        if problem := facts.candidate.get("problem"):  # a state of an earlier version has none
+            return "malformed", problem
         equals = (self._ratings.get(facts.blob or ""), self._ratings.get(facts.candidate["image"]))
         levels = [level for level in (facts.candidate["nsfw"], *equals) if level is not None]
         if levels and max(levels) > limits.nsfw:

@@ -65,9 +65,10 @@ def _build(arguments: argparse.Namespace) -> int:
     finally:
         engine.close()
     kept, read = report.kept.total(), report.read.total()
-    print(
-        f"{kept} of {read} rows kept in {arguments.output}; {arguments.output / 'report.md'} says why the others went."
-    )
+    print(f"{kept} of {read} rows kept in {arguments.output}.")
+    if report.dropped:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in report.dropped.most_common())
+        print(f"Dropped: {reasons}. {arguments.output / 'report.md'} says what each means.")
     for why, count in report.waiting.most_common(5):
         print(f"{count} pictures wait for another run of the same command: {why}", file=sys.stderr)
     if report.dropped["no narrative"] and not arguments.captioner:

@@ -22,6 +22,7 @@ class Candidate:
         licence (`str`): the picture's licence as its source names it.
         origin (`str`): where a reader can find the picture.
         parameters (`dict`): seed, steps, sampler and the like, as far as known.
+        problem (`str`): why the words that came with it cannot be used; empty if they can.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Candidate:
     licence: str = "unknown"
     origin: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -47,6 +47,13 @@ class Folder:
 
     def _candidate(self, image: Path) -> Candidate:
         name = image.relative_to(self._folder).as_posix()
+        try:
+            return self._told(image, name)
+        except ValueError as error:
+            # One bad sidecar of a million is dropped and reported like any other row that will not do.
+            return Candidate(key=name, image=str(image), licence=self._licence, origin=name, problem=f"{error}")
+
+    def _told(self, image: Path, name: str) -> Candidate:
         words: dict[str, Any] = {}
         for sidecar in (image.with_suffix(".json"), image.with_suffix(image.suffix + ".json")):
             if sidecar.is_file():
@@ -61,20 +68,17 @@ class Folder:
                 _adopt(words, parse_infotext(content))
         elif "prompt" not in words:
             _adopt(words, parse_infotext(embedded_infotext(image)))
-        try:
-            return Candidate(
-                key=name,
-                image=str(image),
-                prompt=_text(words, "prompt"),
-                text=_text(words, "text"),
-                negative_prompt=_text(words, "negative_prompt") or _text(words, "negativePrompt"),
-                nsfw=read_nsfw(words.get("nsfw")),
-                licence=_text(words, "license") or _text(words, "licence") or self._licence,
-                origin=_text(words, "origin") or name,
-                parameters=words.get("parameters") or known_parameters(words),
-            )
-        except ValueError as error:
-            raise ConfigError(f"The sidecar of {image}: {error}.") from None
+        return Candidate(
+            key=name,
+            image=str(image),
+            prompt=_text(words, "prompt"),
+            text=_text(words, "text"),
+            negative_prompt=_text(words, "negative_prompt") or _text(words, "negativePrompt"),
+            nsfw=read_nsfw(words.get("nsfw")),
+            licence=_text(words, "license") or _text(words, "licence") or self._licence,
+            origin=_text(words, "origin") or name,
+            parameters=words.get("parameters") or known_parameters(words),
+        )
 
     def _sign(self) -> str:
         digest = hashlib.sha256(f"{self._sidecar}\0{self._licence}\n".encode())
@@ -131,9 +135,9 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} is no JSON: {error}. Mend or remove it.") from None
+        raise ValueError(f"{file.name} is no JSON: {error}") from None
     if not isinstance(document, dict):
-        raise ConfigError(f"{file} must be a JSON object with `prompt` and, if there is one, `text`.")
+        raise ValueError(f"{file.name} must be a JSON object with `prompt` and, if there is one, `text`")
     meta = document.get("meta")
     return {**document, **meta} if isinstance(meta, dict) else document
 

@@ -13,6 +13,7 @@ from vignette.surd.record import Candidate, Page
 from vignette.surd.sources.folder import read_nsfw
 
 PAGE = 64
+TEXTS = {"prompt", "text", "negative_prompt", "license", "origin"}
 OPTIONAL = ("negative_prompt", "nsfw", "license", "origin", "seed", "num_inference_steps", "guidance_scale", "sampler")
 
 
@@ -27,6 +28,7 @@ class Parquet:
 
     def __init__(self, file: Path, *, columns: dict[str, str], licence: str = "unknown") -> None:
         try:
+            import pyarrow
             import pyarrow.parquet as pq
         except ImportError:
             raise ConfigError(
@@ -52,6 +54,10 @@ class Parquet:
                 f"{file} needs a column `image` and one of `prompt` and `text`; it has {', '.join(present)}. "
                 "Name them with --column image=… prompt=… text=…."
             )
+        for name in TEXTS & self._columns.keys():
+            kind = self._file.schema_arrow.field(self._columns[name]).type
+            if pyarrow.types.is_primitive(kind):
+                raise ConfigError(f"{file}: the column {self._columns[name]!r} for `{name}` holds {kind}, no strings.")
         self.name = f"parquet:{self._path}"
         digest = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns} {sorted(columns.items())} {licence}".encode())
         self.signature = digest.hexdigest()
@@ -72,7 +78,8 @@ class Parquet:
             try:
                 candidates.append(self._candidate(row, number, blobs))
             except ValueError as error:
-                raise ConfigError(f"{self._path}, row {number}: {error}.") from None
+                origin = f"{self._path.name}, row {number}"
+                candidates.append(Candidate(key=str(number), image="", origin=origin, problem=str(error)))
         return Page(candidates, str(first + len(rows)), blobs)
 
     def _candidate(self, row: dict[str, Any], number: int, blobs: dict[str, bytes]) -> Candidate:
