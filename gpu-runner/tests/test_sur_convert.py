@@ -105,6 +105,25 @@ def test_a_cut_checkpoint_is_named(published: Published, tmp_path: Path) -> None
         convert_checkpoint(tmp_path / "checkpoint.pt", 0.1, tmp_path / "checkpoint.pt")
 
 
+@pytest.mark.parametrize(
+    ("config", "holder"),
+    [
+        ('{"_class_name": "UNet2DConditionModel"}', "UNet2DConditionModel"),
+        ('{"architectures": ["CLIP"]}', "CLIP"),
+        ("{", "model"),
+    ],
+)
+def test_another_model_s_folder_is_left_alone(config: str, holder: str, published: Published, tmp_path: Path) -> None:
+    torch.save(published.state_dict(), tmp_path / "checkpoint.pt")
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "config.json").write_text(config)
+    with pytest.raises(ConfigError, match=f"unet holds a {holder}, which would be overwritten"):
+        convert_checkpoint(tmp_path / "checkpoint.pt", 0.1, tmp_path / "unet")
+    assert [file.name for file in (tmp_path / "unet").iterdir()] == ["config.json"]
+    for _ in range(2):  # an adapter may take an adapter's place
+        convert_checkpoint(tmp_path / "checkpoint.pt", 0.1, tmp_path / "sur")
+
+
 def test_a_failed_write_leaves_the_old_checkpoint(
     published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,6 +197,16 @@ def test_a_folder_that_is_no_data_set_is_named(
     assert not (tmp_path / "s.html").exists()
 
 
+def test_a_sheet_does_not_write_over_the_table_that_it_shows(
+    data_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table_file = data_set / "metadata.jsonl"
+    before = table_file.read_bytes()
+    assert main(["surd", "inspect", str(data_set), "-o", str(table_file)]) == 2
+    assert "must end in .html" in capsys.readouterr().err
+    assert table_file.read_bytes() == before
+
+
 def test_pictures_outside_the_folder_are_not_shown(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(picture(1))
     inside = tmp_path / "surd"

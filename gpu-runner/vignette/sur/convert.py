@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import re
 import warnings
@@ -12,7 +13,7 @@ import torch
 
 from vignette.errors import ConfigError
 from vignette.sur.adapter import SURAdapter
-from vignette.sur.checkpoint import check_fit, read_safetensors
+from vignette.sur.checkpoint import CONFIG_NAME, check_fit, read_safetensors
 
 LAYER = "transformer_encoder.layers."
 HEAD = {
@@ -53,6 +54,8 @@ def convert_checkpoint(file: Path, eta: float, folder: Path) -> str:
         raise ConfigError(f"--eta must lie between 0 and 1, not {eta}.")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file; give the name of a folder with -o.")
+    if (other := _holder(folder)) != SURAdapter.__name__:
+        raise ConfigError(f"{folder} holds a {other}, which would be overwritten; name another folder with -o.")
     state = _read(file)
     width, inner, layers = _shape(file, state)
     expected = _published(width, inner, layers)
@@ -83,6 +86,18 @@ def _read(file: Path) -> dict[str, torch.Tensor]:
         raise ConfigError(f"{file} is no state_dict of tensors{_where_else(state)}.")
     # Saved from several GPUs, every key begins with "module.".
     return {key.removeprefix("module."): value.float() for key, value in state.items()}
+
+
+def _holder(folder: Path) -> str:
+    """The class whose config.json is in `folder`; `SURAdapter` where there is none."""
+    try:
+        config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return SURAdapter.__name__
+    except (OSError, ValueError):
+        config = None
+    named = config if isinstance(config, dict) else {}
+    return str(named.get("_class_name") or (named.get("architectures") or ["model"])[0])
 
 
 def _where_else(state: object) -> str:

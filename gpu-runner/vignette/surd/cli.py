@@ -154,6 +154,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
+    if arguments.output.suffix not in (".html", ".htm"):
+        # A slip of the keyboard would otherwise write over the table that it reads.
+        raise ConfigError(f"-o {arguments.output} must end in .html.")
     from vignette.surd.contact_sheet import write_contact_sheet
 
     shown = write_contact_sheet(
