@@ -119,7 +119,9 @@ def main(argv: list[str] | None = None) -> int:
     surd.add_argument("-o", "--output", type=Path, required=True, help="folder for pictures and metadata.jsonl")
     surd.add_argument("--count", type=int, default=2000, help="triples (default 2000)")
     surd.add_argument("--seed", type=int, default=1)
-    surd.add_argument("--edition", choices=tuple(WORLDS), default="first", help="of the world (default: first)")
+    surd.add_argument(
+        "--edition", choices=tuple(WORLDS), help="of the world (default: the one that the bundled weights know)"
+    )
     surd.add_argument("--style", default="day", help="art style (default: day; the second edition has ink too)")
     args = parser.parse_args(argv)
 
@@ -165,13 +167,19 @@ def main(argv: list[str] | None = None) -> int:
         return 0
 
     if args.command == "surd":
+        from .judge_net import Judge
         from .triples import write
 
+        if args.count < 1:
+            print(f"--count must be at least 1, not {args.count}.", file=sys.stderr)
+            return 2
         try:
-            write(args.output, args.count, args.seed, WORLDS[args.edition], args.style)
+            world = WORLDS[args.edition] if args.edition else Judge.load(ROOT / "weights" / "judge").world
+            write(args.output, args.count, args.seed, world, args.style)
         except (FileExistsError, ValueError) as error:
             print(f"vignette: {error}.", file=sys.stderr)
             return 2
+        print(f"{args.count} triples in {args.output}, for `vignette adapter train --data {args.output}`.")
         return 0
 
     if args.command == "variants":

@@ -7,6 +7,8 @@ import os
 import random
 from pathlib import Path
 
+from tqdm import tqdm
+
 from .data import scene_at
 from .language import tell
 from .render import render
@@ -25,7 +27,7 @@ def write(folder: Path, count: int, seed: int = 1, world: World = FIRST, style: 
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
     rows = []
-    for index in range(count):
+    for index in tqdm(range(count), desc="Pictures", unit="picture", mininterval=0.5):
         scene, name = scene_at(index, seed, world), f"{index:06}.png"
         render(scene, index, world, style).save(folder / name)
         rows.append(
