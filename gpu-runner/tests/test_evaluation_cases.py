@@ -9,6 +9,7 @@ import pytest
 
 from vignette.evaluation.cases import GROUPS, Case, Fact, choose, miniature_cases, read_cases, scene_of
 from vignette.evaluation.instruments.questions import COLOURS, NUMBERS, Question, agrees, contrasts, questions
+from vignette.miniature.world import WORLDS
 
 CASES = read_cases()
 
@@ -60,11 +61,13 @@ def test_counts_are_spread_and_stand_in_the_keywords() -> None:
         assert c.keywords.startswith(f"{c.facts[0].count}{c.facts[0].object}, ")
 
 
-def test_the_miniature_s_set_is_its_study_s() -> None:
+@pytest.mark.parametrize("edition", ["first", "second"])
+def test_the_miniature_s_set_is_its_study_s(edition: str) -> None:
     from vignette.miniature.study import held_out_set
 
-    cases = miniature_cases(12)
-    for c, (scene, narrative, _) in zip(cases, held_out_set(12), strict=True):
+    world = WORLDS[edition]
+    cases = miniature_cases(12, world)
+    for c, (scene, narrative, _) in zip(cases, held_out_set(12, "second", world), strict=True):
         assert (c.narrative, c.keywords) == (narrative, scene.keywords)
         assert scene_of(c) == scene
     assert choose(cases, limit=5) == cases[:5]

@@ -43,6 +43,7 @@ from vignette.evaluation.instruments.embedder import ClipEmbedder
 from vignette.evaluation.instruments.miniature import MiniatureJudge
 from vignette.evaluation.instruments.quality import ImageQuality
 from vignette.evaluation.instruments.vqa import VqaJudge
+from vignette.miniature.world import FIRST
 
 CPU = torch.device("cpu")
 SIZE = {"height": 32, "width": 32}
@@ -234,11 +235,10 @@ def test_boxes_of_one_thing_count_once() -> None:
 
 def test_the_miniature_s_judge_marks_its_own_set_only(tmp_path: Path) -> None:
     from vignette.miniature.judge_net import Judge, JudgeNet, marks
-    from vignette.miniature.world import FIRST
 
     torch.manual_seed(0)
     Judge(JudgeNet(FIRST), FIRST).save(tmp_path)
-    judge, cases = MiniatureJudge(tmp_path), [*miniature_cases(2), CASES[0]]
+    judge, cases = MiniatureJudge(tmp_path), [*miniature_cases(2, FIRST), CASES[0]]
     readings = judge.measure(noise(), cases)
     verdict = Judge.load(tmp_path).read(noise())[0]
     from vignette.evaluation.cases import scene_of

@@ -14,6 +14,7 @@ from vignette.errors import ConfigError
 from vignette.evaluation import cli
 from vignette.evaluation.cases import miniature_cases, read_cases
 from vignette.evaluation.reference import reference_from
+from vignette.miniature.world import FIRST
 
 
 def colours(images: list[Image.Image]) -> np.ndarray:
@@ -29,11 +30,11 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_a_folder_a_file_and_renders(pictures: Path, tmp_path: Path) -> None:
-    folder = reference_from(str(pictures), [], colours, "colours", miniature=False)
+    folder = reference_from(str(pictures), [], colours, "colours", world=None)
     np.save(tmp_path / "features.npy", folder.features)
-    file = reference_from(str(tmp_path / "features.npy"), [], colours, "colours", miniature=False)
+    file = reference_from(str(tmp_path / "features.npy"), [], colours, "colours", world=None)
     np.testing.assert_array_equal(folder.features, file.features)
-    renders = reference_from("renders", miniature_cases(2), colours, "colours", miniature=True)
+    renders = reference_from("renders", miniature_cases(2, FIRST), colours, "colours", world=FIRST)
     assert renders.features.shape == (8, 12)
     assert len(np.unique(renders.features, axis=0)) == 8
 
@@ -45,7 +46,7 @@ def test_what_is_no_reference_is_named(tmp_path: Path) -> None:
         ("nosuch", "--kid-reference nosuch"),
     ):
         with pytest.raises(ConfigError, match=expected):
-            reference_from(asked, read_cases(), colours, "colours", miniature=False)
+            reference_from(asked, read_cases(), colours, "colours", world=None)
 
 
 def test_the_miniature_s_set_is_judged_and_has_kid_without_more_flags(models_toml: Path, tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def test_one_command_draws_measures_and_reports(
     assert mean["gains"]["adapted"]["estimate"] == pytest.approx(gain)
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 4 * 3 * 2
     assert meter.measured == 24
-    assert "24 to draw" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "24 to draw" in said.out
+    assert "Not measured: nothing <else>" in said.err
 
     # A second run finds everything, and a wider comparison draws only what is new.
     assert call(models_toml, set_file, tmp_path, *chosen, "--seeds", "2", "--steps", "3") == 0

@@ -17,6 +17,7 @@ from vignette.engine.events import Started
 from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.text import encode_texts
 from vignette.errors import ConfigError
+from vignette.miniature.world import SECOND
 from vignette.reading import probe as probe_module
 from vignette.reading.cli import main
 from vignette.reading.lexicon import read_lexicon
@@ -235,6 +236,14 @@ def test_the_bundled_lexicon_has_the_studys_world() -> None:
                 assert (phrase in keywords.replace(",", " ").translate(str.maketrans("1234", "    ")).split()) == inside
 
 
+def test_a_wider_lexicon_is_measured_on_the_wider_world() -> None:
+    lexicon = read_lexicon(ROOT / "miniature" / "lexicon.toml")
+    things = lexicon.phrases["thing"] | {thing: thing for thing in SECOND.things}
+    groups = lexicon.phrases | {"thing": things, "tint": {tint: tint for tint in SECOND.colours}}
+    truth = held_out(lexicon.model_copy(update={"phrases": groups}), 40)
+    assert any("doughnut" in keywords or "koala" in keywords or "ghost" in keywords for keywords in truth.keywords)
+
+
 def test_figures_are_those_of_a_perfect_and_a_useless_reader(
     model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,7 +259,7 @@ def test_figures_are_those_of_a_perfect_and_a_useless_reader(
 
 
 def test_measuring_needs_the_worlds_lexicon(model: LoadedModel) -> None:
-    with pytest.raises(ConfigError, match="belongs to another world"):
+    with pytest.raises(ConfigError, match="belongs to another model"):
         measure(model, "sur", 5, ["a giraffe"])
     assert len(read_outside(ROOT / "miniature" / "outside.txt")) == 100
 

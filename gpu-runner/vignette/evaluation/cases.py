@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vignette.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vignette.miniature.world import Scene
+    from vignette.miniature.world import Scene, World
 
 NARRATIVES = Path(__file__).parent / "narratives.jsonl"
 GROUPS = ("action", "colour", "counting")
 MINIATURE = "miniature"
+# Of the miniature's sentences: the one that tells of every edition of its world.
+LANGUAGE = "second"
 MAX_COUNT = 12
 
 
@@ -75,10 +77,10 @@ def read_cases(file: Path = NARRATIVES) -> list[Case]:
     return list(cases.values())
 
 
-def miniature_cases(count: int) -> list[Case]:
-    """`count` scenes of the miniature's world that no training has seen, from the study's own held-out set."""
+def miniature_cases(count: int, world: World) -> list[Case]:
+    """`count` scenes of `world` that no training has seen, with the study's held-out sentences."""
+    from vignette.miniature.language.nouns import NOUNS
     from vignette.miniature.study import held_out_set
-    from vignette.miniature.words import NOUNS
 
     return [
         Case(
@@ -92,7 +94,7 @@ def miniature_cases(count: int) -> list[Case]:
             ),
             place=scene.place,
         )
-        for number, (scene, narrative, _) in enumerate(held_out_set(count), 1)
+        for number, (scene, narrative, _) in enumerate(held_out_set(count, LANGUAGE, world), 1)
     ]
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vignette.evaluation.reference import Reference
     from vignette.evaluation.run import Evaluation
     from vignette.evaluation.variants import Variant
+    from vignette.miniature.world import World
 
 MODELS_TOML = Path(__file__).resolve().parents[2] / "models.toml"
 WEIGHTS = Path(__file__).resolve().parents[2] / "miniature" / "weights"
@@ -116,7 +117,10 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from vignette.evaluation.run import run
 
-    run(build(arguments), _bar, print)
+    evaluation = build(arguments)
+    for sentence in evaluation.absent:
+        print(f"Not measured: {sentence}", file=sys.stderr)
+    run(evaluation, _bar, print)
     return 0
 
 
@@ -167,9 +171,18 @@ def build(arguments: argparse.Namespace) -> Evaluation:
 
 def _cases(arguments: argparse.Namespace) -> list[Case]:
     if arguments.set == MINIATURE:
-        return choose(miniature_cases(arguments.limit or MINIATURE_CASES), arguments.group, arguments.limit)
+        return choose(
+            miniature_cases(arguments.limit or MINIATURE_CASES, _world(arguments)), arguments.group, arguments.limit
+        )
     file = NARRATIVES if arguments.set == "narratives" else Path(arguments.set).expanduser()
     return choose(read_cases(file), arguments.group, arguments.limit)
+
+
+def _world(arguments: argparse.Namespace) -> World:
+    """The miniature's world as its judge knows it, whose scenes alone it can read."""
+    from vignette.evaluation.instruments.miniature import MiniatureJudge
+
+    return MiniatureJudge(arguments.judge or JUDGE).judge.world
 
 
 def _variants(arguments: argparse.Namespace, catalogue: Catalogue) -> list[Variant]:
@@ -247,7 +260,8 @@ def _reference(
         raise ConfigError(
             "--kid-reference needs a network for its features: --clip FOLDER, or --judge for the miniature."
         )
-    return reference_from(arguments.kid_reference, cases, extractor, features, miniature=miniature)
+    world = _world(arguments) if miniature else None
+    return reference_from(arguments.kid_reference, cases, extractor, features, world=world)
 
 
 def _kid(argv: Sequence[str]) -> int:

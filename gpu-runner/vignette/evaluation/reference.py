@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -15,6 +16,9 @@ from vignette.evaluation.cases import Case, scene_of
 from vignette.evaluation.drawing import Job, picture_file, seed_of
 from vignette.evaluation.kid import read_features
 from vignette.evaluation.variants import Variant
+
+if TYPE_CHECKING:
+    from vignette.miniature.world import World
 
 FLAG = "--kid-reference"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -58,23 +62,23 @@ class Reference:
 
 
 def reference_from(
-    asked: str, cases: Sequence[Case], extractor: Extractor, features_title: str, *, miniature: bool
+    asked: str, cases: Sequence[Case], extractor: Extractor, features_title: str, *, world: World | None
 ) -> Reference:
     """
     Reads `--kid-reference`: `renders` (the scenes of the miniature's set as the world draws them), a folder of
-    pictures, or a file of features.
+    pictures, or a file of features. `world` is that of the miniature's set, None for other sets.
 
     Raises:
         ConfigError: Nothing there, fewer than two pictures, or `renders` for another set.
     """
     path = Path(asked).expanduser()
     if asked == "renders":
-        if not miniature:
+        if world is None:
             raise ConfigError(f"{FLAG} renders: only the set miniature has renders; name a folder of pictures.")
         from vignette.miniature.render import render
 
         # Seeds that no case draws with: the reference must not share its noise with anything.
-        renders = [partial(render, scene_of(c), seed_of(c, 1000 + k)) for c in cases for k in range(RENDERS)]
+        renders = [partial(render, scene_of(c), seed_of(c, 1000 + k), world) for c in cases for k in range(RENDERS)]
         return Reference(extract(extractor, renders), extractor, "renders of the same scenes", features_title)
     if path.is_file():
         return Reference(read_features(path), extractor, path.name, features_title)
