@@ -16,7 +16,9 @@ from vignette.evaluation import cli
 from vignette.evaluation.cases import read_cases
 from vignette.evaluation.drawing import Settings, draw, missing, picture_file, plan
 from vignette.evaluation.instruments.base import Metric, Reading
+from vignette.evaluation.report import _signed
 from vignette.evaluation.scores import measure
+from vignette.evaluation.statistics import RatioSet
 from vignette.evaluation.variants import Variant, default_variants, parse_variant
 
 CPU = torch.device("cpu")
@@ -311,3 +313,9 @@ def test_a_bad_line_of_a_set_is_named(
     file.write_text(json.dumps(CASES[0]) + "\n" + line)
     assert call(models_toml, file, tmp_path / "out") == 2
     assert expected in capsys.readouterr().err
+
+
+def test_figures_are_written_as_people_write_them() -> None:
+    assert [_signed(share, True) for share in (-0.0004, 0.123, -0.05)] == ["+0.0", "+12.3", "-5.0"]
+    assert [_signed(gain, False) for gain in (-0.00001, -5.12e-05, 0.02709)] == ["+0.0000", "-0.0001", "+0.0271"]
+    assert RatioSet(-0.001, "bounded", -0.004, 0.2).in_words() == "0 % (95 % confidence set 0 % to 20 %)"

@@ -54,7 +54,9 @@ def _number(value: float, judged: bool) -> str:
 
 
 def _signed(value: float, judged: bool) -> str:
-    return f"{100 * value:+.1f}" if judged else f"{value:+.4g}"
+    """Judged gains in points with one decimal, everything else with four, and no minus before nothing."""
+    shown, places = (100 * value, 1) if judged else (value, 4)
+    return f"{round(shown, places) + 0.0:+.{places}f}"
 
 
 def _cell(text: object) -> str:

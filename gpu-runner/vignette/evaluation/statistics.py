@@ -216,4 +216,4 @@ def _resampled_means(units: np.ndarray, resamples: int, seed: int) -> np.ndarray
 
 
 def _percent(value: float | None) -> str:
-    return "?" if value is None else f"{100 * value:.0f} %"
+    return "?" if value is None else f"{round(100 * value) + 0} %"
