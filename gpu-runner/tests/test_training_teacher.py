@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.tiny_training import write_teacher
 from vignette.errors import ConfigError
-from vignette.training.teacher import Teacher
+from vignette.training.teacher import Teacher, why_not
 
 CPU = torch.device("cpu")
 SHORT, LONG = "one story", "a story of two cats a story of six cats"
@@ -75,3 +75,10 @@ def test_what_cannot_teach_is_named(folder: Path, tmp_path: Path, model_folder: 
     T5Model(T5Config(vocab_size=12, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=r"T5Model.* gives no hidden states per layer; take a causal language model"):
         Teacher(str(tmp_path), "mean", False, CPU)
+
+
+def test_the_library_that_reads_gguf_is_named_where_it_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").touch()
+    missing = ImportError("Please install torch and gguf>=0.10.0 to load a GGUF checkpoint in PyTorch.")
+    assert "pip install --no-deps gguf==" in why_not(tmp_path / "model.gguf", missing)
+    assert why_not(tmp_path / "model.gguf", ValueError("two\nlines")) == "two lines"

@@ -112,4 +112,6 @@ def why_not(path: Path, error: Exception) -> str:
         return "there is no such folder or file."
     if path.is_dir() and not (path / "config.json").is_file():
         return "the folder has no config.json; name one that save_pretrained or `hf download` wrote."
+    if isinstance(error, ImportError) and path.suffix == ".gguf":
+        return "reading it needs one library more: pip install --no-deps gguf==0.19.0."
     return " ".join(str(error).split())[:300]
