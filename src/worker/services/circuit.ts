@@ -1,5 +1,5 @@
 import type { Deps } from "../deps.ts";
-import { CallWindow, circuitOf, PROBE_MS } from "../runner/breaker.ts";
+import { CallWindow, circuitOf, PROBE_MS, RESTS_MS } from "../runner/breaker.ts";
 import { type Catalogue, healthOf, noteHealth } from "./models.ts";
 
 /** How a call may go to a runner: as any other, or as the one that tries whether it is well again. */
@@ -35,19 +35,26 @@ export async function leave(
   { kind, ill }: { kind: Entry["kind"]; ill: boolean },
 ): Promise<void> {
   const window = windowOf(deps, name);
+  const now = deps.now();
   if (kind === "probe") {
     window.clear();
-    const health = ill ? await deps.runnerRows.probeFailed(name, deps.now()) : await deps.runnerRows.recovered(name);
+    const health = ill ? await deps.runnerRows.probeFailed(name, now) : await deps.runnerRows.recovered(name);
     noteHealth(deps, name, health ?? null);
-    console.warn(JSON.stringify({ event: ill ? "circuit_probe_failed" : "circuit_closed", runner: name, ...health }));
+    tell(ill ? "circuit_probe_failed" : "circuit_closed", name, health?.openUntil);
     return;
   }
   // What was under way when the circuit opened says nothing new.
-  if (healthOf(catalogue, name).openUntil !== null || !window.note(ill, deps.now())) return;
+  if (healthOf(catalogue, name).openUntil !== null || !window.note(ill, now)) return;
   window.clear();
-  const health = await deps.runnerRows.open(name, deps.now());
+  // Known here before it is known everywhere, which takes a moment.
+  noteHealth(deps, name, { failures: 1, openUntil: now + RESTS_MS[0], probes: 0, probeUntil: null });
+  const health = await deps.runnerRows.open(name, now);
   noteHealth(deps, name, health);
-  console.warn(JSON.stringify({ event: "circuit_open", runner: name, ...health }));
+  tell("circuit_open", name, health.openUntil);
+}
+
+function tell(event: string, runner: string, openUntil?: number | null): void {
+  console.warn(JSON.stringify({ event, runner, open_until: openUntil }));
 }
 
 function windowOf({ config }: Deps, name: string): CallWindow {
