@@ -5,7 +5,7 @@ import type { Backend } from "../runner/backend.ts";
 import type { Prediction } from "../runner/prediction.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import { apply } from "./apply.ts";
-import { dispatch, waitedTooLong } from "./dispatch.ts";
+import { dispatch, justRefused, waitedTooLong } from "./dispatch.ts";
 import { failRow } from "./finish.ts";
 import { settleFollowers } from "./followers.ts";
 import { pull } from "./pull.ts";
@@ -14,7 +14,8 @@ import { toGeneration } from "./view.ts";
 
 /** How often an unfinished generation is looked after. */
 export const CHECK_MS = 20_000;
-const LONGEST_CHECK_MS = 5 * 60_000;
+/** The same for one that waits: it has its message in the queue, and a line moves by itself, with the cron behind it. */
+const WAITING_MS = 5 * 60_000;
 /** After this much silence a runner that cannot be asked is taken to have lost a picture. */
 const SILENCE_MS = 60_000;
 /** How many unfinished generations one sweep looks at, and how many at once. */
@@ -35,16 +36,16 @@ export async function check(deps: Deps, id: string): Promise<number | null> {
     return null;
   }
   if (row.leaderId !== null) await settleFollowers(deps, row.leaderId);
-  else if (row.dispatchedAt === null) await dispatch(deps, id);
+  else if (row.dispatchedAt === null) await wait(deps, row);
   else await inspect(deps, row, row.dispatchedAt);
   const now = deps.now();
-  const next = now + (row.dispatchedAt === null ? patience(row, now) : CHECK_MS);
+  const next = now + (row.dispatchedAt === null ? WAITING_MS : CHECK_MS);
   return row.deadlineAt > now ? Math.min(next, row.deadlineAt) : next;
 }
 
-/** One that waits has its message in the queue, and a line moves by itself: the longer it is, the less is looked at. */
-function patience({ createdAt }: GenerationRow, now: number): number {
-  return Math.min(LONGEST_CHECK_MS, Math.max(CHECK_MS, (now - createdAt) / 2));
+/** Offers it to the runners, unless they have just said that they have no room. */
+async function wait(deps: Deps, { id, deadlineAt }: GenerationRow): Promise<void> {
+  if (deps.now() >= deadlineAt || !justRefused(deps)) await dispatch(deps, id);
 }
 
 /** The cron's net under everything: an object whose alarm was lost is found here. */

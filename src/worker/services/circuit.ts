@@ -1,6 +1,6 @@
 import type { Deps } from "../deps.ts";
 import { CallWindow, circuitOf, PROBE_MS, RESTS_MS } from "../runner/breaker.ts";
-import { type Catalogue, healthOf, noteHealth } from "./models.ts";
+import { type Catalogue, healthOf, knownHealth, noteHealth } from "./models.ts";
 
 /** How a call may go to a runner: as any other, or as the one that tries whether it is well again. */
 export type Entry = { kind: "call" | "probe" } | { kind: "shut"; retryAfter: number };
@@ -30,7 +30,6 @@ export async function enter(deps: Deps, catalogue: Catalogue, name: string): Pro
 /** Tells the circuit breaker how the call went. */
 export async function leave(
   deps: Deps,
-  catalogue: Catalogue,
   name: string,
   { kind, ill }: { kind: Entry["kind"]; ill: boolean },
 ): Promise<void> {
@@ -44,7 +43,7 @@ export async function leave(
     return;
   }
   // What was under way when the circuit opened says nothing new.
-  if (healthOf(catalogue, name).openUntil !== null || !window.note(ill, now)) return;
+  if (knownHealth(deps, name).openUntil !== null || !window.note(ill, now)) return;
   window.clear();
   // Known here before it is known everywhere, which takes a moment.
   noteHealth(deps, name, { failures: 1, openUntil: now + RESTS_MS[0], probes: 0, probeUntil: null });

@@ -80,6 +80,11 @@ export function healthOf({ health }: Catalogue, name: string): Health {
   return health.get(name) ?? WELL;
 }
 
+/** As far as this isolate knows now. */
+export function knownHealth(deps: Deps, name: string): Health {
+  return memory.get(deps.config)?.catalogue.health.get(name) ?? WELL;
+}
+
 /** One list of models; where two runners have the same id, the preferred one's description stands. */
 function merge(deps: Deps, rows: RunnerRow[]): Catalogue {
   const models = new Map<string, Model>();

@@ -25,7 +25,7 @@ export async function offerToRunners(deps: Deps, id: string, input: PredictionIn
     }
     const reply = await runner.create(id, input, callbackUrl(deps, runner, id));
     const ill = reply.kind === "unavailable";
-    await leave(deps, catalogue, runner.name, { kind: entry.kind, ill });
+    await leave(deps, runner.name, { kind: entry.kind, ill });
     if (reply.kind === "prediction") return { kind: "taken", runner, prediction: reply.prediction };
     if (ill && reply.uncertain && !runner.ownIds) return { kind: "taken", runner, prediction: null };
     if (reply.kind === "rejected" || reply.kind === "missing") return { kind: "rejected", detail: reply.detail };
