@@ -40,7 +40,8 @@ const WAITING = `${UNFINISHED} AND status = 'queued'`;
 
 /**
  * The table `generations`. Every change of status is one guarded UPDATE that answers the new row, or null when the
- * row was not in a state that allows it: whoever gets the row did it, everybody else did not.
+ * row was not in a state that allows it: whoever gets the row did it, everybody else did not. Isolates' clocks differ: no
+ * row starts before it was made, or ends before it started.
  */
 export function generationStore(db: D1Database) {
   const one = async (sql: string, ...values: unknown[]) => {
@@ -153,7 +154,7 @@ export function generationStore(db: D1Database) {
     async running(id: string, at: number, deadlineAt: number): Promise<GenerationRow[]> {
       const { results } = await db
         .prepare(
-          `UPDATE generations SET status = 'running', started_at = ?2, deadline_at = ?3,
+          `UPDATE generations SET status = 'running', started_at = max(created_at, ?2), deadline_at = ?3,
              dispatched_at = iif(leader_id IS NULL, COALESCE(dispatched_at, ?2), NULL)
              WHERE (id = ?1 OR leader_id = ?1) AND status = 'queued' RETURNING *`,
         )
@@ -175,8 +176,8 @@ export function generationStore(db: D1Database) {
 
     finish: (id: string, { status, error, at }: Ending) =>
       one(
-        `UPDATE generations SET status = ?2, completed_at = ?3, error_code = ?4, error_message = ?5, claimed_until = NULL
-           WHERE id = ?1 AND ${UNFINISHED} RETURNING *`,
+        `UPDATE generations SET status = ?2, completed_at = max(created_at, COALESCE(started_at, 0), ?3), error_code = ?4,
+           error_message = ?5, claimed_until = NULL WHERE id = ?1 AND ${UNFINISHED} RETURNING *`,
         id,
         status,
         at,
@@ -191,8 +192,8 @@ export function generationStore(db: D1Database) {
     ): Promise<GenerationRow | null> {
       const update = db
         .prepare(
-          `UPDATE generations SET status = 'succeeded', completed_at = ?2, started_at = COALESCE(started_at, ?3),
-             run_ms = ?4, reading = ?5, notice = ?6, claimed_until = NULL WHERE id = ?1 AND ${UNFINISHED} RETURNING *`,
+          `UPDATE generations SET status = 'succeeded', completed_at = max(created_at, COALESCE(started_at, ?3), ?2),
+             started_at = COALESCE(started_at, ?3), run_ms = ?4, reading = ?5, notice = ?6, claimed_until = NULL WHERE id = ?1 AND ${UNFINISHED} RETURNING *`,
         )
         .bind(id, at, startedAt, runMs, reading && JSON.stringify(reading), notice);
       // The loser of a race finds its status changed (no rows) or the same positions taken (ignored).
