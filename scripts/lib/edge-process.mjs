@@ -1,7 +1,9 @@
 // The edge in a process of its own: bundles the worker, runs it in workerd through Miniflare, ticks its crons.
 // Speaks IPC with the launcher: gets the configuration, answers { ready } or { failed }.
+import { createWriteStream } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { finished } from "node:stream/promises";
 import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare, Response } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
@@ -103,8 +105,21 @@ async function prepare({ d1Databases }, { state, apiKey }) {
   }
 }
 
+/**
+ * The worker's lines, straight into the log: by the console and the launcher each would be read and written twice more.
+ * @param {string | undefined} log undefined: they go to the console
+ */
+function linesTo(log) {
+  if (!log) return { options: {}, close: async () => {} };
+  const file = createWriteStream(log, { flags: "a", mode: 0o600 });
+  return {
+    options: { handleStructuredLogs: ({ message }) => file.write(`${message}\n`) },
+    close: () => finished(file.end()),
+  };
+}
+
 /** @param configuration as in edge.mjs; `docs`: another folder of study.md and study/, for tests */
-async function serve({ port, state, bindings, apiKey, pageKey, entry, cronMs = CRON_MS, docs }) {
+async function serve({ port, state, bindings, apiKey, pageKey, entry, log, cronMs = CRON_MS, docs }) {
   const config = join(ROOT, "wrangler.toml");
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(config);
   const { modulesRules: _, rootPath: __, assets: ___, ...options } = workerOptions;
@@ -131,8 +146,10 @@ async function serve({ port, state, bindings, apiKey, pageKey, entry, cronMs = C
     modules: [{ type: "ESModule", path: resolve(ROOT, "clock.js"), contents: CLOCK }],
     modulesRoot: ROOT,
   };
+  const lines = linesTo(log);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
+      ...lines.options,
       host: HOST,
       port,
       cf: false,
@@ -143,18 +160,25 @@ async function serve({ port, state, bindings, apiKey, pageKey, entry, cronMs = C
   );
   await miniflare.ready;
   const hand = await miniflare.getWorker(clock.name);
+  const busy = new Set();
   const timer = setInterval(() => {
-    for (const body of triggers.crons ?? [])
+    for (const body of triggers.crons ?? []) {
+      // Under load one may take longer than a minute; another beside it would do the same again.
+      if (busy.has(body)) continue;
+      busy.add(body);
       hand
         .fetch("http://clock", { method: "POST", body })
         .then(({ ok, status }) => ok || console.error(`cron ${body}: ${status}`))
-        .catch((error) => console.error(`cron ${body}: ${error.message}`));
+        .catch((error) => console.error(`cron ${body}: ${error.message}`))
+        .finally(() => busy.delete(body));
+    }
   }, cronMs);
   return {
     key,
     async stop() {
       clearInterval(timer);
       await miniflare.dispose();
+      await lines.close();
     },
   };
 }

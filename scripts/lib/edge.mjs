@@ -54,7 +54,7 @@ export async function startEdge({ port, state, runner, apiKey, pageKey = false, 
     ...Object.fromEntries(HANDED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
     ...vars,
   };
-  child.process.send({ port, state, bindings, apiKey, pageKey, entry, cronMs });
+  child.process.send({ port, state, bindings, apiKey, pageKey, entry, log, cronMs });
   const [answer] = await Promise.race([
     once(child.process, "message"),
     child.exited.then(({ tail }) => [{ failed: tail.at(-1) }]),

@@ -5,7 +5,8 @@ import { OVER } from "./object.ts";
 
 /** The live side of one generation, wherever its object runs. */
 export interface Live {
-  open(): Promise<void>;
+  /** @param options.waits it is in line, which is looked after */
+  open(options?: { waits: boolean }): Promise<void>;
   report(event: GenerationEvent): Promise<void>;
   /** Passes this one's progress on to another that waits for its pictures. */
   follow(followerId: string): Promise<void>;
@@ -26,7 +27,7 @@ export function liveOf(namespace: Bindings["GENERATION"], now: () => number): (i
     // A stub that threw stays broken: every call makes its own (Durable Objects documentation, error handling).
     const object = () => namespace.get(namespace.idFromName(id));
     return {
-      open: () => object().open(id, now()),
+      open: ({ waits } = { waits: false }) => object().open(id, now(), waits),
       report: (event) => object().report(id, event, now()),
       follow: (followerId) => object().follow(followerId),
       steps: (step, steps, previews) => object().steps(id, step, steps, previews, now()),

@@ -4,7 +4,7 @@ import { type Generation, isTerminal, type Progress, type Status } from "../../c
 import { makeDeps } from "../deps.ts";
 import type { Bindings } from "../env.ts";
 import { told } from "../observe/told.ts";
-import { CHECK_MS, check } from "../services/check.ts";
+import { CHECK_MS, check, WAITING_MS } from "../services/check.ts";
 import { generationStore } from "../storage/generations.ts";
 import {
   append,
@@ -50,10 +50,10 @@ export class GenerationObject extends DurableObject<Bindings> {
   }
 
   /** Begins the history of an accepted generation and its watch. */
-  async open(generationId: string, now: number): Promise<void> {
+  async open(generationId: string, now: number, waits: boolean): Promise<void> {
     if (this.#history && isTerminal(this.#history.status)) return;
     if (!this.#history) this.#report(generationId, { type: "status", data: { status: "queued" } }, now);
-    await this.ctx.storage.setAlarm(now + CHECK_MS);
+    await this.ctx.storage.setAlarm(now + (waits ? WAITING_MS : CHECK_MS));
   }
 
   /** Adds an event; late ones change nothing. */

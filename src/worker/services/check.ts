@@ -15,7 +15,7 @@ import { toGeneration } from "./view.ts";
 /** How often an unfinished generation is looked after. */
 export const CHECK_MS = 20_000;
 /** The same for one that waits: it has its message in the queue, and a line moves by itself, with the cron behind it. */
-const WAITING_MS = 5 * 60_000;
+export const WAITING_MS = 5 * 60_000;
 /** After this much silence a runner that cannot be asked is taken to have lost a picture. */
 const SILENCE_MS = 60_000;
 /** How many unfinished generations one sweep looks at, and how many at once. */

@@ -32,7 +32,7 @@ export async function offer(deps: Deps, row: GenerationRow, { inLine }: { inLine
     return { done: false, retryAfter: 0, busy: false };
   });
   const waits = result.done ? null : deps.enqueue(row.id, result.retryAfter + jitter(1, deps.random, result));
-  await Promise.all([waits, deps.live(row.id).open()]);
+  await Promise.all([waits, deps.live(row.id).open({ waits: !result.done })]);
 }
 
 /** Hands one waiting generation to the runner; safe to call at any time, for any id, any number of times. */
