@@ -17,7 +17,7 @@ import torch
 from tests.processes import Receiver, Runner, Start
 from tests.serving import Inbox, build_service, client_of
 from tests.tiny import SD15, write_adapter, write_model, write_models_toml
-from vignette.engine import engine as engine_module
+from vignette.engine import device_thread
 from vignette.engine.catalogue import Catalogue, read_catalogue
 from vignette.engine.engine import Engine, State
 from vignette.engine.loader import LoadedModel, load_model
@@ -90,7 +90,7 @@ def gate() -> Gate:
 async def engine(
     catalogue: Catalogue, model: LoadedModel, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Engine]:
-    monkeypatch.setattr(engine_module, "load_model", lambda spec, device: model)
+    monkeypatch.setattr(device_thread, "load_model", lambda spec, device: model)
     engine = Engine(catalogue, torch.device("cpu"), max_queue=3, observer=gate)
     engine.start()
     assert await engine.settled() is State.READY

@@ -11,8 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.conftest import Gate
 from tests.drawing import assert_same, draw, request
-from vignette.engine import engine as engine_module
-from vignette.engine import stages
+from vignette.engine import device_thread, stages
 from vignette.engine.catalogue import Catalogue, Defaults, ModelSpec
 from vignette.engine.engine import Engine, State
 from vignette.engine.events import Failed, Finished, Progress, Started
@@ -95,7 +94,7 @@ async def test_models_that_cannot_be_loaded_are_named(catalogue: Catalogue, monk
     def broken(*_: object) -> None:
         raise ConfigError("The model tiny: its folder is gone.")
 
-    monkeypatch.setattr(engine_module, "load_model", broken)
+    monkeypatch.setattr(device_thread, "load_model", broken)
     engine = Engine(catalogue, torch.device("cpu"))
     engine.start()
     assert await engine.settled() is State.SETUP_FAILED

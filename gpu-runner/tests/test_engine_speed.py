@@ -9,16 +9,19 @@ import pytest
 import torch
 
 from tests.drawing import assert_same, draw, request
-from vignette.engine.catalogue import LoraSpec, ModelSpec, SpeedSpec
-from vignette.engine.loader import LoadedModel, load_model
-from vignette.engine.speed import bucket_of
+from vignette.engine.catalogue import Defaults, LoraSpec, ModelSpec, SpeedSpec
+from vignette.engine.loader import LoadedModel, load_model, reload_model
+from vignette.engine.speed import MOST_SHAPES, bucket_of
+from vignette.engine.warm_up import warm_up
 from vignette.errors import ConfigError
 
 CPU = torch.device("cpu")
 
 
 def load(folder: Path, max_batch: int = 16, **speed: object) -> LoadedModel:
-    return load_model(ModelSpec(id="tiny", path=folder, max_batch=max_batch, speed=SpeedSpec(**speed)), CPU)  # type: ignore[arg-type]
+    small = Defaults(width=64, height=64)
+    spec = ModelSpec(id="tiny", path=folder, max_batch=max_batch, speed=SpeedSpec(**speed), defaults=small)  # type: ignore[arg-type]
+    return load_model(spec, CPU)
 
 
 def test_buckets() -> None:
@@ -65,19 +68,72 @@ def test_layout_and_fused_projections_draw_the_same(model: LoadedModel, model_fo
     assert_same(draw(load(model_folder, **speed), r).pictures(), draw(model, r).pictures())
 
 
+class Compiler:
+    """In the place of `torch.compile`: notes what is asked for, and which shapes come to what it returns."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[dict[str, object]] = []
+        self.shapes: list[tuple[int, int, int]] = []
+        monkeypatch.setattr(torch, "compile", self._compile)
+
+    def _compile(self, module: Any, **options: Any) -> Any:
+        self.asked.append(options)
+
+        def compiled(sample: torch.Tensor, times: torch.Tensor, states: torch.Tensor, **rest: Any) -> Any:
+            self.shapes.append((len(sample), sample.shape[-1], states.shape[1]))
+            return module(sample, times, states, **rest)
+
+        return compiled
+
+
 def test_the_unet_is_compiled_as_asked(model: LoadedModel, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[dict[str, object]] = []
-
-    def noted(module: Any, **options: Any) -> Any:
-        asked.append(options)
-        return module
-
-    monkeypatch.setattr(torch, "compile", noted)
+    compiler = Compiler(monkeypatch)
     compiled = load(model_folder, compile="reduce-overhead", max_batch=2)
-    assert asked == [{"mode": "reduce-overhead", "fullgraph": True, "dynamic": False}]
+    options = {"mode": "reduce-overhead", "fullgraph": True, "dynamic": False, "recompile_limit": MOST_SHAPES}
+    assert compiler.asked == [options]
     assert compiled.spec.buckets == (1, 2)
     r = request(num_images=2)
     assert_same(draw(compiled, r).pictures(), draw(model, r).pictures())
+    assert set(compiler.shapes) == {(4, 16, 77)}
+
+
+def test_nobody_waits_for_the_compiler_once_the_model_is_warm(
+    model: LoadedModel, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes and lengths that it was not warmed up with are drawn with the plain UNet."""
+    compiler = Compiler(monkeypatch)
+    compiled = load(model_folder, compile="default", max_batch=2)
+    warm_up(compiled)
+    side = compiled.spec.defaults.width // compiled.pixels_per_latent
+    warmed = {(size, side, 77) for size in (1, 2, 4)}
+    assert set(compiler.shapes) == warmed
+    plain: list[int] = []
+    compiled.unet.register_forward_pre_hook(lambda module, inputs: plain.append(inputs[0].shape[-1]))
+    compiler.shapes.clear()
+    odd = request(width=24)
+    others = [request("b", prompt="a cat and a dog, " * 40), request("c", cache_interval=2)]
+    assert_same(draw(compiled, odd).pictures(), draw(model, odd).pictures())
+    assert len(plain) == 5
+    drawing = draw(compiled, *others)
+    assert compiler.shapes == []
+    for r in others:
+        assert_same(drawing.pictures(r.id), draw(model, r).pictures(r.id))
+
+
+def test_a_model_that_comes_back_is_warm_still(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = Compiler(monkeypatch)
+    compiled = load(model_folder, compile="default", max_batch=1)
+    warm_up(compiled)
+    warmed = set(compiler.shapes)
+    compiled.drop_weights()
+    reload_model(compiled)
+    compiler.shapes.clear()
+    draw(compiled, request(width=24))
+    assert compiler.shapes == []
+    size = compiled.spec.defaults.width
+    draw(compiled, request(width=size, height=size))
+    assert compiler.shapes
+    assert set(compiler.shapes) < warmed
 
 
 def test_fused_projections_and_loras_exclude_each_other(model_folder: Path, tmp_path: Path) -> None:

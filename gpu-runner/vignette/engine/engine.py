@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import threading
-import time
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from vignette.engine import schedulers
 from vignette.engine.catalogue import Catalogue
-from vignette.engine.core import EngineCore
+from vignette.engine.device_thread import DeviceThread
 from vignette.engine.events import Event, Failed, Finished
-from vignette.engine.loader import LoadedModel, load_model
-from vignette.engine.memory import MemoryProfile
+from vignette.engine.loader import LoadedModel
 from vignette.engine.observer import Observer
 from vignette.engine.request import GenerationInput, GenerationRequest, resolve
-from vignette.engine.shelf import Shelf
 from vignette.engine.ticket import Ticket
-from vignette.engine.warm_up import draw_two_steps
-from vignette.errors import ConfigError, Unavailable
-
-log = logging.getLogger(__name__)
-
-# A request, and whether it is wanted (submit) or no longer (cancel).
-Command = tuple[GenerationRequest, bool]
+from vignette.errors import Unavailable
 
 
 class State(str, Enum):
@@ -64,10 +53,6 @@ class Engine:
         observer: Observer | None = None,
         memory_profile: Path | None = None,
     ) -> None:
-        self._observer = observer or Observer()
-        budget = catalogue.memory.budget_mib
-        self._shelf = Shelf(None if budget is None else budget << 20, self._observer)
-        self._memory_profile = memory_profile
         self.catalogue = catalogue
         self.device = device
         self.max_queue = max_queue
@@ -78,12 +63,17 @@ class Engine:
         self._settled = asyncio.Event()
         self._broken = asyncio.Event()
         self._changed = asyncio.Event()
-        self._commands: list[Command] = []
-        self._wake = threading.Condition()
-        self._stopping = False
-        # When the device's thread began what it is doing, on the monotonic clock; None while it waits for work.
-        self._tick_began: float | None = None
-        self._thread = threading.Thread(target=self._run, name="device", daemon=True)
+        self._thread = DeviceThread(
+            catalogue,
+            device,
+            self.models,
+            observer or Observer(),
+            memory_profile,
+            emit=self._emit,
+            ready=partial(self._report, State.READY),
+            setup_failed=partial(self._report, State.SETUP_FAILED),
+            broken=partial(self._report, State.DEFUNCT),
+        )
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -97,8 +87,7 @@ class Engine:
     @property
     def stuck_for(self) -> float:
         """Seconds since the device's thread began its present step; 0 while it waits for work."""
-        began = self._tick_began
-        return 0.0 if began is None else time.monotonic() - began
+        return self._thread.stuck_for
 
     def give_up(self, why: str) -> None:
         """The device is beyond help: every request ends as `runner_defunct`, and none is taken any more."""
@@ -159,7 +148,7 @@ class Engine:
             self.check_available()
         ticket = Ticket(request, self._cancel)
         self._tickets[request.id] = ticket
-        self._send(request, wanted=True)
+        self._thread.send(request, wanted=True)
         return ticket
 
     async def drain(self, seconds: float) -> None:
@@ -170,7 +159,7 @@ class Engine:
             await asyncio.wait_for(self._empty(), timeout=seconds)
         except asyncio.TimeoutError:
             for ticket in list(self._tickets.values()):
-                self._send(ticket.request, wanted=False)
+                self._thread.send(ticket.request, wanted=False)
             self._fail_all("shutting_down", "The runner was shut down before this was done; ask again.")
 
     async def stop(self, patience: float = 60.0) -> bool:
@@ -180,14 +169,11 @@ class Engine:
         Returns:
             Whether it has ended within `patience` seconds. A device that hangs never lets it end.
         """
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        if self._thread.ident is not None:
-            await asyncio.to_thread(self._thread.join, patience)
+        self._thread.stop()
+        ended = await asyncio.to_thread(self._thread.join, patience)
         if self._state not in (State.SETUP_FAILED, State.DEFUNCT):
             self._state = State.STOPPED
-        return not self._thread.is_alive()
+        return ended
 
     async def _empty(self) -> None:
         while self._tickets:
@@ -197,16 +183,11 @@ class Engine:
     def _cancel(self, request: GenerationRequest) -> None:
         if self._tickets.pop(request.id, None) is not None:
             self._changed.set()
-            self._send(request, wanted=False)
+            self._thread.send(request, wanted=False)
 
     def _fail_all(self, code: str, message: str) -> None:
         for id in list(self._tickets):
             self._deliver(id, Failed(code, message))
-
-    def _send(self, request: GenerationRequest, wanted: bool) -> None:
-        with self._wake:
-            self._commands.append((request, wanted))
-            self._wake.notify()
 
     def _deliver(self, id: str, event: Event) -> None:
         ticket = self._tickets.get(id)
@@ -217,76 +198,20 @@ class Engine:
             self._changed.set()
         ticket.deliver(event)
 
-    # Everything below runs on the device's thread.
-
-    def _run(self) -> None:
-        try:
-            self._set_up()
-        except ConfigError as error:
-            self._report(State.SETUP_FAILED, str(error))
-            return
-        except Exception as error:
-            log.exception("Loading the models failed.")
-            self._report(State.SETUP_FAILED, f"The models could not be loaded: {type(error).__name__}: {error}")
-            return
-        capacity = torch.cuda.get_device_properties(self.device).total_memory if self.device.type == "cuda" else None
-        memory = MemoryProfile(capacity, self._memory_profile)
-        core = EngineCore(self.models, self._emit, memory, self._observer, self._shelf)
-        self._report(State.READY, None)
-        try:
-            self._drive(core)
-        except Exception:
-            log.exception("The device's thread has died.")
-            self._report(State.DEFUNCT, "The device's thread has died; the log has the reason.")
-
-    def _drive(self, core: EngineCore) -> None:
-        while True:
-            with self._wake:
-                self._tick_began = None
-                while core.idle and not self._commands and not self._stopping:
-                    self._wake.wait()
-                if self._stopping:
-                    return
-                self._tick_began = time.monotonic()
-                commands, self._commands = self._commands, []
-            for what, wanted in commands:
-                if wanted:
-                    core.submit(what)
-                else:
-                    core.cancel(what.id)
-            core.tick()
-
-    def _set_up(self) -> None:
-        if self.device.type == "cuda":
-            # Read when CUDA starts; `deterministic: true` needs it.
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        for spec in self.catalogue.models:
-            began = time.perf_counter()
-            model = load_model(spec, self.device)
-            self._shelf.add(model)
-            self.models[spec.id] = model
-            self._warm_up(model)
-            seconds = time.perf_counter() - began
-            self._observer.model_loaded(spec.id, seconds)
-            log.info("Model %s is ready on %s after %.1f s.", spec.id, self.device, seconds)
-
-    def _warm_up(self, model: LoadedModel) -> None:
-        """Nobody's first picture pays for kernels, allocations, or the compilation of a batch's size."""
-        for size in model.spec.buckets or (1,):
-            draw_two_steps(model, size)
+    # The device's thread calls these two.
 
     def _emit(self, id: str, event: Event) -> None:
         self._loop.call_soon_threadsafe(self._deliver, id, event)
 
-    def _report(self, state: State, error: str | None) -> None:
-        def report() -> None:
-            if state is State.DEFUNCT:
-                self.give_up(error or "")
-                return
-            self.setup_error = error
-            if self._state is State.STARTING or state is not State.READY:
-                self._state = state
-            self._settled.set()
-            self._changed.set()
+    def _report(self, state: State, error: str | None = None) -> None:
+        self._loop.call_soon_threadsafe(self._note, state, error)
 
-        self._loop.call_soon_threadsafe(report)
+    def _note(self, state: State, error: str | None) -> None:
+        if state is State.DEFUNCT:
+            self.give_up(error or "")
+            return
+        self.setup_error = error
+        if self._state is State.STARTING or state is not State.READY:
+            self._state = state
+        self._settled.set()
+        self._changed.set()

@@ -17,7 +17,7 @@ from vignette.engine.inversion import add_inversion
 from vignette.engine.lora import LoraSwitch, read_lora
 from vignette.engine.preview import LinearDecoder
 from vignette.engine.safety import SafetyCheck, load_check
-from vignette.engine.speed import speed_up
+from vignette.engine.speed import CompiledUNet, speed_up
 from vignette.engine.text import TextCache
 from vignette.errors import ConfigError
 from vignette.reading.reader import Reader, load_reader
@@ -55,6 +55,7 @@ class LoadedModel:
     previewer: LinearDecoder | None = None
     text_cache: TextCache = field(default_factory=TextCache)
     stamp: tuple[tuple[int, int], ...] = ()
+    compiled: CompiledUNet | None = None
 
     @property
     def is_xl(self) -> bool:
@@ -75,6 +76,8 @@ class LoadedModel:
         self.unet = self.vae = self.text_encoder = self.text_encoder_2 = None
         self.adapters, self.loras = {}, LoraSwitch({}, {})
         self.reader = self.previewer = None
+        if self.compiled is not None:
+            self.compiled.drop_weights()
         self.text_cache.clear()
         gc.collect()
         if self.device.type == "cuda":
@@ -108,6 +111,8 @@ def reload_model(model: LoadedModel) -> None:
         raise ConfigError(
             f"The files of the model {model.spec.id} have changed since the runner was started; start it again."
         )
+    if fresh.compiled is not None and model.compiled is not None:
+        fresh.compiled.go_on_from(model.compiled)
     for part in fields(LoadedModel):
         if part.name not in ("spec", "version", "check"):
             setattr(model, part.name, getattr(fresh, part.name))
@@ -136,7 +141,7 @@ def load_model(spec: ModelSpec, device: torch.device, version: str | None = None
             f"The model {spec.id}: its files have the SHA-256 {version}, models.toml expects {spec.sha256}; restore the files,"
             " or correct sha256 if the change was meant."
         )
-    speed_up(parts, spec)
+    compiled = speed_up(parts, spec)
     model = LoadedModel(
         spec=spec,
         tokenizer=components.tokenizers[0],
@@ -151,6 +156,7 @@ def load_model(spec: ModelSpec, device: torch.device, version: str | None = None
         inversions=inversions,
         zeros_for_empty=components.zeros_for_empty,
         stamp=_stamp(spec),
+        compiled=compiled,
     )
     if spec.defaults.scheduler not in schedulers.supported(model.scheduler_config):
         raise ConfigError(f"The model {spec.id}: defaults.scheduler {spec.defaults.scheduler!r} does not fit it.")

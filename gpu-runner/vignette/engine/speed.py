@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,55 @@ from vignette.errors import ConfigError
 if TYPE_CHECKING:
     from vignette.engine.loader import LoadedModel
 
+log = logging.getLogger(__name__)
+
 MODES = {"default": None, "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
 
 
-def speed_up(parts: dict[str, Any], spec: ModelSpec) -> None:
+# Shapes that one UNet may be compiled for; PyTorch's own limit, 8, is less than buckets with and without guidance take.
+MOST_SHAPES = 64
+
+
+class CompiledUNet:
     """
-    Rearranges and compiles the loaded `parts` as `spec.speed` says; `parts["unet"]` may be replaced.
+    A UNet compiled for each shape that it is called with until `close`. From then on new shapes take the plain one:
+    compiling lasts minutes, and everybody else's drawings would stand still for that time.
+    """
+
+    def __init__(self, unet: Any, mode: str | None) -> None:
+        self._plain = unet
+        self._compiled = torch.compile(  # type: ignore[call-overload]  # its overloads lack the limit
+            unet, mode=mode, fullgraph=True, dynamic=False, recompile_limit=MOST_SHAPES
+        )
+        self._shapes: set[tuple[torch.Size, torch.Size]] = set()
+        self._open = True
+
+    def close(self) -> None:
+        self._open = False
+
+    def drop_weights(self) -> None:
+        self._plain = self._compiled = None
+
+    def go_on_from(self, other: CompiledUNet) -> None:
+        """Of the same model before its weights were dropped: the shapes are the same, and PyTorch's cache has the code."""
+        self._shapes, self._open = other._shapes, other._open
+
+    def __call__(self, sample: torch.Tensor, times: torch.Tensor, states: torch.Tensor, **rest: Any) -> Any:
+        shape = (sample.shape, states.shape)
+        if shape not in self._shapes:
+            if not self._open or len(self._shapes) == MOST_SHAPES:
+                return self._plain(sample, times, states, **rest)
+            log.info("Compiling the UNet for latents %s and states %s.", list(sample.shape), list(states.shape))
+            self._shapes.add(shape)
+        if sample.device.type == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()
+        # A CUDA graph writes its next result into the same memory.
+        return (self._compiled(sample, times, states, **rest)[0].clone(),)
+
+
+def speed_up(parts: dict[str, Any], spec: ModelSpec) -> CompiledUNet | None:
+    """
+    Rearranges the loaded `parts` as `spec.speed` says, and compiles the UNet if it says so.
 
     Raises:
         ConfigError: Options that exclude each other.
@@ -35,8 +79,7 @@ def speed_up(parts: dict[str, Any], spec: ModelSpec) -> None:
     if speed.channels_last:
         for name in ("unet", "vae"):
             parts[name].to(memory_format=torch.channels_last)
-    if speed.compile != "none":
-        parts["unet"] = torch.compile(parts["unet"], mode=MODES[speed.compile], fullgraph=True, dynamic=False)
+    return None if speed.compile == "none" else CompiledUNet(parts["unet"], MODES[speed.compile])
 
 
 def bucket_of(rows: int, buckets: Sequence[int]) -> int:
@@ -50,16 +93,18 @@ def call_unet(
     times: torch.Tensor,
     states: torch.Tensor,
     added: dict[str, torch.Tensor] | None,
+    *,
+    plain: bool = False,
 ) -> torch.Tensor:
-    """The UNet's predictions for `inputs` `[N, C, h, w]` in float32, a tensor that no later call overwrites."""
-    speed = model.spec.speed
-    if speed.channels_last:
+    """
+    The UNet's predictions for `inputs` `[N, C, h, w]` in float32, a tensor that no later call overwrites; `plain` leaves
+    compiled code aside, which takes no hooks.
+    """
+    if model.spec.speed.channels_last:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-    if speed.compile != "none" and model.device.type == "cuda":
-        torch.compiler.cudagraph_mark_step_begin()
-    predicted = model.unet(inputs.to(model.dtype), times, states, added_cond_kwargs=added, return_dict=False)[0]
-    # A CUDA graph writes its next result into the same memory.
-    return predicted.to(torch.float32, copy=speed.compile != "none")
+    unet = model.unet if plain or model.compiled is None else model.compiled
+    predicted = unet(inputs.to(model.dtype), times, states, added_cond_kwargs=added, return_dict=False)[0]
+    return predicted.to(torch.float32)
 
 
 def call_last_layer(

@@ -198,7 +198,7 @@ def _call(model: LoadedModel, conditioning: Conditioning, inputs: torch.Tensor, 
     if all(row.request.cache_interval == 1 for row in rows):
         return call_unet(model, inputs, times, states, added)
     with tapped(model.unet) as found:
-        predicted = call_unet(model, inputs, times, states, added)
+        predicted = call_unet(model, inputs, times, states, added, plain=True)
     places = found[0].unflatten(0, (2 if conditioning.guided else 1, -1))
     for k, row in enumerate(rows):
         if row.request.cache_interval > 1:

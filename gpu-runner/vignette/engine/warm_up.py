@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vignette.engine import schedulers
 from vignette.engine.catalogue import Catalogue
 from vignette.engine.core import EngineCore
@@ -11,13 +13,30 @@ from vignette.engine.request import GenerationInput, resolve
 from vignette.errors import ConfigError
 
 
-def draw_two_steps(model: LoadedModel, pictures: int = 1) -> None:
+def warm_up(model: LoadedModel) -> None:
     """
-    Draws `pictures` at the model's default size together. Raises ConfigError if that fails, as with weights that are NaN.
+    Nobody's first picture pays for kernels, allocations, or the compilation of a batch's size at the model's default
+    width and height; with guidance every size is twice as large, so without it only the smallest is new.
+    """
+    for size in model.spec.buckets or (1,):
+        draw_two_steps(model, size)
+    if model.compiled is not None:
+        draw_two_steps(model, model.spec.buckets[0], guidance_scale=1.0)
+        model.compiled.close()
+
+
+def draw_two_steps(model: LoadedModel, pictures: int = 1, **asked: Any) -> None:
+    """
+    Draws `pictures` at the model's default size together; `asked` are further fields of the request.
+
+    Raises:
+        ConfigError: It fails, as with weights that are NaN.
     """
     outcome: dict[str, Event] = {}
     core = EngineCore({model.spec.id: model}, lambda id, event: outcome.update({id: event}))
-    given = GenerationInput(prompt="a picture", num_inference_steps=min(2, model.spec.limits.max_steps), seed=0)
+    given = GenerationInput(
+        prompt="a picture", num_inference_steps=min(2, model.spec.limits.max_steps), seed=0, **asked
+    )
     only_this = Catalogue(models=(model.spec,))
     names = schedulers.supported(model.scheduler_config)
     for k in range(pictures):
