@@ -1,9 +1,10 @@
 """Waiting times when requests come at random: the engine against a lock around diffusers' pipeline, at the same arrivals.
 
-    PYTHONPATH=gpu-runner gpu-runner/.venv/bin/python bench/runner-arrivals.py [--model sd15] [--requests 40]
+    PYTHONPATH=gpu-runner gpu-runner/.venv/bin/python bench/runner-arrivals.py [--model sd15] [--requests 150] [--loads 0.7]
 
 Arrivals are a Poisson process (open loop: nobody waits for an answer before asking again); `load` is the rate as a share
-of what the lock can draw. Times are from arrival to the finished picture.
+of what the lock drew just before, by twelve pictures, and `load_met` as a share of what it drew during the run. Times are
+from arrival to the finished picture. With `n` requests p95 is the time of the `n / 20` slowest: a hundred are not many.
 
 On a machine that does other work, `OMP_NUM_THREADS=1 … --clock processor` counts the processor time of this process,
 skips the waiting in between, and lets both systems work in turns, each on a clock of its own: what both would take on
@@ -22,6 +23,7 @@ import torch
 from runner_common import CLOCKS, Drawer, Pipeline, arguments, chosen_model, plot, request, save
 
 LOADS = (0.5, 0.7, 0.9, 1.2)
+CALIBRATION = 12
 
 
 def arrivals(count: int, rate: float) -> list[float]:
@@ -66,6 +68,7 @@ class Run:
         self.steps = steps
         self.clock = Clock(kind)
         self.times: list[float] = []
+        self.busy = 0.0
 
     @property
     def share(self) -> float:
@@ -91,7 +94,7 @@ def lock_run(pipeline: Pipeline, run: Run) -> Iterator[None]:
     """A picture at a time."""
     for k, when in enumerate(run.at):
         run.clock.wait_until(when)
-        pipeline.draw([request(pipeline.model, k, run.steps)])
+        run.busy += pipeline.draw([request(pipeline.model, k, run.steps)])
         run.times.append(run.clock.now() - when)
         yield
 
@@ -110,20 +113,18 @@ def work(runs: Sequence[tuple[Run, Iterator[None]]], in_turns: bool) -> None:
 @torch.inference_mode()
 def main() -> None:
     parser = arguments(__doc__ or "")
-    parser.add_argument("--requests", type=int, default=40)
+    parser.add_argument("--requests", type=int, default=150)
+    parser.add_argument("--loads", type=float, nargs="+", default=LOADS)
     options = parser.parse_args()
     model = chosen_model(options)
-    engine, pipeline = Drawer(model), Pipeline(model)
+    engine, pipeline = Drawer(model), Pipeline(model, clock=CLOCKS[options.clock])
     warm = [request(model, k, options.steps) for k in range(4)]
     for count in (1, 2, 4):
         engine.draw(warm[:count])
     pipeline.draw(warm[:1])
     rows = []
-    for load in LOADS:
-        now = CLOCKS[options.clock]
-        began = now()
-        pipeline.draw(warm)
-        capacity = len(warm) / (now() - began)
+    for load in options.loads:
+        capacity = CALIBRATION / pipeline.draw([request(model, k, options.steps) for k in range(CALIBRATION)])
         at = arrivals(options.requests, load * capacity)
         ours, theirs = (Run(at, options.steps, options.clock) for _ in range(2))
         work([(ours, engine_run(engine, ours)), (theirs, lock_run(pipeline, theirs))], options.clock == "processor")
@@ -133,6 +134,8 @@ def main() -> None:
                 {
                     "system": system,
                     "load": load,
+                    "load_met": round(load * capacity * theirs.busy / len(at), 3),
+                    "requests": len(at),
                     "requests_per_second": round(load * capacity, 3),
                     "p50_seconds": round(float(p50), 3),
                     "p95_seconds": round(float(p95), 3),
