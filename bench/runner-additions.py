@@ -34,6 +34,8 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    if options.compile != "none":
+        parser.error("--compile joins the projections that the LoRAs of this bench change; leave it out.")
     began = time.perf_counter()
     model = chosen_model(options)
     synchronize(model.device)

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 
 from runner_models import CHOICES, bench_model, diffusers_pipeline
+from vignette.engine.catalogue import SpeedSpec
 from vignette.engine.core import EngineCore
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel, pick_device
+from vignette.engine.pace import Pace
 from vignette.engine.request import GenerationRequest
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -33,6 +35,12 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default=None, help="full sizes only")
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument(
+        "--compile",
+        choices=("none", "default", "reduce-overhead", "max-autotune"),
+        default="none",
+        help="full sizes only: the engine's UNet compiled in this mode, with channels_last and fuse_qkv",
+    )
+    parser.add_argument(
         "--clock",
         choices=("wall", "processor"),
         default="wall",
@@ -44,7 +52,9 @@ def arguments(description: str) -> argparse.ArgumentParser:
 def chosen_model(options: argparse.Namespace) -> LoadedModel:
     device = pick_device(options.device)
     dtype = options.dtype or ("bfloat16" if device.type == "cuda" else "float32")
-    return bench_model(options.model, device, getattr(torch, dtype))
+    fast = options.compile != "none"
+    speed = SpeedSpec(compile=options.compile, channels_last=fast, fuse_qkv=fast)
+    return bench_model(options.model, device, getattr(torch, dtype), speed)
 
 
 def request(model: LoadedModel, number: int, steps: int | None = None, **changes: Any) -> GenerationRequest:
@@ -79,7 +89,7 @@ class Drawer:
         self.model = model
         self.ended: dict[str, float] = {}
         self.clock = clock
-        self.core = EngineCore({model.spec.id: model}, self._event)
+        self.core = EngineCore({model.spec.id: model}, self._event, pace=Pace())
 
     def _event(self, id: str, event: Event) -> None:
         if isinstance(event, Failed):

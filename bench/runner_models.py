@@ -10,9 +10,10 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLP
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from vignette.engine import schedulers
-from vignette.engine.catalogue import Defaults, ModelSpec, read_catalogue
+from vignette.engine.catalogue import Defaults, ModelSpec, SpeedSpec, read_catalogue
 from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.lora import LoraSwitch
+from vignette.engine.speed import speed_up
 
 MODELS_TOML = Path(__file__).resolve().parent.parent / "gpu-runner" / "models.toml"
 SD_BLOCKS: dict[str, Any] = {"block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2, "sample_size": 64}
@@ -44,8 +45,16 @@ SIZES = {"sd15": 512, "sd21": 512, "sdxl": 1024}
 CHOICES = ("miniature", *UNETS)
 
 
-def bench_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    """`name` is one of CHOICES; full sizes need no checkpoint and draw noise at the speed of the real ones."""
+def bench_model(
+    name: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    speed: SpeedSpec = SpeedSpec(),  # noqa: B008  # frozen
+) -> LoadedModel:
+    """
+    `name` is one of CHOICES; full sizes need no checkpoint and draw noise at the speed of the real ones. `speed` is for
+    them alone, and rearranges the weights that the engine and diffusers' pipeline share.
+    """
     miniature = read_catalogue(MODELS_TOML).default
     if name == "miniature":
         return load_model(miniature, device)
@@ -58,11 +67,14 @@ def bench_model(name: str, device: torch.device, dtype: torch.dtype) -> LoadedMo
         id=name,
         path=MODELS_TOML.parent,
         max_batch=32,
+        speed=speed,
         defaults=Defaults(width=SIZES[name], height=SIZES[name], num_inference_steps=20),
     )
     changeable = {key: part for key, part in frozen.items() if key != "vae"}
+    compiled = speed_up(frozen, spec)
     return LoadedModel(
         spec=spec,
+        compiled=compiled,
         tokenizer=tokenizer,
         tokenizer_2=tokenizer if name == "sdxl" else None,
         **frozen,

@@ -15,6 +15,7 @@ from vignette.engine.events import Event, Finished
 from vignette.engine.loader import LoadedModel
 from vignette.engine.memory import MemoryProfile
 from vignette.engine.observer import Observer, UNetCall
+from vignette.engine.pace import Pace
 from vignette.engine.request import GenerationRequest
 
 
@@ -51,12 +52,12 @@ class Calls(Observer):
 class Drawing:
     """A core with its events by request and the sizes of its UNet calls; `at[n]` runs before tick n."""
 
-    def __init__(self, model: LoadedModel, memory: MemoryProfile | None = None) -> None:
+    def __init__(self, model: LoadedModel, memory: MemoryProfile | None = None, pace: Pace | None = None) -> None:
         self.events: dict[str, list[Event]] = {}
         observer = Calls()
         self.calls = observer.pictures
         self.core = EngineCore(
-            {model.spec.id: model}, lambda id, e: self.events.setdefault(id, []).append(e), memory, observer
+            {model.spec.id: model}, lambda id, e: self.events.setdefault(id, []).append(e), memory, observer, pace=pace
         )
 
     def run(self, *requests: GenerationRequest, at: dict[int, Callable[[], None]] | None = None) -> Drawing:

@@ -115,3 +115,20 @@ def test_what_is_taken_back_from_the_line_has_no_turn() -> None:
     p.add("small", "c1", 5)
     p.remove_waiting("small", "c1")
     assert p.idle
+
+
+def test_of_too_many_rows_the_oldest_and_the_briefest_are_drawn() -> None:
+    left = {"long": 90, "old": 50, "middle": 20, "brief": 3, "new": 4}
+    p: Planner[str, str, str] = Planner(lambda key: 16, lambda key, cap: 4, lambda row: left[row])
+    p.activate("key", left)
+    assert p.next_batch() == ("key", ["long", "old", "brief", "new"])
+    p.retire("key", ["brief"])
+    assert p.next_batch() == ("key", ["long", "old", "middle", "new"])
+
+
+def test_the_oldest_goes_on_whatever_comes() -> None:
+    p: Planner[str, str, int] = Planner(lambda key: 16, lambda key, cap: 1, lambda row: row)
+    p.activate("key", [100])
+    for brief in (1, 2, 3):
+        p.activate("key", [brief])
+        assert p.next_batch() == ("key", [100])

@@ -18,6 +18,7 @@ from vignette.engine.faults import TOO_LARGE, is_fatal, is_out_of_memory
 from vignette.engine.loader import LoadedModel
 from vignette.engine.memory import MemoryProfile, free_unused
 from vignette.engine.observer import Observer
+from vignette.engine.pace import Pace
 from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
 from vignette.engine.shelf import ModelGone, Shelf
@@ -38,6 +39,7 @@ class EngineCore:
         emit: Receives `(request id, event)`; the last event of every submitted and not canceled request is
             `Finished` or `Failed`.
         memory: What earlier calls took; by default nothing is known and every model's `max_batch` is the cap.
+        pace: Which sizes of calls are worth it; without one, a call takes all that there are up to the cap.
     """
 
     def __init__(
@@ -47,15 +49,18 @@ class EngineCore:
         memory: MemoryProfile | None = None,
         observer: Observer | None = None,
         shelf: Shelf | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._models = models
         self._emit = emit
         self._works: dict[str, Work] = {}
-        self._planner: Planner[BatchKey, Work, Row] = Planner(self._cap)
+        self._planner: Planner[BatchKey, Work, Row] = Planner(
+            self._cap, lambda key, cap: self._unet.size(key, cap), lambda row: len(row.timesteps) - row.position
+        )
         self._memory = memory or MemoryProfile(None)
         self._observer = observer or Observer()
         self._shelf = shelf or Shelf(None, self._observer)
-        self._unet = UNetCalls(models, self._planner, self._memory, self._observer, self._fail_row, self._wanted)
+        self._unet = UNetCalls(models, self._planner, self._memory, pace, self._observer, self._fail_row, self._wanted)
         self._beginnings: deque[tuple[Work, Beginning]] = deque()
         self._decodings = Decodings(models, self._memory, self._observer, self._hand_out)
 

@@ -17,6 +17,7 @@ from vignette.engine.events import Event
 from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.memory import MemoryProfile
 from vignette.engine.observer import Observer
+from vignette.engine.pace import Pace
 from vignette.engine.request import GenerationRequest
 from vignette.engine.shelf import Shelf
 from vignette.engine.warm_up import warm_up
@@ -111,7 +112,7 @@ class DeviceThread:
         on_gpu = self._device.type == "cuda"
         capacity = torch.cuda.get_device_properties(self._device).total_memory if on_gpu else None
         memory = MemoryProfile(capacity, self._memory_profile)
-        core = EngineCore(self._models, self._emit, memory, self._observer, self._shelf)
+        core = EngineCore(self._models, self._emit, memory, self._observer, self._shelf, Pace())
         self._ready()
         try:
             self._drive(core)

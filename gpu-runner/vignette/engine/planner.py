@@ -56,14 +56,24 @@ class Planner(Generic[Key, Work, Row]):
 
     Keys take turns, one UNet call each, so a line of large pictures cannot hold up small ones. Within a key the most
     urgent come first; among equally urgent ones callers take turns, so that none waits behind all that another has sent,
-    and a caller's own come in the order of their arrival. Rows beyond the cap wait for a place in front of them.
+    and a caller's own come in the order of their arrival. Of more rows than fit into a call, half of the places go to the
+    oldest and the others to those that have the least before them: brief ones overtake, and nobody is overtaken for ever.
 
     Args:
-        cap: The most rows of a key in one call, before any out-of-memory.
+        cap: The most rows of a key that are begun with, before any out-of-memory.
+        size: Given a key and its cap, the most rows in the next call.
+        left: A row's steps to come.
     """
 
-    def __init__(self, cap: Callable[[Key], int]) -> None:
+    def __init__(
+        self,
+        cap: Callable[[Key], int],
+        size: Callable[[Key, int], int] = lambda key, cap: cap,
+        left: Callable[[Row], int] = lambda row: 0,
+    ) -> None:
         self._configured_cap = cap
+        self._size = size
+        self._left = left
         self._caps: dict[Key, int] = {}
         self._waiting: dict[Key, Line[Work]] = {}
         # Insertion order is the order of turns: the key served last stands at the end.
@@ -97,12 +107,17 @@ class Planner(Generic[Key, Work, Row]):
         self._active.setdefault(key, []).extend(rows)
 
     def next_batch(self) -> tuple[Key, list[Row]] | None:
-        """The key whose turn it is and up to `cap` of its rows."""
+        """The key whose turn it is and as many of its rows as the call may hold, in the order of their beginning."""
         for key, rows in self._active.items():
             if rows:
                 self._active.move_to_end(key)
-                return key, rows[: self.cap(key)]
+                return key, self._chosen(rows, self._size(key, self.cap(key)))
         return None
+
+    def _chosen(self, rows: list[Row], size: int) -> list[Row]:
+        oldest, others = rows[: (size + 1) // 2], rows[(size + 1) // 2 :]
+        briefest = sorted(range(len(others)), key=lambda k: self._left(others[k]))[: size - len(oldest)]
+        return oldest + [others[k] for k in sorted(briefest)]
 
     def retire(self, key: Key, rows: Iterable[Row]) -> None:
         """Takes rows out: finished, failed or canceled."""

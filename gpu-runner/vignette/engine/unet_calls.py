@@ -15,6 +15,7 @@ from vignette.engine.kernels import reproducibly
 from vignette.engine.loader import LoadedModel
 from vignette.engine.memory import MemoryProfile, free_unused
 from vignette.engine.observer import Observer, UNetCall
+from vignette.engine.pace import Pace
 from vignette.engine.planner import Planner
 from vignette.engine.speed import bucket_of
 from vignette.engine.stages import Conditioning, Row
@@ -40,6 +41,7 @@ class UNetCalls:
         models: Mapping[str, LoadedModel],
         planner: Planner[BatchKey, Work, Row],
         memory: MemoryProfile,
+        pace: Pace | None,
         observer: Observer,
         fail: Callable[[Row, DrawingFailed | None], None],
         wanted: Callable[[Row], bool],
@@ -47,16 +49,21 @@ class UNetCalls:
         self._models = models
         self._planner = planner
         self._memory = memory
+        self._pace = pace
         self._observer = observer
         self._fail = fail
         self._wanted = wanted
         self._conditioning = Conditioning()
-        self._under_way: deque[tuple[UNetCall, Moment, Moment]] = deque()
+        self._under_way: deque[tuple[Hashable, UNetCall, Moment, Moment]] = deque()
 
     def shape(self, key: BatchKey) -> Hashable:
         """What decides how much memory a picture takes."""
         version = self._models[key.model].version
         return (version, key.height, key.width, key.guided, key.chunks, key.shallow)
+
+    def size(self, key: BatchKey, most: int) -> int:
+        """How many pictures the next call had best have."""
+        return most if self._pace is None else self._pace.size(self.shape(key), most)
 
     def predict(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
         """The rows that could be predicted, each with its `[1, C, h, w]`; the others' requests have failed."""
@@ -78,13 +85,16 @@ class UNetCalls:
     def settle(self) -> None:
         """Reports the calls that are over, and waits until no more than AHEAD are before the device."""
         while self._under_way:
-            call, begin, end = self._under_way[0]
+            shape, call, begin, end = self._under_way[0]
             if len(self._under_way) > AHEAD:
                 end.wait()
             elif not end.is_past:
                 return
             self._under_way.popleft()
-            self._observer.unet_called(replace(call, seconds=begin.seconds_until(end)))
+            seconds = begin.seconds_until(end)
+            if self._pace is not None:
+                self._pace.record(shape, call.pictures + call.padding, seconds)
+            self._observer.unet_called(replace(call, seconds=seconds))
 
     def forget(self) -> None:
         """Gives back what is kept from call to call."""
@@ -118,5 +128,5 @@ class UNetCalls:
         with self._memory.measured(model.device, self.shape(key), len(rows) + padding), reproducibly(model, key):
             predicted = stages.denoise(model, self._conditioning)
         call = UNetCall(request.model, request.width, request.height, len(rows), padding, 0.0)
-        self._under_way.append((call, begin, Moment(model.device)))
+        self._under_way.append((self.shape(key), call, begin, Moment(model.device)))
         return list(zip(rows, predicted.split(1), strict=True))
