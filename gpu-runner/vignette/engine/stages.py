@@ -9,6 +9,7 @@ can share a UNet call and still be drawn as if alone.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -209,7 +210,9 @@ def _call(model: LoadedModel, conditioning: Conditioning, inputs: torch.Tensor, 
 def step(row: Row, predicted: torch.Tensor) -> None:
     """Takes one row from its timestep to the next; `predicted` is `[1, C, h, w]`."""
     timestep = row.timesteps[row.position]
-    with HostNoise():  # schedulers that add noise draw it from the picture's own generator
+    # With an eta, which is 0 here, none is drawn.
+    draws_noise = "generator" in row.step_arguments and "eta" not in row.step_arguments
+    with HostNoise() if draws_noise and row.latents.device.type != "cpu" else nullcontext():
         row.latents = row.scheduler.step(predicted, timestep, row.latents, **row.step_arguments, return_dict=False)[0]
     row.position += 1
 
