@@ -56,7 +56,9 @@ def test_between_whole_steps_only_the_last_layer_is_called(model: LoadedModel, m
     calls: list[str] = []
     for kind in ("call_unet", "call_last_layer"):
         original = getattr(stages, kind)
-        monkeypatch.setattr(stages, kind, lambda *given, k=kind, o=original: (calls.append(k), o(*given))[1])
+        monkeypatch.setattr(
+            stages, kind, lambda *given, k=kind, o=original, **how: (calls.append(k), o(*given, **how))[1]
+        )
     draw(model, asked_for(num_inference_steps=7, cache_interval=3))
     assert [call == "call_unet" for call in calls] == [True, False, False, True, False, False, True]
 

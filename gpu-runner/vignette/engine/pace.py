@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from collections.abc import Hashable
 
 # From so many calls of a size on, of which so many are remembered.
-FEWEST, REMEMBERED = 3, 9
+FEWEST, REMEMBERED = 3, 32
 # What a call of twice the size has to draw more per second.
 WORTH = 1.05
 # After so many calls the neighbours' sizes are tried again: another load, another clock speed.
@@ -45,9 +44,10 @@ class Pace:
 
     def _worth(self, shape: Hashable, large: int, small: int) -> bool:
         """What is not known may be worth it."""
-        rates = [size / seconds for size in (large, small) if (seconds := self._median(shape, size))]
+        rates = [size / seconds for size in (large, small) if (seconds := self._quickest(shape, size))]
         return len(rates) < 2 or rates[0] >= WORTH * rates[1]
 
-    def _median(self, shape: Hashable, size: int) -> float | None:
+    def _quickest(self, shape: Hashable, size: int) -> float | None:
+        """What else a machine does can only make a call longer."""
         known = self._seconds.get((shape, size), ())
-        return statistics.median(known) if len(known) >= FEWEST else None
+        return min(known) if len(known) >= FEWEST else None
