@@ -14,7 +14,7 @@ import { toGeneration } from "./view.ts";
 
 /** How often an unfinished generation is looked after. */
 export const CHECK_MS = 20_000;
-/** The same for one that waits: it has its message in the queue, and a line moves by itself, with the cron behind it. */
+/** The same for one that waits, at first: it has its message in the queue, and a line moves by itself, with the cron behind it. */
 export const WAITING_MS = 5 * 60_000;
 /** After this much silence a runner that cannot be asked is taken to have lost a picture. */
 const SILENCE_MS = 60_000;
@@ -39,7 +39,7 @@ export async function check(deps: Deps, id: string): Promise<number | null> {
   else if (row.dispatchedAt === null) await wait(deps, row);
   else await inspect(deps, row, row.dispatchedAt);
   const now = deps.now();
-  const next = now + (row.dispatchedAt === null ? WAITING_MS : CHECK_MS);
+  const next = now + (row.dispatchedAt === null ? Math.max(WAITING_MS, now - row.createdAt) : CHECK_MS);
   return row.deadlineAt > now ? Math.min(next, row.deadlineAt) : next;
 }
 
