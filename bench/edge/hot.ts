@@ -69,7 +69,11 @@ export function measureHot(): Promise<Hot> {
     const hits = (await requests(rig, "/v1/generations")).filter(({ status }) => status === 200);
     const bare: Shot = { url: `${rig.url}/bare/object/${object}`, status: 200 };
     const images = await compare(rig, { url: image.url, status: 200 }, bare);
-    const told = await compare(rig, { url: image.url, status: 200 }, { ...bare, url: `${rig.url}/bare/told/${object}` });
+    const told = await compare(
+      rig,
+      { url: image.url, status: 200 },
+      { ...bare, url: `${rig.url}/bare/told/${object}` },
+    );
     const gets = await requests(rig, "/i/:file");
     return {
       cache_hit,
