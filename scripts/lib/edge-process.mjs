@@ -112,9 +112,11 @@ async function prepare({ d1Databases }, { state, apiKey }) {
 function linesTo(log) {
   if (!log) return { options: {}, close: async () => {} };
   const file = createWriteStream(log, { flags: "a", mode: 0o600 });
+  // A full disk costs lines, not the edge.
+  file.on("error", (error) => console.error(`The log cannot be written: ${error.message}`));
   return {
     options: { handleStructuredLogs: ({ message }) => file.write(`${message}\n`) },
-    close: () => finished(file.end()),
+    close: () => finished(file.end()).catch(() => {}),
   };
 }
 
