@@ -101,7 +101,10 @@ async def test_silence_is_broken_by_comments_and_a_reader_that_leaves_is_forgott
     prediction = service.get(made["id"])
     assert prediction
     reader: Any = events(prediction, "http://runner", heartbeat=0.01)
-    assert await anext(reader) == ": waiting\n\n"
+    told = [await anext(reader)]
+    while told[-1] != ": waiting\n\n":  # what the engine logs before the gate's first step may still come
+        told.append(await anext(reader))
+    assert all(event.startswith("event: logs\n") for event in told[:-1])
     await reader.aclose()
     gate.open()
     await prediction.done.wait()
