@@ -1,14 +1,17 @@
 """Narratives written one by one: each means a scene that training may see, and a changed one means its changed scene."""
 
+import json
 import random
 import re
 
 import pytest
 
+from vignette.errors import ConfigError
 from vignette.evaluation.cases import read_cases, scene_of
 from vignette.miniature.cli import ROOT
 from vignette.miniature.language import written
 from vignette.miniature.language.written import another_colour, another_number, another_thing, lines
+from vignette.miniature.study import written_set
 from vignette.miniature.world import MAX_COUNT, parse_keywords, sample_scene
 
 
@@ -26,6 +29,27 @@ def test_the_set_written_by_hand_is_of_scenes_and_sentences_that_no_training_has
         assert parse_keywords(case.keywords) == scene_of(case)
         assert scene_of(case).held_out
         assert case.narrative not in told
+
+
+def test_the_study_draws_the_first_of_a_file_s_narratives():
+    drawn = written_set(ROOT / "by-hand.jsonl", 100)
+    assert [text for _, text, _ in drawn] == [c.narrative for c in read_cases(ROOT / "by-hand.jsonl")[:100]]
+    assert all(parse_keywords(scene.keywords) == scene for scene, _, _ in drawn)
+    assert len({seed for _, _, seed in drawn}) == 100
+
+
+@pytest.mark.parametrize(
+    ("change", "value"), [("keywords", "a cat asleep"), ("place", "moon"), ("thing", "panda"), ("id", "")]
+)
+def test_a_case_of_another_world_is_named(tmp_path, change, value):
+    case = json.loads((ROOT / "by-hand.jsonl").read_text().splitlines()[0])
+    if change == "thing":
+        case["facts"][0]["object"] = value
+    else:
+        case[change] = value
+    (tmp_path / "set.jsonl").write_text(json.dumps(case) + "\n")
+    with pytest.raises(ConfigError, match=r"set\.jsonl"):
+        written_set(tmp_path / "set.jsonl", 100)
 
 
 def test_changed_narratives_stay_in_the_training_world():

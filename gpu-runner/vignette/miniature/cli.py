@@ -86,6 +86,13 @@ def main(argv: list[str] | None = None) -> int:
         help="words of the second language: those that the text encoder knows, with rare ones that only the adapter's "
         "triples tell (default), or with ones that nothing has heard",
     )
+    study.add_argument(
+        "--set",
+        type=Path,
+        metavar="FILE",
+        dest="cases",
+        help="the first --prompts narratives of a JSONL file instead, such as gpu-runner/miniature/by-hand.jsonl",
+    )
     study.add_argument("--guidance", type=float, default=None, help="guidance scale (default: the model's)")
 
     variants = commands.add_parser(
@@ -214,11 +221,18 @@ def main(argv: list[str] | None = None) -> int:
         draw(args.weights, args.output, args.seed, args.style)
         return 0
 
+    from vignette.errors import ConfigError
+
     from .study import run
 
-    return run(
-        args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language, args.style, args.vocabulary
-    )
+    try:
+        return run(
+            args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language, args.style,
+            args.vocabulary, args.cases,
+        )  # fmt: skip
+    except ConfigError as error:
+        print(f"vignette: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from vignette.errors import ConfigError
+from vignette.evaluation.cases import read_cases, scene_of
 from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
 from vignette.sur.adapter import SURAdapter
 
@@ -36,6 +38,25 @@ def held_out_set(
     rng = random.Random(SEED)
     scenes = [sample_scene(rng, held_out=True, world=world) for _ in range(count)]
     return [(scene, tell(language, scene, rng, True, vocabulary), 1000 + i) for i, scene in enumerate(scenes)]
+
+
+def written_set(file: Path, count: int, world: World = FIRST) -> list[tuple[Scene, str, int]]:
+    """
+    The first `count` cases of a JSONL file as `vignette evaluate --set` reads it, in the form of `held_out_set`.
+
+    Raises:
+        ConfigError: No such file, a line that is no case, or one whose scene is none of `world`.
+    """
+    cases = read_cases(file)[:count]
+    for case in cases:
+        scene = scene_of(case)
+        known = all(group.thing in world.things for group in scene.groups) and scene.place in world.places
+        if not known or scene.keywords != case.keywords:
+            raise ConfigError(
+                f"{file}: {case.id} is no scene of the {world.name} edition, whose keywords read"
+                " '3cat, purple cat, sleeping, beach background'."
+            )
+    return [(scene_of(case), case.narrative, 1000 + i) for i, case in enumerate(cases)]
 
 
 def score(judge: Judge, images: np.ndarray, scenes: list[Scene]) -> np.ndarray:
@@ -72,8 +93,12 @@ def run(
     language: str = "second",
     style: str = "day",
     vocabulary: Words = "rare",
+    cases_from: Path | None = None,
 ) -> int:
-    """Measure and print everything; `output` gets the figures as JSON, `sheet` a contact sheet (base, adapter, keyword rows)."""
+    """Measure and print everything; `output` gets the figures as JSON, `sheet` a contact sheet (base, adapter, keyword rows).
+
+    The narratives are those of `held_out_set`, or, with `cases_from`, of `written_set`.
+    """
     began = time.time()
     guidance = GUIDANCE if guidance is None else guidance
     pipe = StableDiffusionPipeline.from_pretrained(
@@ -81,18 +106,23 @@ def run(
     )
     adapter = SURAdapter.load(weights / "adapters" / "sur").float()
     judge = Judge.load(weights / "judge")
+    cases = (
+        written_set(cases_from, prompts, judge.world)
+        if cases_from
+        else held_out_set(prompts, language, judge.world, vocabulary)
+    )
+    told = {"sentences": cases_from.stem} if cases_from else {"language": language, "vocabulary": vocabulary}
     figures: dict = {
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
     }
     figures |= {
-        "prompts": prompts,
+        "prompts": len(cases),
         "steps": STEPS,
         "guidance": guidance,
         "seed": SEED,
-        "language": language,
         "style": style,
-        "vocabulary": vocabulary,
+        **told,
     }
 
     rng = random.Random(SEED + 1)
@@ -111,7 +141,6 @@ def run(
         flush=True,
     )
 
-    cases = held_out_set(prompts, language, judge.world, vocabulary)
     scenes, texts, seeds = [c[0] for c in cases], [c[1] for c in cases], [c[2] for c in cases]
     plain = hidden_states(pipe.text_encoder, pipe.tokenizer, texts)
     with torch.no_grad():

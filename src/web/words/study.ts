@@ -74,6 +74,7 @@ export function aboutOf(data: Table["data"]): string {
     text(data.style) && `${data.style} style`,
     data.prompts && `${data.prompts} prompts`,
     data.language && `${data.language} language`,
+    text(data.sentences) && `sentences of ${data.sentences}`,
     data.language === "second" && text(data.vocabulary) && `${data.vocabulary} words`,
     data.scenes && `${data.scenes} triples`,
     data.scenes && data.steps && `${data.steps} steps of training`,
