@@ -6,11 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from vignette.miniature import adapt
 from vignette.miniature.cli import main
 from vignette.miniature.export import size_mib
 from vignette.miniature.optim import Optimisers, orthogonalise
 from vignette.miniature.stage import Stage
 from vignette.miniature.train import Recipe, Training
+from vignette.sur.adapter import SURAdapter
 
 TINY = replace(Recipe().scaled(0.0001), scenes=96, batch_scale=0.1)
 
@@ -46,7 +48,6 @@ def test_the_exported_adapter_and_judge_load(exported):
     from vignette.miniature.judge_net import Judge
     from vignette.miniature.render import render
     from vignette.miniature.world import Group, Scene
-    from vignette.sur.adapter import SURAdapter
 
     adapter = SURAdapter.load(exported / "adapters" / "sur")
     assert adapter.config["hidden_size"] == 256
@@ -109,6 +110,32 @@ def test_one_stage_alone_trains_on_and_the_others_stay_as_they_are(exported, tmp
         if file.read_bytes() != (tmp_path / "again" / file.relative_to(exported)).read_bytes()
     }
     assert changed == {"adapters/sur"}
+
+
+def test_alignment_alone_needs_no_pictures(exported, tmp_path):
+    recipe = replace(TINY, align_steps=1, adapter_steps=0)
+    training = Training(tmp_path, recipe, "cpu", start=exported, only="adapter")
+    old = SURAdapter.load(exported / "adapters" / "sur").state_dict()
+    new = training.adapter.state_dict()
+    assert any(not torch.equal(old[key].float(), new[key].float()) for key in old)
+    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "latents.npy").exists()
+
+
+def test_an_adapter_of_fewer_blocks_is_gone_on_from_unchanged():
+    small = SURAdapter(hidden_size=256, layout="sequence", num_layers=2, num_heads=8, mask_padding=False, max_length=77)
+    torch.nn.init.normal_(small.encoder.proj_out.weight, std=0.1)
+    states = torch.randn(2, 77, 256)
+    grown = adapt.build(small)
+    assert len(grown.encoder.blocks) == adapt.BLOCKS > 2
+    torch.testing.assert_close(grown(states), small(states))
+    assert any(p.requires_grad for p in grown.encoder.blocks[-1].parameters())
+
+
+@pytest.mark.parametrize("option", ["--align-steps=0", "--adapter-steps=-1", "--batch-scale=0"])
+def test_a_number_of_steps_that_is_none_is_named(option, capsys):
+    assert main(["train", option]) == 2
+    assert option.split("=")[0] in capsys.readouterr().err
 
 
 def test_a_stage_to_train_alone_is_one_of_them_and_has_something_to_go_on_from(exported, tmp_path, capsys):

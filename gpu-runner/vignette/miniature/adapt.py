@@ -10,33 +10,61 @@ from __future__ import annotations
 import random
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
 
 from .language import distract, tell, written
-from .optim import Optimisers
+from .optim import Optimisers, multiplies_bfloat16
 from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, WIDTH, hidden_states
 from .unet import FastAttention, build_scheduler, noised, spread_timesteps
 from .world import Scene
 
 # Of the second language's narratives in the alignment; the rest comes from the grammar.
-WRITTEN_SHARE = 0.4
+WRITTEN_SHARE = 0.5
+BLOCKS = 4
+# On a CPU narratives of like length go through together: padding would be more than half of the work (measured: 2.3 times as fast).
+CPU_ROWS = 12
+# How often the alignment sees all 77 positions; what lies far behind the longest narrative is all the same.
+WHOLE_EVERY = 8
 
 
-def build() -> SURAdapter:
-    """A fresh adapter, identity at step 0. Padding counts: the frozen UNet reads it too."""
-    return SURAdapter(
-        hidden_size=WIDTH, layout="sequence", num_layers=3, num_heads=8, mask_padding=False, max_length=LENGTH
+def build(start: SURAdapter | None = None) -> SURAdapter:
+    """An adapter that does what `start` does, or a fresh one, identity at step 0. Padding counts: the frozen UNet reads it too.
+
+    What it has beyond the blocks of `start` adds nothing until it is trained.
+    """
+    adapter = SURAdapter(
+        hidden_size=WIDTH, layout="sequence", num_layers=BLOCKS, num_heads=8, mask_padding=False, max_length=LENGTH
     )
+    if start is not None:
+        adapter.load_state_dict(start.state_dict(), strict=False)
+        for block in adapter.encoder.blocks[len(start.encoder.blocks) :]:
+            for layer in (block.to_out, block.mlp_out):
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+    return adapter
+
+
+class Triple(NamedTuple):
+    """A scene's row, whether it is the narrative's, the keyword prompt and the narrative, and the tokens of both."""
+
+    row: int
+    known: bool
+    keywords: str
+    text: str
+    words: int
+    length: int
 
 
 def train(
@@ -57,11 +85,12 @@ def train(
 ) -> SURAdapter:
     """Train on narrative / keyword / picture triples of the training world, from `start` if given; `embeddings` are the
     keyword prompts' [N, 77, 256], and narratives are told in `language`. `models` are the latents [N, 8, 16, 16] and the
-    frozen denoiser of each style; they take turns, since all of them read the same text encoder.
+    frozen denoiser of each style; they take turns, since all of them read the same text encoder. With no `steps` through
+    them the alignment is all, and they are not needed.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
-    adapter = (start or build()).to(where).requires_grad_(True).train()
+    adapter = build(start).to(where).requires_grad_(True).train()
     for _, unet in models:
         unet.to(where).set_attn_processor(FastAttention())
     encoder = encoder.to(where)
@@ -69,48 +98,51 @@ def train(
     by_hand = WRITTEN_SHARE if language == "second" else 0.0
     prompts, pictures = Rows(embeddings, where), [Rows(latents, where) for latents, _ in models]
 
-    def narratives(
-        step: int, size: int, salt: str, by_hand: float = 0.0, cropped: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
-        """Source and target states, which positions hold the keyword prompt's words, and the scenes' rows; a share `by_hand`
-        of the narratives are written ones, which mean other scenes than those of the rows.
-        """
+    def triples(step: int, size: int, salt: str, by_hand: float = 0.0) -> list[Triple]:
+        """Narratives of `size` scenes; a share `by_hand` of them are written ones, which mean other scenes than those of the rows."""
         pick = np.sort(np.random.default_rng((seed, step, len(salt))).integers(0, len(scenes), size))
         rng = random.Random(f"{salt}/{seed}/{step}")
-        texts, prompts_of = [], {}
-        for row, i in enumerate(pick):
-            if rng.random() < by_hand:
-                scene, text = written(rng)
-                prompts_of[row] = scene.keywords
-            else:
-                # What the triples tell is wider than what the text encoder has heard: those words are the adapter's to learn.
-                scene, text = scenes[i], tell(language, scenes[i], rng, vocabulary="rare")
+        told = []
+        for i in pick:
+            known = rng.random() >= by_hand
+            # What the triples tell is wider than what the text encoder has heard: those words are the adapter's to learn.
+            scene, text = (scenes[i], tell(language, scenes[i], rng, vocabulary="rare")) if known else written(rng)
             # Keyword prompts pass through unharmed: a tenth of the batch is its own target.
-            texts.append(scene.keywords if rng.random() < 0.1 else distract(text, rng))
-        words = [
-            len(ids) for ids in tokenizer([prompts_of.get(r, scenes[i].keywords) for r, i in enumerate(pick)]).input_ids
-        ]
-        longest = max(*words, *(len(ids) for ids in tokenizer(texts).input_ids)) + 2 if cropped else LENGTH
-        length = min(longest, LENGTH)
-        target = prompts[pick][:, :length].float()
+            text = scene.keywords if rng.random() < 0.1 else distract(text, rng)
+            told.append(Triple(i, known, scene.keywords, text, *map(len, tokenizer([scene.keywords, text]).input_ids)))
+        return told
+
+    def states(told: list[Triple], length: int = LENGTH) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Source and target states, and which positions hold the keyword prompt's words."""
+        target = prompts[np.array([t.row for t in told])][:, :length].float()
         with autocast(where):
-            source = hidden_states(encoder, tokenizer, texts, where, size, length).float().to(where)
-            if prompts_of:
-                states = hidden_states(encoder, tokenizer, list(prompts_of.values()), where, size, length)
-                target[torch.tensor(list(prompts_of))] = states.float().to(where)
-        spoken = torch.arange(length)[None] < torch.tensor(words)[:, None]
-        return source, target, spoken.to(where), pick
+            source = hidden_states(encoder, tokenizer, [t.text for t in told], where, len(told), length)
+            new = [i for i, t in enumerate(told) if not t.known]
+            if new:
+                texts = [told[i].keywords for i in new]
+                target[new] = hidden_states(encoder, tokenizer, texts, where, len(new), length).float().to(where)
+        spoken = torch.arange(length)[None] < torch.tensor([t.words for t in told])[:, None]
+        return source.float().to(where), target, spoken.to(where)
 
     def align(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        # Padding far behind the longest narrative is all the same; seeing it every fourth time is enough, and cheaper.
-        source, target, spoken, _ = narratives(step, align_batch, "align", by_hand, cropped=step % 4 != 3)
-        # On a CPU the fused kernel's way back takes four times as long in bfloat16 at these sizes (measured).
-        plain = sdpa_kernel(SDPBackend.MATH) if where.type == "cpu" else nullcontext()
-        with autocast(where), plain:
-            adapted = adapter(source)
-        error = (adapted.float() - target).square().mean(-1)
-        # Most of the 77 positions are padding; those of the prompt's own words tell the things apart.
-        return error.mean() + error[spoken].mean(), {"mse": error.mean().item(), "words": error[spoken].mean().item()}
+        told = sorted(triples(step, align_batch, "align", by_hand), key=lambda t: t.length)
+        rows = CPU_ROWS if where.type == "cpu" else len(told)
+        loss, parts = torch.zeros((), device=where), {"mse": 0.0, "words": 0.0}
+        for few in (told[i : i + rows] for i in range(0, len(told), rows)):
+            longest = max(max(t.length, t.words) for t in few) + 2
+            source, target, spoken = states(few, LENGTH if step % WHOLE_EVERY == 0 else min(longest, LENGTH))
+            # On a CPU the fused kernel's way back takes four times as long in bfloat16 (measured), but not in fp32.
+            slow = where.type == "cpu" and multiplies_bfloat16(where)
+            plain = sdpa_kernel(SDPBackend.MATH) if slow else nullcontext()
+            with autocast(where), plain:
+                adapted = adapter(source)
+            error = (adapted.float() - target).square().mean(-1)
+            # Most of the 77 positions are padding; those of the prompt's own words tell the things apart.
+            mse, words, share = error.mean(), error[spoken].mean(), len(few) / len(told)
+            loss = loss + (mse + words) * share
+            parts["mse"] += mse.item() * share
+            parts["words"] += words.item() * share
+        return loss, parts
 
     Stage(
         "align",
@@ -124,9 +156,10 @@ def train(
     adapter.requires_grad_(True)
 
     def through_unet(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        source, target, _, pick = narratives(step, batch, "unet")
+        told = triples(step, batch, "unet")
+        source, target, _ = states(told)
         turn = step % len(models)
-        unet, z = models[turn][1], pictures[turn][pick].float()
+        unet, z = models[turn][1], pictures[turn][np.array([t.row for t in told])].float()
         t = spread_timesteps(batch).to(where)
         noisy, velocity, weight = noised(scheduler, z, t)
         with autocast(where):
@@ -143,6 +176,8 @@ def train(
             "align": close.item(),
         }
 
+    if not steps:
+        return adapter.eval().requires_grad_(False)
     Stage(
         "adapter",
         folder,

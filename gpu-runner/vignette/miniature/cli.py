@@ -64,6 +64,12 @@ def main(argv: list[str] | None = None) -> int:
         help="with --continue-from: train this stage on, and take the other parts as they are",
     )
     train.add_argument("--vae-steps", type=int, help="steps of the autoencoder, whose detail gains most from time")
+    train.add_argument("--align-steps", type=int, help="steps of the adapter's alignment, its longest part")
+    train.add_argument(
+        "--adapter-steps",
+        type=int,
+        help="the adapter's steps through the frozen denoisers; 0: alignment alone, which needs no pictures",
+    )
     train.add_argument(
         "--compile",
         action="store_true",
@@ -161,12 +167,14 @@ def main(argv: list[str] | None = None) -> int:
             return 2
         if args.scale != 1.0:
             recipe = recipe.scaled(args.scale)
-        if args.unet_steps:
-            recipe = replace(recipe, unet_steps=args.unet_steps)
-        if args.vae_steps:
-            recipe = replace(recipe, vae_steps=args.vae_steps)
-        if args.batch_scale:
-            recipe = replace(recipe, batch_scale=args.batch_scale)
+        asked = ("unet_steps", "vae_steps", "align_steps", "adapter_steps", "batch_scale")
+        for name in asked:
+            value = getattr(args, name)
+            least = 0 if name == "adapter_steps" else 1 if name != "batch_scale" else 0.001
+            if value is not None and value < least:
+                print(f"--{name.replace('_', '-')} must be at least {least}, not {value}.", file=sys.stderr)
+                return 2
+        recipe = replace(recipe, **{name: getattr(args, name) for name in asked if getattr(args, name) is not None})
         training = Training(
             args.work, recipe, args.device, start, args.new_words, args.new_latents, args.compile, args.only
         )

@@ -47,12 +47,12 @@ class Recipe:
     language: str = "second"
 
     def scaled(self, factor: float) -> Recipe:
-        """All step counts and the number of scenes times `factor`, at least 2 steps and 64 scenes."""
+        """All step counts and the number of scenes times `factor`, at least 2 steps and 64 scenes; what has none keeps none."""
         names = [n for n in self.__dataclass_fields__ if n.endswith("_steps")]
         return replace(
             self,
             scenes=max(64, round(self.scenes * factor)),
-            **{n: max(2, round(getattr(self, n) * factor)) for n in names},
+            **{n: max(2, round(getattr(self, n) * factor)) for n in names if getattr(self, n)},
         )
 
     def batch(self, usual: int) -> int:
@@ -134,7 +134,7 @@ class Training:
     @cached_property
     def scenes(self) -> list[Scene]:
         """The scenes, once each."""
-        return self.dataset[1][: self.recipe.scenes]
+        return [data.scene_at(i, self.recipe.seed, self.recipe.world) for i in range(self.recipe.scenes)]
 
     @cached_property
     def vae(self) -> AutoencoderKL:
@@ -322,8 +322,10 @@ class Training:
         if self.start and self._kept("adapter"):
             return SURAdapter.load(self.start / "adapters" / "sur").float()
         if not (folder / "config.json").exists():
+            # Alignment alone needs neither pictures nor denoisers.
+            styles = self.styles if self.recipe.adapter_steps else ()
             trained = adapt.train(
-                [(self.latents[self._of(style)], model) for style, model in self.unets.items()],
+                [(self.latents[self._of(style)], self.unets[style]) for style in styles],
                 self.embeddings, self.scenes, self.encoder, self.tokenizer, self.work,
                 self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(64),
                 seed=self.recipe.seed, device=self.device, language=self.recipe.language,
