@@ -327,7 +327,7 @@ class Training:
             trained = adapt.train(
                 [(self.latents[self._of(style)], self.unets[style]) for style in styles],
                 self.embeddings, self.scenes, self.encoder, self.tokenizer, self.work,
-                self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(64),
+                self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(96),
                 seed=self.recipe.seed, device=self.device, language=self.recipe.language,
                 start=SURAdapter.load(self.start / "adapters" / "sur").float() if self.start else None,
             )  # fmt: skip
