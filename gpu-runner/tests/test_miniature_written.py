@@ -10,7 +10,7 @@ from vignette.errors import ConfigError
 from vignette.evaluation.cases import read_cases, scene_of
 from vignette.miniature.cli import ROOT
 from vignette.miniature.language import written
-from vignette.miniature.language.written import another_colour, another_number, another_thing, lines
+from vignette.miniature.language.written import another_colour, another_number, another_thing, as_told, lines
 from vignette.miniature.study import written_set
 from vignette.miniature.world import MAX_COUNT, parse_keywords, sample_scene
 
@@ -19,6 +19,20 @@ def test_no_written_narrative_tells_a_combination_kept_from_training():
     assert len(lines()) > 1000
     assert not any(scene.held_out for scene, _ in lines())
     assert len({text for _, text in lines()}) == len(lines())
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("A dog, two red cats, snow.", ("dog", "cat")),
+        ("Kittens in the snow, red, two of them. And a hound!", ("cat", "dog")),
+        ("In the snow: the barking one, and two red cats", ("cat", "dog")),
+    ],
+)
+def test_the_kinds_stand_in_the_order_in_which_they_are_told(text, order):
+    scene = parse_keywords("2cat, red cat, 1dog, snow background")
+    assert tuple(group.thing for group in as_told(scene, text).groups) == order
+    assert set(as_told(scene, text).groups) == set(scene.groups)
 
 
 def test_the_set_written_by_hand_is_of_scenes_and_sentences_that_no_training_has():

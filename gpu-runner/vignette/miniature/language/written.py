@@ -30,7 +30,25 @@ _COUNTED_ELSE = re.compile(
 def lines() -> tuple[tuple[Scene, str], ...]:
     """Every written narrative with its scene, none of which holds a combination kept from training."""
     rows = (json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines())
-    return tuple((parse_keywords(row["keywords"]), row["text"]) for row in rows)
+    return tuple((as_told(parse_keywords(row["keywords"]), row["text"]), row["text"]) for row in rows)
+
+
+def as_told(scene: Scene, text: str) -> Scene:
+    """The scene with its kinds in the order in which `text` first names them, or as it is where one is named otherwise.
+
+    The keyword prompt has an order and a picture has none: a narrative's target must not be a guess between two.
+    """
+    first = [_first_named(group.thing, text) for group in scene.groups]
+    if None in first:
+        return scene
+    order = sorted(range(len(first)), key=lambda i: first[i] or 0)
+    return replace(scene, groups=tuple(scene.groups[i] for i in order))
+
+
+def _first_named(thing: str, text: str) -> int | None:
+    names = {form for noun in (*nouns.NOUNS[thing], *nouns.BEYOND.get(thing, ())) for form in noun}
+    found = re.search(rf"\b({'|'.join(map(re.escape, names))})\b", text, re.IGNORECASE)
+    return found and found.start()
 
 
 def written(rng: random.Random) -> tuple[Scene, str]:
