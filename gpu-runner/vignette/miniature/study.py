@@ -47,16 +47,15 @@ def written_set(file: Path, count: int, world: World = FIRST) -> list[tuple[Scen
     Raises:
         ConfigError: No such file, a line that is no case, or one whose scene is none of `world`.
     """
-    cases = read_cases(file)[:count]
-    for case in cases:
-        scene = scene_of(case)
+    cases = [(scene_of(case), case) for case in read_cases(file)[:count]]
+    for scene, case in cases:
         known = all(group.thing in world.things for group in scene.groups) and scene.place in world.places
         if not known or scene.keywords != case.keywords:
             raise ConfigError(
                 f"{file}: {case.id} is no scene of the {world.name} edition, whose keywords read"
                 " '3cat, purple cat, sleeping, beach background'."
             )
-    return [(scene_of(case), case.narrative, 1000 + i) for i, case in enumerate(cases)]
+    return [(scene, case.narrative, 1000 + i) for i, (scene, case) in enumerate(cases)]
 
 
 def score(judge: Judge, images: np.ndarray, scenes: list[Scene]) -> np.ndarray:
