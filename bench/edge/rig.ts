@@ -33,17 +33,21 @@ export async function withRig<T>(
   work: (rig: Rig) => Promise<T>,
 ): Promise<T> {
   const state = await mkdtemp(join(tmpdir(), "vignette-bench-"));
-  await mkdir(join(state, "logs"));
-  const runner = await SelfDrawingRunner.start({ ...options, token: TOKEN, secret: SECRET });
-  const [port = 0] = await claimPorts([["PORT", 0]]);
-  const edge = await startEdge({
-    port,
-    state,
-    runner: { runner_url: runner.url, runner_token: TOKEN, runner_webhook_secret: SECRET },
-    entry: join(import.meta.dirname, "worker.ts"),
-    vars: options.vars ?? {},
-  });
+  // Undone in reverse, whichever step fails.
+  const started: (() => Promise<unknown>)[] = [() => rm(state, { recursive: true, force: true })];
   try {
+    await mkdir(join(state, "logs"));
+    const runner = await SelfDrawingRunner.start({ ...options, token: TOKEN, secret: SECRET });
+    started.push(() => runner.stop());
+    const [port = 0] = await claimPorts([["PORT", 0]]);
+    const edge = await startEdge({
+      port,
+      state,
+      runner: { runner_url: runner.url, runner_token: TOKEN, runner_webhook_secret: SECRET },
+      entry: join(import.meta.dirname, "worker.ts"),
+      vars: options.vars ?? {},
+    });
+    started.push(() => edge.stop());
     const key: string = edge.apiKey;
     const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
     const pid = await workerdOf(edge.pid);
@@ -85,9 +89,7 @@ export async function withRig<T>(
     await rig.json("PATCH", `/v1/keys/${data[0]?.id}`, { limits: {} });
     return await unlessInterrupted(work(rig));
   } finally {
-    await edge.stop();
-    await runner.stop();
-    await rm(state, { recursive: true, force: true });
+    for (const stop of started.reverse()) await stop();
   }
 }
 

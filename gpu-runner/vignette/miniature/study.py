@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
+from torch import nn
 
 from vignette.errors import ConfigError
 from vignette.evaluation.cases import read_cases, scene_of
@@ -24,6 +25,7 @@ from .judge_net import ATTRIBUTES, Judge, marks
 from .language import Words, tell
 from .render import render
 from .sample import GUIDANCE, STEPS, sample
+from .states import state_errors
 from .text import hidden_states
 from .vae import to_tensor
 from .world import FIRST, Scene, World, sample_scene
@@ -146,6 +148,11 @@ def run(
         adapted = adapter(plain.float())
     keyword = hidden_states(pipe.text_encoder, pipe.tokenizer, [s.keywords for s in scenes])
     empty = hidden_states(pipe.text_encoder, pipe.tokenizer, [""])
+    figures["states"] = {
+        name: state_errors(through, pipe.text_encoder, pipe.tokenizer, list(zip(scenes, texts, strict=True)))
+        for name, through in (("narrative", nn.Identity()), ("adapter", adapter))
+    }
+    print("states' error", figures["states"], flush=True)
     drawn: dict[str, np.ndarray] = {}
     scores: dict[str, np.ndarray] = {}
     for name, context in (("base/narrative", plain), ("adapter/narrative", adapted), ("base/keyword", keyword)):
