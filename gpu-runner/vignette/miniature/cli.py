@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument(
         "--stage",
         default="export",
-        help="stop after this stage: data, vae, judge, decoder, reader, text, unet, adapter, export",
+        help="stop after this stage: data, vae, judge, decoder, polish, reader, text, unet, adapter, export",
     )
     train.add_argument("--work", type=Path, default=ROOT / "work", help="folder for data and checkpoints (several GB)")
     train.add_argument("--target", type=Path, default=ROOT / "weights", help="where the export goes")

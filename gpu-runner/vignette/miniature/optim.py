@@ -61,17 +61,23 @@ class Optimisers:
     """
 
     def __init__(
-        self, model: nn.Module, total: int, muon_lr: float, adam_lr: float, adam_only: tuple[str, ...], warmup: int = 50
+        self,
+        model: nn.Module,
+        total: int,
+        muon_lr: float,
+        adam_lr: float,
+        adam_only: tuple[str, ...],
+        warmup: int = 50,
+        betas: tuple[float, float] = (0.9, 0.98),
     ):
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         matrix = [p for n, p in named if p.ndim >= 2 and not any(word in n for word in adam_only)]
+        matrix = matrix if muon_lr > 0 else []
         chosen = {id(p) for p in matrix}
         rest = [p for _, p in named if id(p) not in chosen]
         self.total, self.warmup = total, warmup
-        self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
-        ]
-        if matrix and muon_lr > 0:
+        self.parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=0.0)]
+        if matrix:
             self.parts.append(Muon(matrix, lr=muon_lr))
         self.base = [part.param_groups[0]["lr"] for part in self.parts]
 

@@ -16,11 +16,11 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
 
-from . import adapt, data, export, judge_net, text, tokenizer, unet, vae
+from . import adapt, adversary, data, export, judge_net, text, tokenizer, unet, vae
 from .stage import autocast, pick_device
 from .world import FIRST, SECOND, Scene, World
 
-STAGES = ("data", "vae", "judge", "decoder", "reader", "text", "unet", "adapter", "export")
+STAGES = ("data", "vae", "judge", "decoder", "polish", "reader", "text", "unet", "adapter", "export")
 READER_PICTURES = 3000
 
 
@@ -36,6 +36,7 @@ class Recipe:
     vae_steps: int = 2000
     judge_steps: int = 1600
     decoder_steps: int = 6000
+    polish_steps: int = 1000
     reader_steps: int = 800
     text_steps: int = 1100
     unet_steps: int = 6000
@@ -69,6 +70,7 @@ RECIPES = {
         vae_steps=5000,
         judge_steps=3000,
         decoder_steps=5000,
+        polish_steps=2000,
         reader_steps=1500,
         text_steps=3000,
         unet_steps=16_000,
@@ -175,6 +177,24 @@ class Training:
         return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
 
     @cached_property
+    def polished(self) -> AutoencoderKL:
+        """The autoencoder with its decoder held against a critic too: what is exported."""
+        folder = self.work / "polish"
+        if self._kept("polish"):
+            return self.decoder
+        if not (folder / "config.json").exists():
+            adversary.polish(
+                copy.deepcopy(self.decoder),
+                self.dataset[0],
+                folder,
+                self.recipe.polish_steps,
+                self.recipe.batch(8),
+                seed=self.recipe.seed + 2,
+                device=self.device,
+            ).cpu().save_pretrained(folder)
+        return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
+
+    @cached_property
     def latents(self) -> np.ndarray:
         """All pictures' scaled latents."""
         return vae.encode_all(self.vae, self.dataset[0], self.work / "latents.npy", device=self.device)
@@ -207,7 +227,7 @@ class Training:
             images, scenes = self.dataset
             count = min(READER_PICTURES, len(images))
             pick = np.linspace(0, len(images) - 1, count).astype(int)
-            drawn = vae.decode_all(self.decoder, self.latents[pick], seed=self.recipe.seed, device=self.device)
+            drawn = vae.decode_all(self.polished, self.latents[pick], seed=self.recipe.seed, device=self.device)
             judge_net.train(
                 np.concatenate([images[pick], drawn]),
                 [scenes[i] for i in pick] * 2,
@@ -339,7 +359,7 @@ class Training:
         first = self.styles[0]
         for style, model in self.unets.items():
             shared = None if style == first else first
-            export.export_model(target / style, self.decoder, self.encoder, self.tokenizer, model, shared)
+            export.export_model(target / style, self.polished, self.encoder, self.tokenizer, model, shared)
         export.export_adapter(target / "adapters" / "sur", self.adapter)
         self.reader.save(target / "judge")
         if not self.words_start:
@@ -355,6 +375,7 @@ class Training:
             "vae": lambda: self.latents,
             "judge": lambda: self.judge,
             "decoder": lambda: self.decoder,
+            "polish": lambda: self.polished,
             "reader": lambda: self.features,
             "text": lambda: self.embeddings,
             "unet": lambda: self.unets,

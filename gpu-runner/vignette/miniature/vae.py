@@ -57,6 +57,12 @@ def reconstruction_loss(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor
     return (weight * (error.abs() + error.square())).mean() + 0.5 * edges
 
 
+def noisy(z: torch.Tensor, most: float = 0.15, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Latents [B, 8, 16, 16] with up to `most` of their deviation added to each, as a denoiser leaves some."""
+    amount = most * torch.rand(len(z), 1, 1, 1, generator=generator, device=z.device)
+    return z + amount * z.std() * torch.randn(z.shape, generator=generator, device=z.device)
+
+
 def train(
     images: np.ndarray,
     folder: Path,
@@ -149,7 +155,7 @@ def decode_all(
     out = []
     for start in range(0, len(latents), batch):
         z = torch.from_numpy(latents[start : start + batch]).float()
-        z = z + noise * torch.rand(len(z), 1, 1, 1, generator=rng) * z.std() * torch.randn(z.shape, generator=rng)
+        z = noisy(z, noise, rng)
         with autocast(where):
             pictures = model.decode((z / model.config.scaling_factor).to(where)).sample.float()
         out.append(((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
