@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,10 +68,11 @@ def polish(
     where = pick_device(device)
     torch.manual_seed(seed)
     model = model.to(where).requires_grad_(False).train()
-    for part in (model.decoder, model.post_quant_conv):
-        part.requires_grad_(True)
+    for half in (model.decoder, model.post_quant_conv):
+        half.requires_grad_(True)
     critic = Critic().to(where)
-    both = nn.ModuleDict({"decoder": model, "critic": critic})
+    parts: dict[str, Any] = {"decoder": model, "critic": critic}
+    both = nn.ModuleDict(parts)
     # Without momentum the two do not run round each other.
     optim = Optimisers(both, steps, muon_lr=0, adam_lr=3e-4, adam_only=(), betas=(0.5, 0.98))
     rows = Rows(images, where)
