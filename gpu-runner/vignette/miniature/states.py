@@ -26,15 +26,13 @@ def state_errors(
     found: dict[str, list[float]] = {}
     for scene, text in cases:
         told = adapter(hidden_states(encoder, tokenizer, [text]).float())
-        error, *other = (
-            _error(told, encoder, tokenizer, replace(scene, groups=groups).keywords)
-            for groups in {scene.groups: None, scene.groups[::-1]: None}
-        )
-        if other:
-            found.setdefault("two kinds", []).append(error)
-            found.setdefault("two kinds, in the nearer order", []).append(min(error, *other))
-        else:
+        error = _error(told, encoder, tokenizer, scene.keywords)
+        if len(scene.groups) == 1:
             found.setdefault("one kind", []).append(error)
+            continue
+        turned = _error(told, encoder, tokenizer, replace(scene, groups=scene.groups[::-1]).keywords)
+        found.setdefault("two kinds", []).append(error)
+        found.setdefault("two kinds, in the nearer order", []).append(min(error, turned))
     return {name: sum(errors) / len(errors) for name, errors in found.items()}
 
 
