@@ -1,4 +1,4 @@
-"""What makes the UNet faster on a GPU, each behind an option of models.toml; pictures stay what they are, up to rounding."""
+"""What makes the UNet faster, each an option of models.toml; pictures stay what they are, up to rounding."""
 
 from __future__ import annotations
 
