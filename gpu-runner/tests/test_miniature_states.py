@@ -12,8 +12,8 @@ from vignette.miniature.states import state_errors
 from vignette.miniature.world import Group, Scene
 
 DAY = Path(__file__).parents[1] / "miniature" / "weights" / "day"
-ONE = Scene((Group("cat", "purple", 2),), "beach")
-TWO = Scene((Group("cat", "purple", 2), Group("frog", "red")), "beach")
+ONE = Scene((Group("cat", 2, "purple"),), "beach")
+TWO = Scene((Group("cat", 2, "purple"), Group("frog", 1, "red")), "beach")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from vignette.evaluation.cases import read_cases, scene_of
 from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
 from vignette.sur.adapter import SURAdapter
 
+from .fidelity import edges, psnr
 from .judge_net import ATTRIBUTES, Judge, marks
 from .language import Words, tell
 from .render import render
@@ -134,11 +135,14 @@ def run(
     again = torch.cat(decoded).clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
     figures["judge_on_renders"] = row(score(judge, pictures, fresh))
     figures["judge_on_reconstructions"] = row(score(judge, again, fresh))
+    figures["reconstructions"] = {"psnr": psnr(pictures, again), "edges": edges(again) / edges(pictures)}
     print(
         "judge on renders",
         figures["judge_on_renders"],
         "\njudge on reconstructions",
         figures["judge_on_reconstructions"],
+        "\nreconstructions' PSNR in dB, and their edges as a share of the renders'",
+        figures["reconstructions"],
         flush=True,
     )
 
