@@ -1,7 +1,7 @@
 // Builds the web page into hashed files that never change under their names, and the two HTML files that name them.
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join, relative } from "node:path";
 import { build } from "esbuild";
 import { ROOT } from "./paths.mjs";
 import { referenceScript } from "./reference.mjs";
@@ -82,13 +82,27 @@ export async function buildWeb({ minify = true, docs = join(ROOT, "docs") } = {}
   return files;
 }
 
-/** Builds into a folder that wrangler reads. */
+/**
+ * Builds into a folder that wrangler reads. Safe beside itself and beside readers, since Vitest loads its configuration once for each
+ * project and all at once: files come whole, by renaming, and only what no longer belongs there is removed.
+ */
 export async function writeWeb(folder = WEB_DIST) {
   const files = await buildWeb();
-  await rm(folder, { recursive: true, force: true });
-  for (const [path, contents] of files) {
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), contents);
+  await mkdir(dirname(folder), { recursive: true });
+  const fresh = await mkdtemp(`${folder}-`);
+  try {
+    for (const [path, contents] of files) {
+      const written = join(fresh, basename(path));
+      await writeFile(written, contents);
+      await mkdir(dirname(join(folder, path)), { recursive: true });
+      await rename(written, join(folder, path));
+    }
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile() && !files.has(relative(folder, path).replaceAll("\\", "/"))) await rm(path, { force: true });
   }
 }
 
