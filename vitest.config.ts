@@ -1,13 +1,10 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { Response } from "miniflare";
 import { defineConfig } from "vitest/config";
-import { writeWeb } from "./scripts/lib/web.mjs";
 import { CHAT_API_KEY, DISCORD_PUBLIC_KEY, SLACK_SIGNING_SECRET } from "./test/fakes/chat-keys.ts";
 import { RUNNERS } from "./test/fakes/runners.ts";
 import { CLIENT } from "./test/fakes/slack.ts";
 
-// The worker serves the built page.
-await writeWeb();
 const migrations = await readD1Migrations("migrations");
 
 /** Development values; the fake runner answers at RUNNER_URL. */
@@ -45,6 +42,7 @@ function inWorkerd(name: string, include: string, bindings: typeof OWN_RUNNER & 
       ...patience,
       name,
       include: [include],
+      globalSetup: ["./test/worker/build.mjs"],
       setupFiles: ["./test/worker/setup.ts"],
       // A line that an object logs as the last of a file is held back for the next message to Vitest, which waits for it.
       disableConsoleIntercept: true,

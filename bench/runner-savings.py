@@ -19,6 +19,7 @@ from vignette.evaluation.cases import miniature_cases
 from vignette.evaluation.cli import JUDGE
 from vignette.evaluation.drawing import seed_of
 from vignette.evaluation.instruments.miniature import ATTRIBUTES, MiniatureJudge
+from vignette.miniature.fidelity import psnr
 
 UNTIL = (0.8, 0.6, 0.4, 0.2)
 INTERVALS = (2, 3, 5)
@@ -37,8 +38,8 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--cases", type=int, default=48)
     options = parser.parse_args()
-    model, now = chosen_model(options), CLOCKS[options.clock]
-    cases, judge = miniature_cases(options.cases), MiniatureJudge(JUDGE)
+    model, now, judge = chosen_model(options), CLOCKS[options.clock], MiniatureJudge(JUDGE)
+    cases = miniature_cases(options.cases, judge.judge.world)
     seconds = dict.fromkeys((name for name, _ in SAVINGS), 0.0)
     drawn: dict[str, dict[int, np.ndarray]] = {name: {} for name, _ in SAVINGS}
     for start in range(0, len(cases), TOGETHER):  # in turns, so that what else the machine does slows all of them
@@ -58,16 +59,14 @@ def main() -> None:
     rows = []
     for saving, asked in SAVINGS:
         pictures, whole = ([drawn[name][k] for k in range(len(cases))] for name in (saving, "none"))
-        errors = [np.mean((a.astype(float) - b.astype(float)) ** 2) for a, b in zip(pictures, whole, strict=True)]
         readings = judge.measure([Image.fromarray(picture) for picture in pictures], cases)
         marks = [np.mean([r.values[f"miniature/{a}"] for a in ATTRIBUTES]) for r in readings]
-        psnr = np.mean([10 * np.log10(255**2 / max(error, 1e-9)) for error in errors])
         rows.append(
             {
                 "saving": saving,
                 "seconds": round(seconds[saving] / len(cases), 3),
                 "share_of_time": round(seconds[saving] / seconds["none"], 3),
-                "psnr_db": round(float(psnr), 1) if asked else "",
+                "psnr_db": round(psnr(np.stack(pictures), np.stack(whole)), 1) if asked else "",
                 "marks": round(float(np.mean(marks)), 4),
                 "pictures": len(cases),
                 "clock": options.clock,

@@ -60,6 +60,13 @@ def test_padding_fills_the_bucket_and_leaves_the_pictures_alone(model: LoadedMod
         assert_same(drawing.pictures(r.id), draw(model, r).pictures(r.id))
 
 
+def test_weights_lie_in_channels_last_unless_told_otherwise(model_folder: Path) -> None:
+    for speed, expected in ({}, True), ({"channels_last": False}, False):
+        loaded = load(model_folder, **speed)
+        for weight in (loaded.unet.conv_in.weight, loaded.vae.decoder.conv_in.weight):
+            assert weight.is_contiguous(memory_format=torch.channels_last) == expected
+
+
 @pytest.mark.parametrize(
     "speed", [{"channels_last": False}, {"fuse_qkv": True}, {"channels_last": False, "fuse_qkv": True}]
 )

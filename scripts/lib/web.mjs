@@ -1,7 +1,7 @@
 // Builds the web page into hashed files that never change under their names, and the two HTML files that name them.
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, extname, join, relative } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { build } from "esbuild";
 import { ROOT } from "./paths.mjs";
 import { referenceScript } from "./reference.mjs";
@@ -83,8 +83,8 @@ export async function buildWeb({ minify = true, docs = join(ROOT, "docs") } = {}
 }
 
 /**
- * Builds into a folder that wrangler reads. Safe beside itself and beside readers, since Vitest loads its configuration once for each
- * project and all at once: files come whole, by renaming, and only what no longer belongs there is removed.
+ * Builds into a folder that wrangler reads. Safe beside itself and beside readers: files come whole, by renaming, and only
+ * what no longer belongs there is removed.
  */
 export async function writeWeb(folder = WEB_DIST) {
   const files = await buildWeb();
@@ -100,9 +100,10 @@ export async function writeWeb(folder = WEB_DIST) {
   } finally {
     await rm(fresh, { recursive: true, force: true });
   }
+  const wanted = new Set([...files.keys()].map((path) => join(folder, path)));
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
-    if (entry.isFile() && !files.has(relative(folder, path).replaceAll("\\", "/"))) await rm(path, { force: true });
+    if (entry.isFile() && !wanted.has(path)) await rm(path, { force: true });
   }
 }
 

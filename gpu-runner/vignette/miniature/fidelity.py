@@ -1,4 +1,4 @@
-"""How true reconstructions are to their pictures, in figures; both take uint8 [N, H, W, 3]."""
+"""How true pictures are to others of the same, in figures; all are uint8 [N, H, W, 3]."""
 
 from __future__ import annotations
 
