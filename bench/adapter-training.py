@@ -62,12 +62,15 @@ class UNetAlone:
 
     def prepare(self, step: int) -> Callable[[], None]:
         batch = self.batches.load([self.batches.draw(step, k) for k in range(self.batches.options.batch_size)], True)
-        noisy = self.frozen.part("scheduler").add_noise(batch.latents, batch.noise, batch.timesteps)
+        noise, timesteps = batch.noise, batch.timesteps
+        if noise is None or timesteps is None:
+            raise ValueError("none of these losses asks the UNet: there is no noise to predict")
+        noisy = self.frozen.part("scheduler").add_noise(batch.latents, noise, timesteps)
         states = batch.source.states.requires_grad_()
 
         def run() -> None:
-            predicted = self.frozen.predict(noisy, batch.timesteps, states, batch.source.pooled)
-            (predicted - batch.noise).square().mean().backward()
+            predicted = self.frozen.predict(noisy, timesteps, states, batch.source.pooled)
+            (predicted - noise).square().mean().backward()
 
         return run
 
@@ -188,7 +191,7 @@ def drawing(
         inside.append(now() - began)
         return result
 
-    model.adapters["sur"].forward = timed
+    model.adapters["sur"].forward = timed  # type: ignore[method-assign]
     Drawer(model).draw([request(model, 1, 2, adapter="sur")])
     inside.clear()
     whole = Drawer(model, now).draw([request(model, 0, adapter="sur")])

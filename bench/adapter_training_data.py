@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ NARRATIVES = (
 )
 KEYWORDS = "2cat, purple cat, sleeping, beach background, best quality"
 # HuggingFaceTB/SmolLM2-135M, config.json.
-SMOLLM2: dict[str, int | bool] = {
+SMOLLM2: dict[str, Any] = {
     "hidden_size": 576,
     "intermediate_size": 1536,
     "num_hidden_layers": 30,

@@ -40,7 +40,11 @@ UNETS: dict[str, dict[str, Any]] = {
 CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 CLIP_H = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
 CLIP_G = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
-TEXTS = {"sd15": [CLIP_L], "sd21": [CLIP_H], "sdxl": [CLIP_L, CLIP_G | {"projection_dim": 1280}]}
+TEXTS: dict[str, list[dict[str, Any]]] = {
+    "sd15": [CLIP_L],
+    "sd21": [CLIP_H],
+    "sdxl": [CLIP_L, CLIP_G | {"projection_dim": 1280}],
+}
 SIZES = {"sd15": 512, "sd21": 512, "sdxl": 1024}
 CHOICES = ("miniature", *UNETS)
 

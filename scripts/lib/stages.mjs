@@ -9,6 +9,11 @@ const biome = (...args) => tool("@biomejs/biome/bin/biome", ...args);
 const tsc = (...args) => tool("typescript/bin/tsc", ...args);
 const python = (module, ...args) => [VENV_PYTHON, "-m", module, ...args];
 const PYTHON_CODE = ["gpu-runner", "bench"];
+// By name: mypy passes over a folder's files whose names are no modules'.
+const BENCHES = readdirSync(join(ROOT, "bench"))
+  .filter((name) => name.endsWith(".py"))
+  .sort()
+  .map((name) => join("bench", name));
 const vitest = (project) => (report) =>
   tool(
     "vitest/vitest.mjs",
@@ -59,6 +64,7 @@ export const STAGES = {
       tsc("-p", "tsconfig.web.json"),
       tsc("-p", "tsconfig.browser.json"),
       python("mypy", "--config-file", "gpu-runner/pyproject.toml"),
+      python("mypy", "--config-file", "gpu-runner/pyproject.toml", ...BENCHES),
     ],
   },
   launcher: { tests: nodeTest("test/launcher") },
