@@ -15,6 +15,7 @@ from vignette.miniature.language import (
     nouns,
     tell,
     training_shapes,
+    wide,
     words,
 )
 from vignette.miniature.language.distraction import WORDS as DISTRACTIONS
@@ -128,7 +129,7 @@ def saying(texts, kept):
     return sum(bool(pattern.search(text)) for _, text in texts)
 
 
-def test_rare_words_are_kept_from_the_text_encoder_and_unheard_ones_from_the_adapter_too(trained, held_out):
+def test_rare_words_are_kept_from_first_lessons_and_unheard_ones_from_all_training(trained, held_out):
     names_beyond, colours_beyond = nouns.BEYOND.values(), words.BEYOND_COLOURS.values()
     rare = [name for pairs in names_beyond for one in pairs[: max(1, len(pairs) - 1)] for name in one]
     rare += [c for colours in colours_beyond for c in colours[:-1]]
@@ -139,6 +140,50 @@ def test_rare_words_are_kept_from_the_text_encoder_and_unheard_ones_from_the_ada
     stress = told(1500, held_out=True, vocabulary="unheard")
     assert saying(stress, rare) == 0
     assert saying(stress, unheard) > 50
+
+
+@pytest.fixture(scope="module")
+def widely():
+    rng = random.Random(12)
+    scenes = [sample_scene(rng, world=SECOND) for _ in range(1500)]
+    return [(s, narrative(s, rng, False, "wide")) for s in scenes]
+
+
+def test_wide_words_are_many_and_each_means_one_thing():
+    assert set(wide.PLACES) == set(words.PLACES)
+    assert set(wide.VERBS) == set(VERBS)
+    assert min(map(len, wide.PLACES.values())) >= 30
+    assert min(len(verbs) for name, verbs in wide.VERBS.items() if name != "object") >= 20
+    places = [
+        p for many in (words.PLACES, words.BEYOND_PLACES, wide.PLACES) for phrases in many.values() for p in phrases
+    ]
+    assert len(places) == len(set(places))
+    doings = [v.base for many in (VERBS, BEYOND, wide.VERBS) for name in SECOND.actions for v in many[name]]
+    assert len(doings) == len(set(doings))
+    resting = {v.base for many in (VERBS, BEYOND, wide.VERBS) for v in many["animal"]}
+    assert not resting & set(doings)
+
+
+def test_wide_words_say_something_that_distraction_does_not():
+    for phrase in (p for phrases in wide.PLACES.values() for p in phrases):
+        assert any(w not in DISTRACTIONS and len(w) > 2 and w != "the" for w in re.findall(r"[\w'-]+", phrase)), phrase
+
+
+def test_only_the_wide_vocabulary_tells_wide_words_and_it_tells_no_unheard_ones(trained, held_out, widely):
+    only_wide = [p for phrases in wide.PLACES.values() for p in phrases]
+    unheard = [phrases[-1] for phrases in words.BEYOND_PLACES.values()]
+    unheard += [verbs[-1].base for verbs in BEYOND.values() if len(verbs) > 1]
+    unheard += [colours[-1] for colours in words.BEYOND_COLOURS.values()]
+    assert saying(trained, only_wide) == saying(held_out, only_wide) == saying(widely, unheard) == 0
+    assert 0.3 < saying(widely, only_wide) / len(widely) < 0.6
+
+
+def test_wide_sentences_are_whole_and_say_the_place(widely):
+    for scene, text in widely:
+        assert not re.search(r"[{}]|  | [,.?!]|\.\.|,,|, ?[.?!]", text), text
+        assert not re.search(r"\b(they|both|all) (is|was|has)\b", text), text
+        places = (*words.PLACES[scene.place], *words.BEYOND_PLACES[scene.place], *wide.PLACES[scene.place])
+        assert any(p.lower() in text.lower() for p in places), (scene, text)
 
 
 def test_distraction_keeps_every_word_in_its_order_and_adds_only_what_means_nothing(trained):

@@ -1,17 +1,19 @@
 """The miniature's training: every stage runs, resumes to the same weights, and the export loads in plain diffusers."""
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from vignette.miniature import adapt
+from vignette.miniature import adapt, text, vocabulary
 from vignette.miniature.cli import main
 from vignette.miniature.export import size_mib
 from vignette.miniature.optim import Optimisers, orthogonalise
+from vignette.miniature.recipe import RECIPES, Recipe
 from vignette.miniature.stage import Stage
-from vignette.miniature.train import Recipe, Training
+from vignette.miniature.train import Training
 from vignette.sur.adapter import SURAdapter
 
 TINY = replace(Recipe().scaled(0.0001), scenes=96, batch_scale=0.1)
@@ -112,6 +114,50 @@ def test_one_stage_alone_trains_on_and_the_others_stay_as_they_are(exported, tmp
     assert changed == {"adapters/sur"}
 
 
+def test_more_words_change_the_text_encoder_and_its_pair_alone(exported, tmp_path):
+    training = Training(tmp_path / "work", replace(TINY, vocabulary_steps=1), "cpu", start=exported, only="vocabulary")
+    training.run("export", tmp_path / "again")
+    changed = {
+        file.relative_to(exported).parent.as_posix()
+        for file in exported.rglob("*.safetensors")
+        if file.read_bytes() != (tmp_path / "again" / file.relative_to(exported)).read_bytes()
+    }
+    assert changed == {"day/text_encoder", "clip"}
+
+
+def test_what_keyword_prompts_mean_is_held_while_new_words_are_learnt(exported, work, tmp_path, monkeypatch):
+    """Two dozen steps, with and without the hold: without it the keyword prompts' states go several times as far."""
+    training = Training(work / "work", TINY, "cpu")
+    prompts = sorted({s.keywords for s in training.scenes})[:16]
+    before = text.hidden_states(training.clip.text, training.tokenizer, prompts).float()
+
+    def moved(keep: float) -> float:
+        monkeypatch.setattr(vocabulary, "KEEP", keep)
+        clip = vocabulary.train(
+            copy.deepcopy(training.clip),
+            training.features,
+            training.scenes,
+            training.told,
+            training.tokenizer,
+            tmp_path / str(keep),
+            24,
+            batch=24,
+            device="cpu",
+        )
+        return (text.hidden_states(clip.text, training.tokenizer, prompts).float() - before).square().mean().item()
+
+    held, free = moved(1000.0), moved(0.0)
+    assert 0 < held < free / 3
+
+
+def test_batches_of_more_words_hold_scenes_that_are_alike(work):
+    training = Training(work / "work", TINY, "cpu")
+    for key in (text.place_and_action, vocabulary.thing_and_colour):
+        groups = text.alike_by(key, training.scenes)
+        assert sorted(i for rows in groups.values() for i in rows) == list(range(len(training.scenes)))
+        assert all(key(training.scenes[i]) == value for value, rows in groups.items() for i in rows)
+
+
 def test_alignment_alone_needs_no_pictures(exported, tmp_path):
     recipe = replace(TINY, align_steps=1, adapter_steps=0)
     training = Training(tmp_path, recipe, "cpu", start=exported, only="adapter")
@@ -152,31 +198,34 @@ def test_the_exported_pair_scores_texts_and_pictures_as_the_trained_one(exported
     training = Training(work / "work", TINY, "cpu")
     pair = MiniatureEmbedder(exported)
     ids = training.tokenizer("2cat, beach background", return_tensors="pt").input_ids
-    torch.testing.assert_close(pair.texts(["2cat, beach background"]), training.clip.embed_text(ids), atol=5e-3, rtol=0)
+    torch.testing.assert_close(
+        pair.texts(["2cat, beach background"]), training.fluent.embed_text(ids), atol=5e-3, rtol=0
+    )
     picture, features = training.dataset[0][3], torch.from_numpy(training.features[3:4].astype("float32"))
     torch.testing.assert_close(
-        pair.images([Image.fromarray(picture)]), training.clip.embed_image(features), atol=3e-2, rtol=0
+        pair.images([Image.fromarray(picture)]), training.fluent.embed_image(features), atol=3e-2, rtol=0
     )
 
 
 def test_every_word_and_the_first_end_count_as_text():
-    from vignette.miniature.text import _text_mask
+    from vignette.miniature.clip import text_mask
 
     start, end = 8, 9
     ids = torch.tensor([[start, 1, 2, end, end], [start, 3, 4, 5, end]])
-    assert _text_mask(ids, end).tolist() == [[0, 1, 1, 1, 0], [0, 1, 1, 1, 1]]
+    assert text_mask(ids, end).tolist() == [[0, 1, 1, 1, 0], [0, 1, 1, 1, 1]]
 
 
 def test_token_by_token_a_text_scores_by_the_place_that_each_word_fits_best(exported):
     """The token scores are means over words of the best of 64 places, and reach the states of words before the end."""
     from vignette.miniature import text, tokenizer
+    from vignette.miniature.clip import Clip
 
     torch.manual_seed(0)
     words = tokenizer.load(exported / "day" / "tokenizer")
-    clip = text.Clip(text.build_encoder(words))
+    clip = Clip(text.build_encoder(words))
     ids = torch.tensor([words("3cat, beach background").input_ids, words("2dog, night background").input_ids])
     features = torch.randn(3, 128, 8, 8)
-    _, single = clip.scores([ids[:1], ids[1:]], features)
+    _, single, _ = clip.scores([ids[:1], ids[1:]], features)
     tokens = torch.nn.functional.normalize(
         clip.token_projection(clip.text(input_ids=ids[1:]).last_hidden_state), dim=-1
     )
@@ -194,7 +243,6 @@ def test_the_second_edition_trains_a_denoiser_for_each_style_and_shares_the_rest
     from diffusers import StableDiffusionPipeline
 
     from vignette.miniature.judge_net import Judge
-    from vignette.miniature.train import RECIPES
 
     recipe = replace(RECIPES["second"].scaled(0.0001), scenes=64, batch_scale=0.05)
     training = Training(tmp_path / "work", recipe, "cpu")

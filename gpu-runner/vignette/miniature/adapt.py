@@ -105,8 +105,7 @@ def train(
         told = []
         for i in pick:
             known = rng.random() >= by_hand
-            # What the triples tell is wider than what the text encoder has heard: those words are the adapter's to learn.
-            scene, text = (scenes[i], tell(language, scenes[i], rng, vocabulary="rare")) if known else written(rng)
+            scene, text = (scenes[i], tell(language, scenes[i], rng, vocabulary="wide")) if known else written(rng)
             # Keyword prompts pass through unharmed: a tenth of the batch is its own target.
             text = scene.keywords if rng.random() < 0.1 else distract(text, rng)
             told.append(Triple(i, known, scene.keywords, text, *map(len, tokenizer([scene.keywords, text]).input_ids)))

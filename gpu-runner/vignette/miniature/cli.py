@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument(
         "--stage",
         default="export",
-        help="stop after this stage: data, vae, judge, decoder, polish, reader, text, unet, adapter, export",
+        help="stop after this stage: data, vae, judge, decoder, polish, reader, text, vocabulary, unet, adapter, export",
     )
     train.add_argument("--work", type=Path, default=ROOT / "work", help="folder for data and checkpoints (several GB)")
     train.add_argument("--target", type=Path, default=ROOT / "weights", help="where the export goes")
@@ -89,8 +89,8 @@ def main(argv: list[str] | None = None) -> int:
         "--vocabulary",
         choices=("known", "rare", "unheard"),
         default="rare",
-        help="words of the second language: those that the text encoder knows, with rare ones that only the adapter's "
-        "triples tell (default), or with ones that nothing has heard",
+        help="words of the second language: those of the text encoder's first lessons, with rare ones that its second "
+        "lessons and the adapter's triples tell (default), or with ones that the grammar tells in no training",
     )
     study.add_argument(
         "--set",
@@ -142,7 +142,8 @@ def main(argv: list[str] | None = None) -> int:
         from dataclasses import replace
 
         from .judge_net import Judge
-        from .train import RECIPES, STAGES, Training
+        from .recipe import RECIPES
+        from .train import STAGES, Training
 
         if args.stage not in STAGES:
             print(f"--stage must be one of {', '.join(STAGES)}, not {args.stage!r}.", file=sys.stderr)

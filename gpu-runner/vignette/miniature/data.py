@@ -15,6 +15,8 @@ from .render import SIZE, render
 from .world import FIRST, Group, Scene, World, sample_scene, world_named
 
 _CHUNK = 500
+# Training pictures are rendered from seeds that count from 0.
+_ELSEWHERE = 5_000_000
 
 
 def scene_to_dict(scene: Scene) -> dict:
@@ -68,6 +70,20 @@ def build(
     partial = folder / "scenes.jsonl.part"
     partial.write_text("".join(json.dumps(scene_to_dict(scene_at(i, seed, world))) + "\n" for i in range(size)))
     partial.rename(done)
+
+
+def draw(scenes: list[Scene], world: World = FIRST, style: str = "day", workers: int | None = None) -> np.ndarray:
+    """A picture of each of `scenes`, uint8 [N, 128, 128, 3], in memory; of no picture of the training set."""
+    jobs = [(scene, _ELSEWHERE + i, world.name, style) for i, scene in enumerate(scenes)]
+    if len(jobs) < _CHUNK:
+        return np.stack([_draw(job) for job in jobs])
+    with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count()) as pool:
+        return np.stack(pool.map(_draw, jobs, chunksize=100))
+
+
+def _draw(job: tuple[Scene, int, str, str]) -> np.ndarray:
+    scene, seed, name, style = job
+    return np.asarray(render(scene, seed, world_named(name), style))
 
 
 def load(folder: Path) -> tuple[np.ndarray, list[Scene]]:

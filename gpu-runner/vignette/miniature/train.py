@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import shutil
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,70 +15,15 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
 
-from . import adapt, adversary, data, export, judge_net, text, tokenizer, unet, vae
+from . import adapt, adversary, data, export, judge_net, text, tokenizer, unet, vae, vocabulary
+from .clip import Clip, load_pair, save_pair
+from .language.written import lines
+from .recipe import Recipe
 from .stage import autocast, pick_device
-from .world import FIRST, SECOND, Scene, World
+from .world import Scene
 
-STAGES = ("data", "vae", "judge", "decoder", "polish", "reader", "text", "unet", "adapter", "export")
+STAGES = ("data", "vae", "judge", "decoder", "polish", "reader", "text", "vocabulary", "unet", "adapter", "export")
 READER_PICTURES = 3000
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How much of everything; the model card names what the bundled weights had. `scaled` shrinks it for a trial.
-
-    `batch_scale` multiplies every stage's batch.
-    """
-
-    world: World = FIRST
-    scenes: int = 60_000
-    vae_steps: int = 2000
-    judge_steps: int = 1600
-    decoder_steps: int = 6000
-    polish_steps: int = 1000
-    reader_steps: int = 800
-    text_steps: int = 1100
-    unet_steps: int = 6000
-    align_steps: int = 3800
-    adapter_steps: int = 120
-    batch_scale: float = 1.0
-    unet_widths: tuple[int, int, int] = unet.WIDTHS
-    seed: int = 1
-    language: str = "second"
-
-    def scaled(self, factor: float) -> Recipe:
-        """All step counts and the number of scenes times `factor`, at least 2 steps and 64 scenes; what has none keeps none."""
-        names = [n for n in self.__dataclass_fields__ if n.endswith("_steps")]
-        return replace(
-            self,
-            scenes=max(64, round(self.scenes * factor)),
-            **{n: max(2, round(getattr(self, n) * factor)) for n in names if getattr(self, n)},
-        )
-
-    def batch(self, usual: int) -> int:
-        """A stage's batch whose usual size is `usual`."""
-        return max(2, round(usual * self.batch_scale))
-
-
-# The second edition is sized for one data-centre GPU: large batches, and two denoisers that fit the repository's budget.
-RECIPES = {
-    "first": Recipe(),
-    "second": Recipe(
-        world=SECOND,
-        scenes=80_000,
-        vae_steps=5000,
-        judge_steps=3000,
-        decoder_steps=5000,
-        polish_steps=2000,
-        reader_steps=1500,
-        text_steps=3000,
-        unet_steps=16_000,
-        align_steps=4000,
-        adapter_steps=2000,
-        batch_scale=4.0,
-        unet_widths=(64, 128, 128),
-    ),
-}
 
 
 class Training:
@@ -89,7 +33,8 @@ class Training:
     encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them. With
     `new_words` tokenizer and text encoder are trained anew all the same, and the denoiser learns to read those. With
     `new_latents` the whole autoencoder is trained on, and the denoiser learns its latents. `compiled` goes to `vae.train`.
-    With `only`, one of `STAGES`, that stage alone trains on, and what the others make is taken as it is.
+    With `only`, one of `STAGES`, that stage alone trains on, and what the others make is taken as it is: "vocabulary" leaves
+    keyword prompts what they are to a denoiser.
     """
 
     def __init__(
@@ -105,6 +50,7 @@ class Training:
     ):
         self.work, self.recipe, self.device, self.start = work, recipe, device, start
         self.words_start = None if new_words else start
+        self.more_words = self.words_start is None or only == "vocabulary"
         self.new_latents, self.compiled, self.only = new_latents, compiled, only
 
     @property
@@ -257,8 +203,11 @@ class Training:
         return tokenizer.train(self.work / "tokenizer", self.recipe.seed, self.recipe.language, self.recipe.world)
 
     @cached_property
-    def clip(self) -> text.Clip:
-        """The frozen text encoder with its image head."""
+    def clip(self) -> Clip:
+        """The text encoder with its image head, after its first lessons."""
+        if self.words_start:
+            encoder = self._started(CLIPTextModel, self.styles[0], "text_encoder")
+            return load_pair(self.words_start / "clip", encoder)
         path = self.work / "clip.pt"
         if not path.exists():
             trained = text.train(
@@ -273,16 +222,50 @@ class Training:
                 language=self.recipe.language,
             )
             torch.save(trained.cpu().state_dict(), path)
-        model = text.Clip(text.build_encoder(self.tokenizer))
+        return self._saved(path)
+
+    @cached_property
+    def fluent(self) -> Clip:
+        """The same after its second lessons, frozen: what is exported. The first language has no words for those."""
+        if not self.more_words or self.recipe.language != "second":
+            return self.clip
+        path = self.work / "fluent.pt"
+        if not path.exists():
+            trained = vocabulary.train(
+                copy.deepcopy(self.clip),
+                self.features,
+                self.dataset[1],
+                self.told,
+                self.tokenizer,
+                self.work,
+                self.recipe.vocabulary_steps,
+                self.recipe.batch(128),
+                seed=self.recipe.seed + 3,
+                device=self.device,
+            )
+            torch.save(trained.cpu().state_dict(), path)
+        return self._saved(path)
+
+    def _saved(self, path: Path) -> Clip:
+        model = Clip(text.build_encoder(self.tokenizer))
         model.load_state_dict(torch.load(path, weights_only=True))
         return model.eval().requires_grad_(False)
 
     @cached_property
+    def told(self) -> vocabulary.Told:
+        """The narratives that were written one by one, no more than there are scenes, each with a picture's features."""
+        every, path = lines(), self.work / "told.npy"
+        some = [every[i] for i in np.linspace(0, len(every) - 1, min(len(every), self.recipe.scenes)).astype(int)]
+        scenes = [scene for scene, _ in some]
+        if not path.exists():
+            pictures = data.draw(scenes, self.recipe.world, self.styles[0])
+            judge_net.features_of(self.reader, pictures, path, device=self.device)
+        return vocabulary.Told(scenes, [text for _, text in some], np.load(path, mmap_mode="r"))
+
+    @property
     def encoder(self) -> CLIPTextModel:
         """The text encoder alone, frozen."""
-        if self.words_start:
-            return self._started(CLIPTextModel, self.styles[0], "text_encoder").eval().requires_grad_(False)
-        return self.clip.text
+        return self.fluent.text
 
     @cached_property
     def embeddings(self) -> np.ndarray:
@@ -290,6 +273,7 @@ class Training:
         path = self.work / "keywords.npy"
         if not path.exists():
             prompts = [s.keywords for s in self.scenes]
+            self.work.mkdir(parents=True, exist_ok=True)
             out = np.lib.format.open_memmap(
                 path.with_suffix(".part"), mode="w+", dtype=np.float16, shape=(len(prompts), text.LENGTH, text.WIDTH)
             )
@@ -362,8 +346,8 @@ class Training:
             export.export_model(target / style, self.polished, self.encoder, self.tokenizer, model, shared)
         export.export_adapter(target / "adapters" / "sur", self.adapter)
         self.reader.save(target / "judge")
-        if not self.words_start:
-            text.save_pair(self.clip, target / "clip")
+        if self.more_words:
+            save_pair(self.fluent, target / "clip")
         elif target.resolve() != self.words_start.resolve():
             shutil.copytree(self.words_start / "clip", target / "clip", dirs_exist_ok=True)
         print(f"exported to {target}: {export.size_mib(target):.1f} MiB", flush=True)
@@ -377,7 +361,8 @@ class Training:
             "decoder": lambda: self.decoder,
             "polish": lambda: self.polished,
             "reader": lambda: self.features,
-            "text": lambda: self.embeddings,
+            "text": lambda: self.clip,
+            "vocabulary": lambda: self.embeddings,
             "unet": lambda: self.unets,
             "adapter": lambda: self.adapter,
             "export": lambda: self.export(target),

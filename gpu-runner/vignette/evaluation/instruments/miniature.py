@@ -73,14 +73,15 @@ class MiniatureEmbedder:
     def __init__(self, weights: Path) -> None:
         from transformers import CLIPTextModel
 
-        from vignette.miniature import text, tokenizer
+        from vignette.miniature import tokenizer
+        from vignette.miniature.clip import load_pair
         from vignette.miniature.judge_net import Judge
 
         try:
             self._judge = Judge.load(weights / "judge").net
             self._tokenizer = tokenizer.load(weights / "day" / "tokenizer")
             encoder = CLIPTextModel.from_pretrained(weights / "day" / "text_encoder", local_files_only=True).float()
-            self._pair = text.load_pair(weights / "clip", encoder)
+            self._pair = load_pair(weights / "clip", encoder)
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(f"The miniature's pair of encoders in {weights} cannot be loaded: {error}") from None
         self.scale = float(self._pair.log_scale.exp())

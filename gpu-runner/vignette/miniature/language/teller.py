@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from ..world import SECOND, Group, Scene
-from . import nouns, verbs, words
+from . import nouns, verbs, wide, words
 from .verbs import Verb
 
 _T = TypeVar("_T")
-Words = Literal["known", "rare", "unheard"]
+Words = Literal["known", "rare", "wide", "unheard"]
 _RARE_SHARE = 0.25
+_WIDE_SHARE = 0.5
 _PAST = ("past", "past", "past progressive", "perfect")
 _NOW = ("present", "progressive")
 _SIMPLE = ("sleeping", "napping", "dozing", "jumping", "hopping", "leaping", "flying", "soaring")
 
 
 class Teller:
-    """Words for `scene`, drawn from `rng`: those `known` to the text encoder, or a quarter of them `rare`, which only
-    the adapter's triples tell, or a quarter `unheard`, which no training stage tells.
+    """Words for `scene`, drawn from `rng`: those `known` from the text encoder's first lessons, or a quarter of them `rare`, or,
+    `wide`, half of places and doings from a far larger list beside those: its second lessons and the adapter's triples
+    tell both. Or a quarter is `unheard`, which the grammar tells in no training.
 
     A teller has one tense; "when" is "past", "now" or "future".
     """
@@ -31,20 +34,29 @@ class Teller:
         self.first = scene.groups[0]
         self._verbs = {g.thing: self._verb(g) for g in scene.groups}
 
-    def pick(self, known: Sequence[_T], beyond: Sequence[_T] = ()) -> _T:
+    def pick(self, known: Sequence[_T], beyond: Sequence[_T] = (), wide: Sequence[_T] = ()) -> _T:
         """One of the known words, or now and then one from beyond them: the last of those is unheard, the others are rare."""
+        if self.vocabulary == "wide" and wide and self.rng.random() < _WIDE_SHARE:
+            return self.rng.choice(wide)
         last = max(1, len(beyond) - 1)
-        others = {"known": (), "rare": beyond[:last], "unheard": beyond[last:]}[self.vocabulary]
+        rare = beyond[:last]
+        others = {"known": (), "rare": rare, "wide": rare, "unheard": beyond[last:]}[self.vocabulary]
         if others and self.rng.random() < _RARE_SHARE:
             return self.rng.choice(others)
         return self.rng.choice(known)
 
-    def _of(self, key: str, known: Mapping[str, Sequence[_T]], beyond: Mapping[str, Sequence[_T]]) -> _T:
-        return self.pick(known[key], beyond.get(key, ()))
+    def _of(
+        self,
+        key: str,
+        known: Mapping[str, Sequence[_T]],
+        beyond: Mapping[str, Sequence[_T]],
+        wide: Mapping[str, Sequence[_T]] = MappingProxyType({}),
+    ) -> _T:
+        return self.pick(known[key], beyond.get(key, ()), wide.get(key, ()))
 
     def _verb(self, group: Group) -> Verb:
         key = group.action or ("animal" if group.thing in SECOND.animals else "object")
-        return self._of(key, verbs.VERBS, verbs.BEYOND)
+        return self._of(key, verbs.VERBS, verbs.BEYOND, wide.VERBS)
 
     # words
     def colour(self, group: Group) -> str:
@@ -71,7 +83,7 @@ class Teller:
 
     def place(self) -> str:
         """Where: a prepositional phrase."""
-        return self._of(self.scene.place, words.PLACES, words.BEYOND_PLACES)
+        return self._of(self.scene.place, words.PLACES, words.BEYOND_PLACES, wide.PLACES)
 
     def stranger(self, many: bool = True) -> str:
         """A thing that is not in the scene: something to be mentioned and not drawn."""

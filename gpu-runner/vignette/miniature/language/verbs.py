@@ -43,14 +43,14 @@ class Verb:
         return self.base if self.state else self.ing
 
 
-def _verbs(text: str) -> tuple[Verb, ...]:
+def listed(text: str) -> tuple[Verb, ...]:
     """One verb a line: base, third, past, participle, -ing; a line of one form is a state."""
     rows = [[form.strip() for form in line.split(",")] for line in text.strip().splitlines()]
     return tuple(Verb(row[0], state=True) if len(row) == 1 else Verb(*row) for row in rows)
 
 
 VERBS = {
-    "sleeping": _verbs("""
+    "sleeping": listed("""
         sleep, sleeps, slept, slept, sleeping
         nap, naps, napped, napped, napping
         doze, dozes, dozed, dozed, dozing
@@ -63,7 +63,7 @@ VERBS = {
         asleep
         fast asleep
         sound asleep"""),
-    "jumping": _verbs("""
+    "jumping": listed("""
         jump, jumps, jumped, jumped, jumping
         hop, hops, hopped, hopped, hopping
         leap, leaps, leapt, leapt, leaping
@@ -73,7 +73,7 @@ VERBS = {
         jump up and down, jumps up and down, jumped up and down, jumped up and down, jumping up and down
         leap into the air, leaps into the air, leapt into the air, leapt into the air, leaping into the air
         bounce around, bounces around, bounced around, bounced around, bouncing around"""),
-    "flying": _verbs("""
+    "flying": listed("""
         fly, flies, flew, flown, flying
         soar, soars, soared, soared, soaring
         glide, glides, glided, glided, gliding
@@ -85,34 +85,34 @@ VERBS = {
         take wing, takes wing, took wing, taken wing, taking wing
         up in the air
         in flight"""),
-    "animal": _verbs("""
+    "animal": listed("""
         stand, stands, stood, stood, standing
         wait, waits, waited, waited, waiting
         stand around, stands around, stood around, stood around, standing around
         stay, stays, stayed, stayed, staying
         stand still, stands still, stood still, stood still, standing still"""),
-    "object": _verbs("""
+    "object": listed("""
         stand, stands, stood, stood, standing
         sit, sits, sat, sat, sitting
         wait, waits, waited, waited, waiting
         lie, lies, lay, lain, lying"""),
 }
 BEYOND = {
-    "sleeping": _verbs("""
+    "sleeping": listed("""
         slumber, slumbers, slumbered, slumbered, slumbering
         drift off to sleep, drifts off to sleep, drifted off to sleep, drifted off to sleep, drifting off to sleep
         have a siesta, has a siesta, had a siesta, had a siesta, having a siesta
         in the land of dreams"""),
-    "jumping": _verbs("""
+    "jumping": listed("""
         bound about, bounds about, bounded about, bounded about, bounding about
         spring into the air, springs into the air, sprang into the air, sprung into the air, springing into the air
         in mid-leap"""),
-    "flying": _verbs("""
+    "flying": listed("""
         sail through the sky, sails through the sky, sailed through the sky, sailed through the sky, sailing through the sky
         circle in the sky, circles in the sky, circled in the sky, circled in the sky, circling in the sky
         airborne"""),
-    "animal": _verbs("""
+    "animal": listed("""
         linger, lingers, lingered, lingered, lingering"""),
-    "object": _verbs("""
+    "object": listed("""
         rest, rests, rested, rested, resting"""),
 }

@@ -1,0 +1,68 @@
+"""How much of everything the miniature's training takes, for each edition of the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from . import unet
+from .world import FIRST, SECOND, World
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How much of everything; the model card names what the bundled weights had. `scaled` shrinks it for a trial.
+
+    `batch_scale` multiplies every stage's batch.
+    """
+
+    world: World = FIRST
+    scenes: int = 60_000
+    vae_steps: int = 2000
+    judge_steps: int = 1600
+    decoder_steps: int = 6000
+    polish_steps: int = 1000
+    reader_steps: int = 800
+    text_steps: int = 1100
+    vocabulary_steps: int = 1200
+    unet_steps: int = 6000
+    align_steps: int = 3800
+    adapter_steps: int = 120
+    batch_scale: float = 1.0
+    unet_widths: tuple[int, int, int] = unet.WIDTHS
+    seed: int = 1
+    language: str = "second"
+
+    def scaled(self, factor: float) -> Recipe:
+        """All step counts and the number of scenes times `factor`, at least 2 steps and 64 scenes; what has none keeps none."""
+        names = [n for n in self.__dataclass_fields__ if n.endswith("_steps")]
+        return replace(
+            self,
+            scenes=max(64, round(self.scenes * factor)),
+            **{n: max(2, round(getattr(self, n) * factor)) for n in names if getattr(self, n)},
+        )
+
+    def batch(self, usual: int) -> int:
+        """A stage's batch whose usual size is `usual`."""
+        return max(2, round(usual * self.batch_scale))
+
+
+# The second edition is sized for one data-centre GPU: large batches, and two denoisers that fit the repository's budget.
+RECIPES = {
+    "first": Recipe(),
+    "second": Recipe(
+        world=SECOND,
+        scenes=80_000,
+        vae_steps=5000,
+        judge_steps=3000,
+        decoder_steps=5000,
+        polish_steps=2000,
+        reader_steps=1500,
+        text_steps=3000,
+        vocabulary_steps=3000,
+        unet_steps=16_000,
+        align_steps=4000,
+        adapter_steps=2000,
+        batch_scale=4.0,
+        unet_widths=(64, 128, 128),
+    ),
+}
