@@ -1,7 +1,9 @@
 """The miniature's training: every stage runs, resumes to the same weights, and the export loads in plain diffusers."""
 
 import copy
+import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from vignette.miniature.optim import Optimisers, orthogonalise
 from vignette.miniature.recipe import RECIPES, Recipe
 from vignette.miniature.stage import Stage
 from vignette.miniature.train import Training
+from vignette.miniature.world import Group, Scene, sample_scene
 from vignette.sur.adapter import SURAdapter
 
 TINY = replace(Recipe().scaled(0.0001), scenes=96, batch_scale=0.1)
@@ -49,7 +52,6 @@ def test_every_stage_trains_and_the_export_is_a_stable_diffusion_folder(exported
 def test_the_exported_adapter_and_judge_load(exported):
     from vignette.miniature.judge_net import Judge
     from vignette.miniature.render import render
-    from vignette.miniature.world import Group, Scene
 
     adapter = SURAdapter.load(exported / "adapters" / "sur")
     assert adapter.config["hidden_size"] == 256
@@ -102,27 +104,26 @@ def test_new_latents_come_from_an_autoencoder_that_trains_on(exported, tmp_path)
     assert 0 < (training.vae.encoder.conv_in.weight - old).abs().max() < 0.2
 
 
+def changed(before: Path, after: Path) -> set[str]:
+    """The folders whose weights differ."""
+    return {
+        file.relative_to(before).parent.as_posix()
+        for file in before.rglob("*.safetensors")
+        if file.read_bytes() != (after / file.relative_to(before)).read_bytes()
+    }
+
+
 def test_one_stage_alone_trains_on_and_the_others_stay_as_they_are(exported, tmp_path):
     steps = {name: 1 for name in TINY.__dataclass_fields__ if name.endswith("_steps")}
     training = Training(tmp_path / "work", replace(TINY, **steps), "cpu", start=exported, only="adapter")
     training.run("export", tmp_path / "again")
-    changed = {
-        file.relative_to(exported).parent.as_posix()
-        for file in exported.rglob("*.safetensors")
-        if file.read_bytes() != (tmp_path / "again" / file.relative_to(exported)).read_bytes()
-    }
-    assert changed == {"adapters/sur"}
+    assert changed(exported, tmp_path / "again") == {"adapters/sur"}
 
 
 def test_more_words_change_the_text_encoder_and_its_pair_alone(exported, tmp_path):
     training = Training(tmp_path / "work", replace(TINY, vocabulary_steps=1), "cpu", start=exported, only="vocabulary")
     training.run("export", tmp_path / "again")
-    changed = {
-        file.relative_to(exported).parent.as_posix()
-        for file in exported.rglob("*.safetensors")
-        if file.read_bytes() != (tmp_path / "again" / file.relative_to(exported)).read_bytes()
-    }
-    assert changed == {"day/text_encoder", "clip"}
+    assert changed(exported, tmp_path / "again") == {"day/text_encoder", "clip"}
 
 
 def test_what_keyword_prompts_mean_is_held_while_new_words_are_learnt(exported, work, tmp_path, monkeypatch):
@@ -150,12 +151,27 @@ def test_what_keyword_prompts_mean_is_held_while_new_words_are_learnt(exported, 
     assert 0 < held < free / 3
 
 
-def test_batches_of_more_words_hold_scenes_that_are_alike(work):
-    training = Training(work / "work", TINY, "cpu")
-    for key in (text.place_and_action, vocabulary.thing_and_colour):
-        groups = text.alike_by(key, training.scenes)
-        assert sorted(i for rows in groups.values() for i in rows) == list(range(len(training.scenes)))
-        assert all(key(training.scenes[i]) == value for value, rows in groups.items() for i in rows)
+def test_batches_of_more_words_hold_scenes_that_are_alike():
+    """Turn by turn: any scenes, one place and action, one thing and colour twice; from both kinds of narratives."""
+    rng = random.Random(0)
+    scenes, told = ([sample_scene(rng) for _ in range(4000)] for _ in range(2))
+    turns = vocabulary.Turns(scenes, told)
+    for step in range(8):
+        ours, theirs = turns.pick(step, 1, 16, 12)
+        picked = [*(scenes[i] for i in ours), *(told[i] for i in theirs)]
+        assert len(picked) == 28
+        placed, tinted = ({key(s) for s in picked} for key in (text.place_and_action, vocabulary.thing_and_colour))
+        assert (len(placed) == 1, len(tinted) == 1) == (step % 4 == 1, step % 4 > 1)
+        again = turns.pick(step, 1, 16, 12)
+        assert all((before == after).all() for before, after in zip((ours, theirs), again, strict=True))
+
+
+def test_batches_of_scenes_that_no_written_narrative_tells_are_of_any():
+    ours, theirs = vocabulary.Turns([Scene((Group("cat"),), "room")] * 3, [Scene((Group("car"),), "snow")] * 2).pick(
+        1, 0, 5, 4
+    )
+    assert set(ours) <= {0, 1, 2}
+    assert set(theirs) <= {0, 1}
 
 
 def test_alignment_alone_needs_no_pictures(exported, tmp_path):

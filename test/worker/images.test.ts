@@ -1,20 +1,32 @@
-import { beforeAll, describe, it } from "vitest";
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, it, vi } from "vitest";
 import type { FakeRunner } from "../fakes/replicate.ts";
 import { arrival, call, imagine, installRunner, makeKey, read } from "./harness.ts";
 
-let url: string;
-let etag: string;
-let bytes: Uint8Array;
-beforeAll(async () => {
-  const runner: FakeRunner = installRunner();
-  const key = await makeKey();
+interface Drawn {
+  url: string;
+  etag: string;
+  bytes: Uint8Array;
+}
+
+async function drawn(runner: FakeRunner, key: string): Promise<Drawn> {
   const { id } = await imagine(key);
   await arrival(runner, id);
   await runner.draw(id);
   const [image] = (await read(key, id)).images;
-  url = image?.url ?? "";
-  etag = `"${image?.sha256}"`;
-  bytes = runner.files.get(`/files/${id}/0.png`) ?? new Uint8Array();
+  const bytes = runner.files.get(`/files/${id}/0.png`) ?? new Uint8Array();
+  return { url: image?.url ?? "", etag: `"${image?.sha256}"`, bytes };
+}
+
+let runner: FakeRunner;
+let key: string;
+let url: string;
+let etag: string;
+let bytes: Uint8Array;
+beforeAll(async () => {
+  runner = installRunner();
+  key = await makeKey();
+  ({ url, etag, bytes } = await drawn(runner, key));
 });
 
 const get = (headers: Record<string, string> = {}, path = url) => call("GET", path, { headers });
@@ -55,20 +67,31 @@ describe("an image", () => {
     expect((await get({ "If-None-Match": '"other"' })).status).toBe(200);
   });
 
-  it("comes in parts", async ({ expect }) => {
-    const size = bytes.length;
-    for (const [range, from, to] of [
-      ["bytes=0-3", 0, 4],
-      ["bytes=5-", 5, size],
-      ["bytes=-4", size - 4, size],
-      [`bytes=2-${size + 100}`, 2, size],
-      [`bytes=-${size + 100}`, 0, size],
-    ] as const) {
-      const response = await get({ Range: range });
-      expect(response.status, range).toBe(206);
-      expect(response.headers.get("Content-Range")).toBe(`bytes ${from}-${to - 1}/${size}`);
-      expect(await body(response)).toEqual(bytes.slice(from, to));
+  it("comes in parts, from R2 as from memory", async ({ expect }) => {
+    const fresh = await drawn(runner, key);
+    const size = fresh.bytes.length;
+    const reads = vi.spyOn(env.IMAGES, "get");
+    for (const known of [false, true]) {
+      if (known) await body(await get({}, fresh.url));
+      const before = reads.mock.calls.length;
+      for (const [range, from, to] of [
+        ["bytes=0-3", 0, 4],
+        ["bytes=5-", 5, size],
+        ["bytes=-4", size - 4, size],
+        [`bytes=2-${size + 100}`, 2, size],
+        [`bytes=-${size + 100}`, 0, size],
+      ] as const) {
+        const response = await get({ Range: range }, fresh.url);
+        expect(response.status, range).toBe(206);
+        expect(response.headers.get("Content-Range")).toBe(`bytes ${from}-${to - 1}/${size}`);
+        expect(await body(response)).toEqual(fresh.bytes.slice(from, to));
+      }
+      expect(reads.mock.calls.length - before).toBe(known ? 0 : 5);
     }
+    reads.mockRestore();
+  });
+
+  it("comes whole where no part is asked for", async ({ expect }) => {
     expect((await get({ Range: "bytes=0-3", "If-Range": etag })).status).toBe(206);
     for (const headers of [
       { Range: "bytes=0-3", "If-Range": '"other"' },

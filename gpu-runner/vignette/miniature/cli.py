@@ -122,6 +122,12 @@ def main(argv: list[str] | None = None) -> int:
     plots.add_argument("-i", "--input", type=Path, default=FIGURES, help="folder of the figures (default: docs/study)")
     plots.add_argument("-o", "--output", type=Path, default=PLOTS, help="folder (default: docs/images/study)")
 
+    tables = commands.add_parser("tables", help="fill a document's tables from the studies' figures")
+    tables.add_argument("-i", "--input", type=Path, default=FIGURES, help="folder of the figures (default: docs/study)")
+    tables.add_argument(
+        "-o", "--output", type=Path, default=FIGURES.with_suffix(".md"), help="document (default: docs/study.md)"
+    )
+
     showcase = commands.add_parser("showcase", help="the README's picture: sentences without and with the adapter")
     showcase.add_argument("--weights", type=Path, default=ROOT / "weights")
     showcase.add_argument("-o", "--output", type=Path, required=True, help="PNG to write")
@@ -219,6 +225,18 @@ def main(argv: list[str] | None = None) -> int:
 
         try:
             print("\n".join(draw_plots(args.input, args.output)))
+        except ConfigError as error:
+            print(f"vignette: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    if args.command == "tables":
+        from vignette.errors import ConfigError
+
+        from .tables import fill
+
+        try:
+            print(f"{fill(args.output, args.input)} tables in {args.output}")
         except ConfigError as error:
             print(f"vignette: {error}", file=sys.stderr)
             return 2

@@ -29,7 +29,7 @@ def draw(source: Path, target: Path) -> list[str]:
     Raises:
         ConfigError: No figures there, or a file that holds something else than JSON figures.
     """
-    tables = _read(source)
+    tables = read(source)
     studies = {name: table for name, table in tables.items() if all(row in table for row, _ in SERIES)}
     sheets = {"marks": marks(studies)} if studies else {}
     for name, table in tables.items():
@@ -185,7 +185,8 @@ def _curve(name: str, table: Figures, title: str, points: dict[float, Figures], 
     return sheet
 
 
-def _read(source: Path) -> dict[str, Figures]:
+def read(source: Path) -> dict[str, Figures]:
+    """The figures of every JSON file in the folder `source`, by its name. ConfigError for a file that is none."""
     tables = {}
     for file in sorted(source.glob("*.json"), key=lambda file: file.stem):
         try:

@@ -26,7 +26,7 @@ from .judge_net import ATTRIBUTES, Judge, marks
 from .language import Words, tell
 from .render import render
 from .sample import GUIDANCE, STEPS, sample
-from .states import state_errors
+from .states import nearest_is_right, state_errors
 from .text import hidden_states
 from .vae import to_tensor
 from .world import FIRST, Scene, World, sample_scene
@@ -152,11 +152,17 @@ def run(
         adapted = adapter(plain.float())
     keyword = hidden_states(pipe.text_encoder, pipe.tokenizer, [s.keywords for s in scenes])
     empty = hidden_states(pipe.text_encoder, pipe.tokenizer, [""])
-    figures["states"] = {
-        name: state_errors(through, pipe.text_encoder, pipe.tokenizer, list(zip(scenes, texts, strict=True)))
-        for name, through in (("narrative", nn.Identity()), ("adapter", adapter))
-    }
-    print("states' error", figures["states"], flush=True)
+    words, told_of = (pipe.text_encoder, pipe.tokenizer), list(zip(scenes, texts, strict=True))
+    ways = {"narrative": nn.Identity(), "adapter": adapter}
+    figures["states"] = {name: state_errors(way, *words, told_of) for name, way in ways.items()}
+    figures["nearest"] = {name: nearest_is_right(way, *words, told_of, judge.world) for name, way in ways.items()}
+    print(
+        "states' error",
+        figures["states"],
+        "\nnearest keyword prompt is right, one kind",
+        figures["nearest"],
+        flush=True,
+    )
     drawn: dict[str, np.ndarray] = {}
     scores: dict[str, np.ndarray] = {}
     for name, context in (("base/narrative", plain), ("adapter/narrative", adapted), ("base/keyword", keyword)):

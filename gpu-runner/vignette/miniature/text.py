@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,12 @@ def alike_by(key: Callable[[Scene], Hashable], scenes: Sequence[Scene]) -> dict[
     return {value: np.array(rows) for value, rows in groups.items()}
 
 
+def numbered(scenes: Iterable[Scene]) -> np.ndarray:
+    """A number for each scene, equal where the keyword prompts are: those have each other's pictures too."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(scene.keywords, len(numbers)) for scene in scenes])
+
+
 def train(
     features: np.ndarray,
     scenes: list[Scene],
@@ -70,8 +76,7 @@ def train(
     torch.manual_seed(seed)
     model = Clip(build_encoder(tokenizer)).to(where)
     optim = Optimisers(model, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("embedding", "projection"))
-    groups: dict[str, int] = {}
-    names = np.array([groups.setdefault(s.keywords, len(groups)) for s in scenes])
+    names = numbered(scenes)
     alike, half, rows = list(alike_by(place_and_action, scenes).values()), batch // 2, Rows(features, where)
 
     def encoded(texts: list[str]) -> torch.Tensor:

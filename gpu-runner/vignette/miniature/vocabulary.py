@@ -21,7 +21,7 @@ from .clip import Clip, text_mask
 from .language import tell
 from .optim import Optimisers
 from .stage import Rows, Stage, autocast, pick_device
-from .text import LENGTH, alike_by, place_and_action
+from .text import LENGTH, alike_by, numbered, place_and_action
 from .world import Scene
 
 # Mean squares beside a cross-entropy: at this weight keyword prompts' states move by 0.0007 in 1,200 steps (measured).
@@ -46,6 +46,28 @@ def thing_and_colour(scene: Scene) -> Hashable:
     return len(scene.groups), scene.groups[0].thing, scene.groups[0].colour
 
 
+class Turns:
+    """The scenes that batches are about: in a quarter of them all have place and first action in common, and in half of them
+    the first thing and its colour. Among random ones the thing alone finds the picture, and a place hardly ever decides.
+    """
+
+    def __init__(self, scenes: list[Scene], told: list[Scene]):
+        everyone: tuple[Groups, Groups] = {None: np.arange(len(scenes))}, {None: np.arange(len(told))}
+        placed, tinted = ((alike_by(key, scenes), alike_by(key, told)) for key in (place_and_action, thing_and_colour))
+        # Few scenes may have no group that both kinds of narratives tell of.
+        self._kinds = [
+            kind if kind[0].keys() & kind[1].keys() else everyone for kind in (everyone, placed, tinted, tinted)
+        ]
+
+    def pick(self, step: int, seed: int, scenes: int, told: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of that many `scenes` and `told` narratives for a step, which takes its turn by its number."""
+        chance = np.random.default_rng((seed, step))
+        ours, theirs = self._kinds[step % len(self._kinds)]
+        keys = [key for key in ours if key in theirs]
+        key = keys[chance.integers(len(keys))]
+        return chance.choice(ours[key], scenes), chance.choice(theirs[key], told)
+
+
 def train(
     clip: Clip,
     features: np.ndarray,
@@ -62,22 +84,15 @@ def train(
     picture of each scene. A quarter of a batch are keyword prompts, whose hidden states are held to what they were; the
     rest are narratives, of the grammar and as `told`, half and half.
 
-    In a quarter of the batches all scenes have place and first action in common, and in half of them the first thing and
-    its colour: among random ones the thing alone finds the picture, and a place hardly ever decides.
+    Which scenes a batch is about, `Turns` says.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
     before = copy.deepcopy(clip.text).to(where).eval().requires_grad_(False)
     model = clip.to(where).requires_grad_(True).train()
     optim = Optimisers(model, steps, muon_lr=0.005, adam_lr=5e-4, adam_only=("embedding", "projection"))
-    number: dict[str, int] = {}
-    names = np.array([number.setdefault(s.keywords, len(number)) for s in (*scenes, *told.scenes)])
-    everyone: tuple[Groups, Groups] = {None: np.arange(len(scenes))}, {None: np.arange(len(told.scenes))}
-    placed, tinted = (
-        (alike_by(key, scenes), alike_by(key, told.scenes)) for key in (place_and_action, thing_and_colour)
-    )
-    # Step by step in turn; those of few scenes may have no group that both kinds of narratives tell of.
-    turns = [kind if kind[0].keys() & kind[1].keys() else everyone for kind in (everyone, placed, tinted, tinted)]
+    names = numbered((*scenes, *told.scenes))
+    turns = Turns(scenes, told.scenes)
     prompts, by_hand = round(batch * KEYWORDS_SHARE), round(batch * WRITTEN_SHARE)
     known, rows, told_rows = batch - by_hand, Rows(features, where), Rows(told.features, where)
 
@@ -86,16 +101,9 @@ def train(
             where
         )
 
-    def pick(step: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of scenes and of written narratives that a step is about."""
-        chance = np.random.default_rng((seed, step))
-        ours, theirs = turns[step % len(turns)]
-        key = rng.choice([key for key in ours if key in theirs])
-        return chance.choice(ours[key], known), chance.choice(theirs[key], by_hand)
-
     def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         rng = random.Random(f"{seed}/{step}")
-        ours, theirs = pick(step, rng)
+        ours, theirs = turns.pick(step, seed, known, by_hand)
         texts = [scenes[i].keywords for i in ours[:prompts]]
         texts += [tell("second", scenes[i], rng, vocabulary="wide") for i in ours[prompts:]]
         texts += [told.texts[i] for i in theirs]

@@ -4,13 +4,29 @@ import { Refusal } from "../refusal.ts";
 import type { Age, ImageRow } from "../storage/images.ts";
 
 /**
- * How long an isolate knows which object an image is: a trip to D1 less for each picture that many look at. A deleted
- * picture is gone with its object at once; only where another generation shows the same object, its old name may go on
- * working in other isolates for so long.
+ * How long an isolate knows which object an image is: a trip to D1 less for each picture that many look at. Where another
+ * generation shows the same object, a deleted picture's old name may go on working in other isolates for so long.
  */
 const IMAGE_MEMORY_MS = 30_000;
 const MEMORY_IMAGES = 5_000;
 const images = new Memory<ImageRow & Age>({ ms: IMAGE_MEMORY_MS, entries: MEMORY_IMAGES });
+
+/**
+ * How long an isolate has a picture's bytes, which a channel full of people asks for in the same few seconds. The isolate
+ * that deletes a picture forgets them at once; another may go on showing it for so long.
+ */
+const BYTES_MEMORY_MS = 10_000;
+const MEMORY_PICTURES = 1_000;
+/** Of 128 MiB that an isolate has. */
+const MEMORY_BYTES = 16 * 1024 * 1024;
+/** A longer one is streamed, each time anew. */
+const MEMORY_BYTES_OF_ONE = 512 * 1024;
+const pictures = new Memory<{ generationId: string; bytes: Uint8Array<ArrayBuffer> }>({
+  ms: BYTES_MEMORY_MS,
+  entries: MEMORY_PICTURES,
+  size: MEMORY_BYTES,
+  sizeOf: ({ bytes }) => bytes.byteLength,
+});
 
 const YEAR_S = 31_536_000;
 const DAY_MS = 86_400_000;
@@ -39,6 +55,7 @@ export async function findImage(
 export function forgetImages(deps: Deps, generationIds: string[]): void {
   const gone = new Set(generationIds);
   images.forget(deps.config, ({ generationId }) => gone.has(generationId));
+  pictures.forget(deps.config, ({ generationId }) => gone.has(generationId));
 }
 
 /** Lets this isolate look every image's age up anew: an account keeps its images for another time. */
@@ -59,10 +76,16 @@ export async function openImage(
   deps: Deps,
   image: ImageRow,
   range?: { offset: number; length: number },
-): Promise<ReadableStream> {
-  const body = await deps.objects.get(image.objectKey, range);
+): Promise<ReadableStream | Uint8Array<ArrayBuffer>> {
+  const { objectKey, generationId } = image;
+  const known = pictures.get(deps.config, objectKey, deps.now());
+  if (known) return range ? known.bytes.subarray(range.offset, range.offset + range.length) : known.bytes;
+  const body = await deps.objects.get(objectKey, range);
   if (!body) throw gone();
-  return body;
+  if (range || image.bytes > MEMORY_BYTES_OF_ONE) return body;
+  const bytes = new Uint8Array(await new Response(body).arrayBuffer());
+  pictures.set(deps.config, objectKey, { generationId, bytes }, deps.now());
+  return bytes;
 }
 
 /** Deletes what lies in a generation's folder and belongs to no image, its own or one that shares it. */

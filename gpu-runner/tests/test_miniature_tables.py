@@ -1,0 +1,72 @@
+"""The studies' tables: the document's places hold the figures, and a place that cannot be filled is named."""
+
+import json
+
+import pytest
+
+from vignette.miniature import cli, tables
+
+ROWS = {"object": 0.5, "colour": 0.25, "count": 0.125, "action": 1, "place": 0, "mean": 0.375}
+STUDY = {
+    "language": "second",
+    "vocabulary": "rare",
+    "base/narrative": ROWS,
+    "adapter/narrative": {**ROWS, "object": 0.756},
+    "base/keyword": ROWS,
+    "gain": {name: [-0.0123, 0.2] for name in ROWS},
+}
+
+
+@pytest.fixture
+def docs(tmp_path):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "one.json").write_text(json.dumps(STUDY))
+    return tmp_path
+
+
+def run(docs, text):
+    (docs / "study.md").write_text(text)
+    return cli.main(["tables", "-i", str(docs / "study"), "-o", str(docs / "study.md")])
+
+
+def test_a_place_is_filled_and_what_stands_around_it_stays(docs, capsys):
+    before, after = "# A study\n<!-- table marks one -->\n", "<!-- end -->\nand more | words\n"
+    assert run(docs, f"{before}| old |\n{after}<!-- table gains one one -->\n<!-- end -->\n") == 0
+    assert "2 tables" in capsys.readouterr().out
+    text = (docs / "study.md").read_text()
+    assert text.startswith(before)
+    assert f"{after}<!-- table gains" in text
+    assert "| old |" not in text
+    assert "|  | object | colour | count | action | place | mean |\n|---|---|---|---|---|---|---|\n" in text
+    assert "| adapter/narrative | 76 % | 25 % | 12 % | 100 % | 0 % | 38 % |" in text
+    assert "| attribute | second language, rare words | second language, rare words |" in text
+    assert "| mean | -1.2 to +20.0 | -1.2 to +20.0 |" in text
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("marcs one", "no table 'marcs'; there are instrument, marks"),
+        ("marks two", "two.json is not there: run that study first"),
+        ("states one", "lack 'states': run that study again"),
+    ],
+)
+def test_a_place_that_cannot_be_filled_is_named_and_nothing_is_written(docs, capsys, place, said):
+    text = f"<!-- table marks one -->\n<!-- end -->\n<!-- table {place} -->\n<!-- end -->\n"
+    assert run(docs, text) == 2
+    assert said in capsys.readouterr().err
+    assert (docs / "study.md").read_text() == text
+
+
+def test_a_document_that_is_not_there_is_named(docs, capsys):
+    assert cli.main(["tables", "-i", str(docs / "study"), "-o", str(docs / "none.md")]) == 2
+    assert "none.md cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_the_tables_in_docs_are_those_of_the_figures_beside_them(tmp_path):
+    document = cli.FIGURES.with_suffix(".md")
+    (tmp_path / "study.md").write_text(document.read_text())
+    assert tables.fill(tmp_path / "study.md", cli.FIGURES) >= 10
+    assert (tmp_path / "study.md").read_text() == document.read_text(), (
+        "docs/study has changed: run `npm exec vignette -- miniature tables`"
+    )

@@ -1,0 +1,144 @@
+"""The studies' tables: a document's marked places filled from the figures that `study` and `variants` write, so that no
+number in it is typed.
+
+A place is ``<!-- table NAME -->`` to ``<!-- end -->``; `NAMES` says what there is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vignette.errors import ConfigError
+
+from .judge_net import ATTRIBUTES
+from .plots import read
+from .rows import ADAPTED, BASE, CEILING
+
+Figures = dict[str, Any]
+Lines = list[list[str]]
+_PLACE = re.compile(r"(<!-- table (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_COLUMNS = (*ATTRIBUTES, "mean")
+
+
+def fill(document: Path, source: Path) -> int:
+    """
+    Write the tables of the figures in the folder `source` into the marked places of `document`; answers how many there are.
+
+    Raises:
+        ConfigError: No such file, a place whose table is unknown, or figures that lack what it needs.
+    """
+    try:
+        text = document.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{document} cannot be read: {error.strerror}.") from None
+    studies = read(source)
+
+    def filled(place: re.Match[str]) -> str:
+        kind, *of = place[2].split()
+        if kind not in NAMES:
+            raise ConfigError(f"{document}: there is no table {kind!r}; there are {', '.join(NAMES)}.")
+        missing = [name for name in of if name not in studies]
+        if missing:
+            raise ConfigError(f"{document}: {source / missing[0]}.json is not there: run that study first.")
+        try:
+            return f"{place[1]}{_markdown(NAMES[kind]([studies[name] for name in of]))}{place[3]}"
+        except (KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{document}: the figures for <!-- table {place[2]} --> lack {error}: run that study again."
+            ) from None
+
+    again, count = _PLACE.subn(filled, text)
+    if again != text:
+        document.write_text(again, encoding="utf-8")
+    return count
+
+
+def told(study: Figures) -> str:
+    """Which sentences a study is about, as the tables call them."""
+    if "sentences" in study:
+        return {"by-hand": "by other hands"}.get(study["sentences"], study["sentences"])
+    return "first language" if study["language"] == "first" else f"second language, {study['vocabulary']} words"
+
+
+def _instrument(studies: list[Figures]) -> Lines:
+    rows = {"fresh renders": "judge_on_renders", "autoencoder's reconstructions": "judge_on_reconstructions"}
+    return [["", *_COLUMNS], *([name, *_shares(studies[0][key], "{:.1f} %")] for name, key in rows.items())]
+
+
+def _marks(kinds: str = "") -> Callable[[list[Figures]], Lines]:
+    def table(studies: list[Figures]) -> Lines:
+        ways = (BASE, ADAPTED, CEILING)
+        return [["", *_COLUMNS], *([way, *_shares(studies[0][f"{way}{kinds}"])] for way in ways)]
+
+    return table
+
+
+def _closed(studies: list[Figures]) -> Lines:
+    lines = [["sentences", "closed", "95 % confidence set"]]
+    for study in studies:
+        estimate, _, bounds = study["closed"]["in_words"].partition(" (95 % confidence set ")
+        lines.append([told(study), estimate, bounds.removesuffix(")")])
+    return lines
+
+
+def _gains(studies: list[Figures]) -> Lines:
+    return [
+        ["attribute", *map(told, studies)],
+        *([name, *(_points(study["gain"][name]) for study in studies)] for name in _COLUMNS),
+    ]
+
+
+def _states(studies: list[Figures]) -> Lines:
+    kinds = ("one kind", "two kinds", "two kinds, in the nearer order")
+    lines = [["sentences", *kinds]]
+    for study in studies:
+        before, after = study["states"]["narrative"], study["states"]["adapter"]
+        lines.append([told(study), *(f"{before[kind]:.2f} to {after[kind]:.3f}" for kind in kinds)])
+    return lines
+
+
+def _nearest(studies: list[Figures]) -> Lines:
+    lines = [["sentences", *ATTRIBUTES]]
+    for study in studies:
+        before, after = study["nearest"]["narrative"], study["nearest"]["adapter"]
+        lines.append([told(study), *(f"{100 * before[a]:.0f} to {100 * after[a]:.0f} %" for a in ATTRIBUTES)])
+    return lines
+
+
+def _variants(studies: list[Figures]) -> Lines:
+    ways = {name: row for name, row in studies[0].items() if isinstance(row, dict) and "kid" in row and "/" in name}
+    lines = [["", *_COLUMNS, "gain over base/narrative, points, 95 %", "KID"]]
+    for name, row in sorted(ways.items(), key=lambda way: -way[1]["mean"]):
+        if name.startswith(("scale/", "triples/")):
+            continue
+        gain = _points(row["gain"]["mean"]) if "gain" in row else ""
+        lines.append([name, *_shares(row), gain, f"{row['kid']:.4f}"])
+    return lines
+
+
+NAMES: dict[str, Callable[[list[Figures]], Lines]] = {
+    "instrument": _instrument,
+    "marks": _marks(),
+    "one-kind": _marks(", one kind"),
+    "closed": _closed,
+    "gains": _gains,
+    "states": _states,
+    "nearest": _nearest,
+    "variants": _variants,
+}
+
+
+def _shares(row: Figures, form: str = "{:.0f} %") -> list[str]:
+    return [form.format(100 * row[name]) for name in _COLUMNS]
+
+
+def _points(interval: list[float]) -> str:
+    return " to ".join(f"{100 * bound:+.1f}" for bound in interval)
+
+
+def _markdown(lines: Lines) -> str:
+    head, *rows = (f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join([head, f"|{'---|' * len(lines[0])}", *rows, ""])
