@@ -14,23 +14,25 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" or native
 
 
-def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Push the singular values of `matrix` [m, n] towards 1 (quintic Newton-Schulz iteration; Jordan et al. 2024, "Muon")."""
+def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """Push the singular values of each of `matrices` [..., m, n] towards 1 (quintic Newton-Schulz iteration; Jordan et al. 2024,
+    "Muon").
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix / (matrix.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
+    x = matrices / (torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-7)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
     # Every iterate is a polynomial in the Gram matrix times x: iterating on it costs a third for a kernel's wide rows.
-    gram, total = x @ x.T, None
+    gram, total = x @ x.mT, None
     for _ in range(steps):
-        factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        factor.diagonal().add_(a)
+        factor = (gram @ gram).mul_(c).add_(gram, alpha=b)
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
         total = factor if total is None else factor @ total
         gram = factor @ gram @ factor
     # The iteration needs fp32: where rounding makes the Gram matrix's smallest values negative, it diverges. The end does not.
-    short = torch.bfloat16 if multiplies_bfloat16(matrix.device) else matrix.dtype
-    x = (total.to(short) @ x.to(short)).to(matrix.dtype)
-    return x.T if tall else x
+    short = torch.bfloat16 if multiplies_bfloat16(matrices.device) else matrices.dtype
+    x = (total.to(short) @ x.to(short)).to(matrices.dtype)
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -44,14 +46,24 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = {}
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                momentum.lerp_(p.grad, 1 - group["momentum"])
-                update = p.grad.lerp(momentum, group["momentum"]).flatten(1)
-                update = orthogonalise(update) * max(1.0, update.shape[0] / update.shape[1]) ** 0.5
-                p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
+                if p.grad is not None:
+                    alike.setdefault(p.flatten(1).shape, []).append(p)
+            # Matrices of one shape go through together: small ones by themselves are mostly overhead.
+            for shape, params in alike.items():
+                momenta = [self._momentum(p) for p in params]
+                torch._foreach_lerp_(momenta, [p.grad for p in params], 1 - group["momentum"])
+                updates = [p.grad.lerp(m, group["momentum"]).flatten(1) for p, m in zip(params, momenta, strict=True)]
+                length = -group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
+                for p, update in zip(params, orthogonalise(torch.stack(updates)), strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.reshape(p.shape), alpha=length)
+
+    def _momentum(self, p: nn.Parameter) -> torch.Tensor:
+        state = self.state[p]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(p)
+        return state["momentum"]
 
 
 class Optimisers:
