@@ -106,6 +106,7 @@ def test_a_plain_word_gives_way_and_the_scene_with_it(change, keywords, text, pa
         (another_colour, "1cat, red cat, 1dog, red dog, snow background", "A red cat and a red dog in the snow"),
         (another_number, "3cat, snow background", "Three cats, and the third sat in snow"),
         (another_number, "3cat, snow background", "a trio of cats in snow"),
+        (another_number, "2cat, 2car, snow background", "Two cats in the snow and to each cat a car"),
         (another_thing, "1cat, snow background", "A cat in the snow, a kitten still"),
         (another_thing, "1cat, snow background", "A tabby in the snow"),
     ],

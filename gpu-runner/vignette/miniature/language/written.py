@@ -18,10 +18,10 @@ from . import nouns
 
 FILE = Path(__file__).with_name("written.jsonl")
 _CARDINALS = {2: "two", 3: "three", 4: "four"}
-# Whoever counts twice would contradict a changed number.
+# Whoever counts twice, or by another's number, would contradict a changed one.
 _COUNTED_ELSE = re.compile(
     r"\b(one|another|both|pair|couple|twins?|duo|trio|triplets?|quartet|threesome|foursome|twosome|second|third|fourth|last|half|"
-    r"each other|either|neither|two|three|four|twice|thrice|\d)\b",
+    r"each|every|same|as many|per|in all|either|neither|two|three|four|twice|thrice|\d)\b",
     re.IGNORECASE,
 )
 
