@@ -5,12 +5,13 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from vignette.miniature import adapt, text, vocabulary
+from vignette.miniature import adapt, text, vae, vocabulary
 from vignette.miniature.cli import main
 from vignette.miniature.export import size_mib
 from vignette.miniature.optim import Muon, Optimisers, orthogonalise
@@ -103,6 +104,17 @@ def test_new_latents_come_from_an_autoencoder_that_trains_on(exported, tmp_path)
     training = Training(tmp_path, replace(TINY, **steps), "cpu", start=exported, new_latents=True)
     old = load_file(exported / "day" / "vae" / "diffusion_pytorch_model.safetensors")["encoder.conv_in.weight"].float()
     assert 0 < (training.vae.encoder.conv_in.weight - old).abs().max() < 0.2
+
+
+def test_an_autoencoder_learns_its_latents_at_half_the_size_too(tmp_path, capsys):
+    """What stands in latents at half the size is to be the picture at half the size; a decoder alone cannot change that."""
+    images = np.random.default_rng(0).integers(0, 255, (4, 128, 128, 3), np.uint8)
+    model = vae.train(images, tmp_path / "whole", 2, batch=2, device="cpu")
+    assert " half " in capsys.readouterr().out
+    encoder = {k: v.clone() for k, v in model.encoder.state_dict().items()}
+    again = vae.train(images, tmp_path / "decoder", 2, batch=2, device="cpu", start=model, decoder_only=True)
+    assert " half " not in capsys.readouterr().out
+    assert all(torch.equal(v, encoder[k]) for k, v in again.encoder.state_dict().items())
 
 
 def changed(before: Path, after: Path) -> set[str]:

@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument(
         "--compile",
         action="store_true",
-        help="put the autoencoder's step through torch.compile: a fifth faster on a CPU; needs a C++ compiler",
+        help="put the autoencoder's step through torch.compile: quicker on some processors; needs a C++ compiler",
     )
 
     study = commands.add_parser("study", help="measure judge, model and adapter; write docs/study data")
