@@ -46,17 +46,19 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            alike: dict[torch.Size, list[nn.Parameter]] = {}
+            alike: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is not None:
-                    alike.setdefault(p.flatten(1).shape, []).append(p)
+                    alike.setdefault(p.flatten(1).shape, []).append((p, p.grad))
             # Matrices of one shape go through together: small ones by themselves are mostly overhead.
-            for shape, params in alike.items():
-                momenta = [self._momentum(p) for p in params]
-                torch._foreach_lerp_(momenta, [p.grad for p in params], 1 - group["momentum"])
-                updates = [p.grad.lerp(m, group["momentum"]).flatten(1) for p, m in zip(params, momenta, strict=True)]
+            for shape, together in alike.items():
+                momenta = [self._momentum(p) for p, _ in together]
+                torch._foreach_lerp_(momenta, [grad for _, grad in together], 1 - group["momentum"])
+                updates = [
+                    grad.lerp(m, group["momentum"]).flatten(1) for (_, grad), m in zip(together, momenta, strict=True)
+                ]
                 length = -group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
-                for p, update in zip(params, orthogonalise(torch.stack(updates)), strict=True):
+                for (p, _), update in zip(together, orthogonalise(torch.stack(updates)), strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.reshape(p.shape), alpha=length)
 
     def _momentum(self, p: nn.Parameter) -> torch.Tensor:
