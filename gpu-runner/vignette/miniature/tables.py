@@ -14,7 +14,7 @@ from typing import Any
 from vignette.errors import ConfigError
 
 from .judge_net import ATTRIBUTES
-from .plots import read
+from .plots import SWEPT, read
 from .rows import ADAPTED, BASE, CEILING
 
 Figures = dict[str, Any]
@@ -112,7 +112,7 @@ def _variants(studies: list[Figures]) -> Lines:
     ways = {name: row for name, row in studies[0].items() if isinstance(row, dict) and "kid" in row and "/" in name}
     lines = [["", *_COLUMNS, "gain over base/narrative, points, 95 %", "KID"]]
     for name, row in sorted(ways.items(), key=lambda way: -way[1]["mean"]):
-        if name.startswith(("scale/", "triples/")):
+        if name.startswith(SWEPT):
             continue
         gain = _points(row["gain"]["mean"]) if "gain" in row else ""
         lines.append([name, *_shares(row), gain, f"{row['kid']:.4f}"])
