@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -221,6 +222,22 @@ def test_pictures_are_the_same_in_any_company_and_named_by_what_made_them(
     catalogue = read_catalogue(models_toml)
     silent = parse_variant("model=tiny,adapter=default,scale=0,prompt=narrative", catalogue)
     assert {j.key for j in plan([silent], cases, 1, settings, CPU)} < keys
+
+
+def test_one_folder_in_two_precisions_is_loaded_twice(
+    sd15_folder: Path, set_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vignette.engine import loader
+
+    loaded: list[str] = []
+    load = loader.load_model
+    monkeypatch.setattr(loader, "load_model", lambda spec, device: (loaded.append(spec.dtype), load(spec, device))[1])
+    case, variants = read_cases(set_file)[:1], []
+    for dtype in ("float32", "bfloat16"):
+        variant = parse_variant(f"name={dtype},model={sd15_folder},prompt=narrative", CATALOGUE)
+        variants.append(replace(variant, model=variant.model.model_copy(update={"dtype": dtype, "id": dtype})))
+    draw(plan(variants, case, 1, Settings(num_inference_steps=1), CPU), tmp_path, CPU)
+    assert sorted(loaded) == ["bfloat16", "float32"]
 
 
 def test_other_weights_are_other_pictures(sd15_folder: Path, set_file: Path, tmp_path: Path) -> None:

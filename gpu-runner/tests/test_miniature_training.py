@@ -14,12 +14,12 @@ from torch import nn
 from vignette.miniature import adapt, text, vae, vocabulary
 from vignette.miniature.cli import main
 from vignette.miniature.export import size_mib
-from vignette.miniature.optim import Muon, Optimisers, orthogonalise
 from vignette.miniature.recipe import RECIPES, Recipe
 from vignette.miniature.stage import Stage
 from vignette.miniature.train import Training
 from vignette.miniature.world import Group, Scene, sample_scene
 from vignette.sur.adapter import SURAdapter
+from vignette.training.optim import Muon, Optimisers, linear, orthogonalise
 
 TINY = replace(Recipe().scaled(0.0001), scenes=96, batch_scale=0.1)
 
@@ -338,7 +338,7 @@ def test_the_tokenizer_is_never_trained_twice(exported, work):
 def _toy(folder, steps):
     torch.manual_seed(0)
     model = torch.nn.Linear(4, 4)
-    optim = Optimisers(model, 8, muon_lr=0.02, adam_lr=1e-2, adam_only=())
+    optim = Optimisers(model, linear(8), muon_lr=0.02, adam_lr=1e-2, adam_only=())
     losses = []
 
     def loss_fn(step):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,13 @@ import torch
 from tests.tiny import write_model
 from tests.tiny_training import picture, write_imagefolder
 from vignette.errors import ConfigError
-from vignette.training.caches import Caches, noise_like
+from vignette.training.caches import Caches, Share, noise_like
 from vignette.training.data import Example, read_examples
 from vignette.training.frozen import FrozenModel
 from vignette.training.store import Store
 
 CPU = torch.device("cpu")
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -118,3 +121,28 @@ def test_a_model_that_cannot_be_trained_for_is_named(tmp_path: Path, model_folde
         FrozenModel(tmp_path, CPU)
     with pytest.raises(ConfigError, match="--resolution must be a multiple of 2, not 33"):
         Caches(tmp_path, FrozenModel(model_folder, CPU), 33)
+
+
+def test_two_processes_leave_no_key_to_nobody_whoever_looks_last(model_folder: Path, tmp_path: Path) -> None:
+    """The second has begun to write, or waits for the first, before the first looks what there is to do."""
+    texts, barrier, under_way = [f"a story of {n} cats" for n in range(6)], threading.Barrier(2), threading.Event()
+    frozen = [FrozenModel(model_folder, CPU) for _ in range(2)]
+
+    def wait() -> None:
+        under_way.set()
+        barrier.wait(PATIENCE)
+
+    first = Caches(tmp_path, frozen[0], 32, share=Share(0, 2, wait))
+    second = Caches(tmp_path, frozen[1], 32, share=Share(1, 2, wait))
+    put = second._text.put
+    second._text.put = lambda entries: (put(entries), under_way.set())[0]  # type: ignore[method-assign]
+
+    def late() -> None:
+        assert under_way.wait(PATIENCE)
+        first._text.refresh()
+        first.fill_prompts(texts)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(late), pool.submit(second.fill_prompts, texts)]:
+            done.result(PATIENCE)
+    assert first.prompts(texts).states.shape[0] == len(texts)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.tiny_training import losses_of, write_imagefolder, write_teacher
@@ -95,6 +96,19 @@ def test_what_libraries_say_to_programmers_stays_out_of_the_commands(
         main(command)
     assert os.environ["DIFFUSERS_VERBOSITY"] == "info"
     assert os.environ.get("TRANSFORMERS_VERBOSITY") == ("error" if quiet else None)
+
+
+def test_a_full_device_is_a_sentence_with_the_remedy(
+    sd15_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the documentation")
+
+    monkeypatch.setattr("vignette.training.run.train", full)
+    assert main(_arguments(sd15_folder, tmp_path, tmp_path / "out")) == 1
+    said = capsys.readouterr().err
+    assert "Tried to allocate 2.00 GiB. A smaller --micro-batch-size than 2" in said
+    assert "--gradient-checkpointing" in said
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ SHAPE = (2, 6, 8)
 MASK = torch.ones(2, 6, dtype=torch.long)
 
 
-@pytest.mark.parametrize("kind", ["mse", "cosine", "kl", "kl-published"])
+@pytest.mark.parametrize("kind", ["mse", "words", "cosine", "kl", "kl-published"])
 def test_equal_states_have_no_distance_and_others_have(kind: str) -> None:
     x, y = torch.randn(SHAPE), torch.randn(SHAPE)
     assert objectives.align(kind, x, x, (8,), MASK, MASK).abs().max() < 1e-5
@@ -57,6 +57,19 @@ def test_attention_sees_no_padding() -> None:
     before = objectives.matched(x, y, mask, mask)
     x[:, 4:], y[:, 4:] = 100.0, -100.0
     assert torch.equal(objectives.matched(x, y, mask, mask), before)
+
+
+def test_an_error_in_the_words_weighs_as_much_as_in_all_positions_together() -> None:
+    y = torch.randn(1, 6, 8)
+    mask = torch.tensor([[1, 1, 0, 0, 0, 0]])
+    word, padding = y.clone(), y.clone()
+    word[:, 0] += 1.0
+    padding[:, 5] += 1.0
+    one = torch.ones(1, 6)
+    plain = objectives.align("mse", word, y, (8,), one, mask)
+    # One of two words, one of six positions.
+    torch.testing.assert_close(objectives.align("words", word, y, (8,), one, mask), plain * (1 / 2 + 1 / 6) * 6 / 2)
+    torch.testing.assert_close(objectives.align("words", padding, y, (8,), one, mask), plain / 2)
 
 
 def test_both_halves_of_sdxl_count_the_same_whatever_their_scale() -> None:
@@ -162,6 +175,8 @@ def test_each_loss_alone_reaches_every_weight_of_the_adapter_and_none_of_the_mod
     [
         ({"steps": 0}, "--steps must be at least 1, not 0"),
         ({"learning_rate": 0.0}, "--learning-rate must be above 0"),
+        ({"muon_learning_rate": -0.02}, "--muon-learning-rate must be 0 or more"),
+        ({"seed": -1}, "--seed must be 0 or more, not -1"),
         ({"align": "l1"}, "--align must be one of mse"),
         ({"teacher_layer": "first"}, "--teacher-layer must be mean, last"),
         ({"adapt_negative": True}, "--adapt-negative needs --caption-drop"),

@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from tests.tiny_training import ROWS, losses_of, small, write_imagefolder, write_teacher
 from vignette.errors import ConfigError
 from vignette.sur import SURAdapter
-from vignette.training import objectives
+from vignette.training import checkpoint, objectives
 from vignette.training.batches import EMPTY, Batches
 from vignette.training.frozen import FrozenModel
 from vignette.training.options import Options
 from vignette.training.run import train
-from vignette.training.trainer import TrainingStopped, learning_rate
+from vignette.training.trainer import Trainer, TrainingStopped, pace
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -90,6 +90,19 @@ def test_an_interrupted_run_goes_on_to_identical_losses_and_weights(base: Option
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
 
 
+def test_muon_moves_the_matrices_and_is_resumed_with_its_momentum(base: Options, whole: Path, tmp_path: Path) -> None:
+    options = replace(base, output=tmp_path / "once", muon_learning_rate=0.02)
+    train(options, "cpu")
+    again = replace(options, output=tmp_path / "again")
+    assert train(again, "cpu", _after(4)) is None
+    kept = load_file(again.output / "checkpoints" / "step-0000004" / "optimizer.safetensors")
+    assert any(key.startswith("muon.") and key.endswith(".momentum") for key in kept)
+    assert any(key.endswith(".exp_avg") for key in kept)
+    train(again, "cpu")
+    assert losses_of(again.output) == losses_of(options.output)
+    assert losses_of(options.output)[-1]["loss"] != losses_of(whole)[-1]["loss"]
+
+
 def test_a_run_of_other_options_or_data_is_not_resumed(base: Options, tmp_path: Path) -> None:
     options = replace(base, output=tmp_path, align_steps=8)
     train(options, "cpu", _after(1))
@@ -104,9 +117,27 @@ def test_a_run_of_other_options_or_data_is_not_resumed(base: Options, tmp_path: 
         train(options, "cpu")
 
 
-def test_micro_batches_and_gradient_checkpointing_change_nothing(base: Options, whole: Path, tmp_path: Path) -> None:
+def _unets(monkeypatch: pytest.MonkeyPatch) -> list[torch.nn.Module]:
+    """The denoiser of every call from here on."""
+    called: list[torch.nn.Module] = []
+    predict = FrozenModel.predict
+
+    def noted(self: FrozenModel, *given: object) -> torch.Tensor:
+        called.append(self.part("unet"))
+        return predict(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FrozenModel, "predict", noted)
+    return called
+
+
+def test_micro_batches_and_gradient_checkpointing_change_nothing(
+    base: Options, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = replace(base, micro_batch_size=4, gradient_checkpointing=True, output=tmp_path)
+    called = _unets(monkeypatch)
     train(options, "cpu", _after(3))
+    assert called
+    assert all(unet.is_gradient_checkpointing for unet in called)
     for ours, theirs in zip(losses_of(tmp_path), losses_of(whole), strict=False):
         assert ours == pytest.approx(theirs, rel=1e-4)
 
@@ -185,10 +216,36 @@ def test_a_nan_loss_is_named_with_its_row_and_the_last_checkpoint_stays(
     assert len(losses_of(tmp_path)) == 2
 
 
-def test_bf16_trains_in_float32_weights(base: Options, tmp_path: Path) -> None:
+def test_bf16_trains_in_float32_weights(base: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = _unets(monkeypatch)
     train(replace(base, output=tmp_path, precision="bf16", steps=2), "cpu")
     assert all(np.isfinite(line["loss"]) for line in losses_of(tmp_path))
+    assert {p.dtype for unet in called for p in unet.parameters()} == {torch.bfloat16}
     assert {t.dtype for t in load_file(tmp_path / "adapter" / WEIGHTS).values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["denoise", "match", "align", "distil"])
+def test_a_loss_s_gradient_goes_with_its_weight(
+    name: str, base: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[torch.Tensor] = []
+
+    def keep(self: Trainer, _: int) -> float:
+        found.append(
+            torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in self.parameters])
+        )
+        return 0.0
+
+    monkeypatch.setattr(Trainer, "_apply", keep)
+    alone = {f"{other}_weight": 0.0 for other in ("denoise", "match", "align", "distil")}
+    for weight in (1.0, 3.0):
+        options = replace(
+            base, **{**alone, f"{name}_weight": weight}, output=tmp_path / str(weight), steps=1, ema_decay=0.0
+        )
+        train(options, "cpu")
+    once, thrice = found
+    assert once.abs().max() > 0
+    torch.testing.assert_close(thrice, 3 * once, rtol=1e-4, atol=1e-7)
 
 
 class _Schedule:
@@ -230,12 +287,12 @@ def test_a_trained_negative_is_noted_in_the_adapter(base: Options, tmp_path: Pat
 
 def test_the_rate_warms_up_and_comes_to_rest(base: Options) -> None:
     options = replace(base, steps=10, warmup_steps=2)
-    rates = [learning_rate(options, step) for step in range(10)]
-    assert rates[0] == pytest.approx(options.learning_rate / 2)
-    assert rates[2] == options.learning_rate
+    rates = [pace(options, step) for step in range(10)]
+    assert rates[0] == pytest.approx(1 / 2)
+    assert rates[2] == 1
     assert rates[3:] == sorted(rates[3:], reverse=True)
-    assert learning_rate(replace(options, schedule="constant"), 9) == options.learning_rate
-    assert learning_rate(replace(options, schedule="linear"), 6) == pytest.approx(options.learning_rate / 2)
+    assert pace(replace(options, schedule="constant"), 9) == 1
+    assert pace(replace(options, schedule="linear"), 6) == pytest.approx(1 / 2)
 
 
 def test_a_start_that_does_not_fit_is_named(base: Options, tmp_path: Path) -> None:
@@ -245,3 +302,52 @@ def test_a_start_that_does_not_fit_is_named(base: Options, tmp_path: Path) -> No
     SURAdapter(32, num_heads=4, teacher_dim=7).save_pretrained(tmp_path / "taught")
     with pytest.raises(ConfigError, match="has the teacher width 7, --teacher gives 24"):
         train(replace(base, output=tmp_path / "out", start=tmp_path / "taught"), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"num_layers": 3}, "was built with num layers 1, not 3: leave --num-layers out"),
+        ({"eta": 0.5}, r"was built with eta 1\.0, not 0\.5"),
+        ({"mask_padding": True}, "was built with mask padding False, not True"),
+    ],
+)
+def test_a_start_keeps_what_it_was_built_with(base: Options, tmp_path: Path, asked: dict, message: str) -> None:
+    SURAdapter(32, num_heads=4, num_layers=1, mask_padding=False, teacher_dim=24).save_pretrained(tmp_path / "start")
+    with pytest.raises(ConfigError, match=message):
+        train(replace(base, output=tmp_path / "out", start=tmp_path / "start", **asked), "cpu")
+
+
+def test_a_start_may_learn_the_negative_too(base: Options, tmp_path: Path) -> None:
+    SURAdapter(32, num_heads=4, num_layers=1, mask_padding=False, teacher_dim=24).save_pretrained(tmp_path / "start")
+    options = replace(base, output=tmp_path / "out", start=tmp_path / "start", caption_drop=0.3, adapt_negative=True)
+    train(replace(options, steps=1), "cpu")
+    assert SURAdapter.load(tmp_path / "out" / "adapter").config["adapt_negative"] is True
+
+
+def test_one_gpu_of_several_is_for_the_launcher_to_name(base: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vignette.training import run
+
+    monkeypatch.setattr(run, "pick_device", torch.device)
+    with pytest.raises(ConfigError, match="say cuda, and CUDA_VISIBLE_DEVICES=1 for that GPU alone"):
+        train(base, "cuda:1")
+
+
+def test_a_checkpoint_is_on_disk_before_it_bears_its_name(
+    base: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    named: list[set[Path]] = []
+    rename = Path.rename
+
+    def noted(self: Path, target: Path) -> Path:
+        if self.name == ".partial":
+            named.append({file for file in self.rglob("*") if file.is_file()} - set(synced))
+        return rename(self, target)
+
+    to_disk = checkpoint._to_disk
+    monkeypatch.setattr(checkpoint, "_to_disk", lambda path: (synced.append(path), to_disk(path))[1])
+    monkeypatch.setattr(Path, "rename", noted)
+    train(replace(base, output=tmp_path, steps=1), "cpu")
+    assert named == [set()]
+    assert synced[-1] == tmp_path / "checkpoints"

@@ -31,7 +31,7 @@ EXAMPLES = """examples:
       the default model: base/narrative, adapter/narrative and base/keywords, read by the miniature's own judge
   vignette evaluate --model sd15 --vqa models/blip-vqa-base --clip models/clip-vit-base-patch32 -o out/
       the written narratives with a model of models.toml, judged by BLIP and CLIP
-  vignette evaluate -o out/ --variant model=sd15,prompt=narrative --variant model=sd15,adapter=runs/mine,scale=0.5,prompt=narrative
+  vignette evaluate -o out/ --variant model=sd15,prompt=narrative --variant model=sd15,adapter=runs/mine/adapter,scale=0.5,prompt=narrative
       any columns; model and adapter are ids of models.toml or folders
   vignette evaluate kid real.npy drawn.safetensors
       KID of two files of features"""

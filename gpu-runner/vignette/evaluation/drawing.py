@@ -97,6 +97,10 @@ def missing(jobs: Sequence[Job], folder: Path) -> list[Job]:
     return [job for key, job in wanted.items() if not picture_file(folder, key).is_file()]
 
 
+# What a model is called, beside what it is loaded with.
+NAMED = {"id", "description", "default", "adapters"}
+
+
 def picture_file(folder: Path, key: str) -> Path:
     return folder / f"{key}.png"
 
@@ -114,9 +118,10 @@ def draw(
         ConfigError: A model or adapter that cannot be loaded.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    by_model: dict[Path, list[Job]] = {}
+    by_model: dict[str, list[Job]] = {}
     for job in missing(jobs, folder):
-        by_model.setdefault(job.variant.model.path, []).append(job)
+        # By all that a model is loaded with: two entries of one folder may differ in precision.
+        by_model.setdefault(job.variant.model.model_dump_json(exclude=NAMED), []).append(job)
     failures: dict[str, str] = {}
     for todo in by_model.values():
         failures |= _draw_with_one_model(todo, folder, device, drawn)

@@ -22,9 +22,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
+from vignette.training.optim import Optimisers, linear, multiplies_bfloat16
 
 from .language import distract, tell, written
-from .optim import Optimisers, multiplies_bfloat16
 from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, WIDTH, hidden_states
 from .unet import FastAttention, build_scheduler, noised, spread_timesteps
@@ -147,7 +147,7 @@ def train(
         "align",
         folder,
         adapter,
-        Optimisers(adapter, align_steps, muon_lr=0.02, adam_lr=1e-3, adam_only=("position",)),
+        Optimisers(adapter, linear(align_steps), muon_lr=0.02, adam_lr=1e-3, adam_only=("position",)),
         align_steps,
         align,
         ema_decay=0.99,
@@ -181,7 +181,7 @@ def train(
         "adapter",
         folder,
         adapter,
-        Optimisers(adapter, steps, muon_lr=0.004, adam_lr=3e-4, adam_only=("position",)),
+        Optimisers(adapter, linear(steps), muon_lr=0.004, adam_lr=3e-4, adam_only=("position",)),
         steps,
         through_unet,
         ema_decay=0.99,

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import nn
 
-from .optim import Optimisers
+from vignette.training.optim import Optimisers, linear
+
 from .stage import Rows, Stage, autocast, pick_device
 from .vae import noisy, reconstruction_loss, to_tensor
 
@@ -74,7 +75,7 @@ def polish(
     parts: dict[str, Any] = {"decoder": model, "critic": critic}
     both = nn.ModuleDict(parts)
     # Without momentum the two do not run round each other.
-    optim = Optimisers(both, steps, muon_lr=0, adam_lr=3e-4, adam_only=(), betas=(0.5, 0.98))
+    optim = Optimisers(both, linear(steps), muon_lr=0, adam_lr=3e-4, adam_only=(), betas=(0.5, 0.98))
     rows = Rows(images, where)
 
     def loss_fn(step: int) -> tuple[torch.Tensor, dict[str, float]]:

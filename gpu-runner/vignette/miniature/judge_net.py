@@ -13,7 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from .optim import Optimisers
+from vignette.training.optim import Optimisers, linear
+
 from .stage import Rows, Stage, autocast, pick_device
 from .vae import to_tensor
 from .world import FIRST, MAX_COUNT, WORLDS, Scene, World
@@ -266,7 +267,7 @@ def train(
     model = (start or JudgeNet(world)).to(where).requires_grad_(True).train()
     optim = Optimisers(
         model,
-        steps,
+        linear(steps),
         muon_lr=0.01,
         adam_lr=2e-3,
         adam_only=("backbone.0", "maps", "name", "count", "colour", "action", "place"),

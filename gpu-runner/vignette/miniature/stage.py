@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .optim import Optimisers, multiplies_bfloat16
+from vignette.training.optim import Optimisers, multiplies_bfloat16
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from vignette.training.optim import Optimisers, linear
+
 from .clip import Clip
 from .language import tell
-from .optim import Optimisers
 from .stage import Rows, Stage, autocast, pick_device
 from .world import Scene
 
@@ -75,7 +76,7 @@ def train(
     where = pick_device(device)
     torch.manual_seed(seed)
     model = Clip(build_encoder(tokenizer)).to(where)
-    optim = Optimisers(model, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("embedding", "projection"))
+    optim = Optimisers(model, linear(steps), muon_lr=0.01, adam_lr=1e-3, adam_only=("embedding", "projection"))
     names = numbered(scenes)
     alike, half, rows = list(alike_by(place_and_action, scenes).values()), batch // 2, Rows(features, where)
 

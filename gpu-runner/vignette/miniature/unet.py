@@ -15,7 +15,8 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import nn
 
-from .optim import Optimisers
+from vignette.training.optim import Optimisers, linear
+
 from .stage import Rows, Stage, autocast, pick_device
 from .text import WIDTH
 from .vae import LATENT_CHANNELS
@@ -152,7 +153,9 @@ def train(
     scheduler = build_scheduler()
     guide = Guide(model, features.shape[1]).to(where) if features is not None else None
     whole = nn.ModuleDict({"unet": model} | ({"guide": guide} if guide else {}))
-    optim = Optimisers(whole, steps, muon_lr=0.01, adam_lr=1e-3, adam_only=("conv_in", "conv_out", "time_embedding"))
+    optim = Optimisers(
+        whole, linear(steps), muon_lr=0.01, adam_lr=1e-3, adam_only=("conv_in", "conv_out", "time_embedding")
+    )
 
     order = np.arange(len(latents))
     if twice is not None:

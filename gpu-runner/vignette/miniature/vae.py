@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
-from .optim import Optimisers
+from vignette.training.optim import Optimisers, linear
+
 from .stage import Rows, Stage, autocast, pick_device
 
 LATENT_CHANNELS = 8
@@ -92,7 +93,9 @@ def train(
     if decoder_only:
         model.encoder.requires_grad_(False)
         model.quant_conv.requires_grad_(False)
-    optim = Optimisers(model, steps, muon_lr=0.015, adam_lr=2e-3, adam_only=("conv_in", "conv_out", "quant_conv"))
+    optim = Optimisers(
+        model, linear(steps), muon_lr=0.015, adam_lr=2e-3, adam_only=("conv_in", "conv_out", "quant_conv")
+    )
 
     rows = Rows(images, where)
 

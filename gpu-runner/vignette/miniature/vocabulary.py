@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from transformers import CLIPTokenizer
 
+from vignette.training.optim import Optimisers, linear
+
 from .clip import Clip, text_mask
 from .language import tell
-from .optim import Optimisers
 from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, alike_by, numbered, place_and_action
 from .world import Scene
@@ -90,7 +91,7 @@ def train(
     torch.manual_seed(seed)
     before = copy.deepcopy(clip.text).to(where).eval().requires_grad_(False)
     model = clip.to(where).requires_grad_(True).train()
-    optim = Optimisers(model, steps, muon_lr=0.005, adam_lr=5e-4, adam_only=("embedding", "projection"))
+    optim = Optimisers(model, linear(steps), muon_lr=0.005, adam_lr=5e-4, adam_only=("embedding", "projection"))
     names = numbered((*scenes, *told.scenes))
     turns = Turns(scenes, told.scenes)
     prompts, by_hand = round(batch * KEYWORDS_SHARE), round(batch * WRITTEN_SHARE)

@@ -125,8 +125,9 @@ class SURAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both bases n
 
     def save_pretrained(self, save_directory: str | PathLike[str], **rest: Any) -> None:  # type: ignore[override]
         """
-        Writes `config.json` and safetensors; a folder that holds a checkpoint has either the old files or the new
-        ones afterwards, whatever interrupts. Arguments are those of diffusers' `ModelMixin.save_pretrained`.
+        Writes `config.json` and safetensors beside the folder, then renames them into it one by one, the configuration
+        last: whatever interrupts, each file there is a whole one, the old or the new. Arguments are those of diffusers'
+        `ModelMixin.save_pretrained`.
         """
         if rest.get("safe_serialization") is False:
             raise ValueError("A SUR-adapter is saved as safetensors only; leave safe_serialization out.")

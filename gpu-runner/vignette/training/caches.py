@@ -25,7 +25,7 @@ Entry = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of the work this process does: every `of`-th key from `rank` on. `wait` returns when all have done theirs."""
+    """Which part of the work this process does: every `of`-th key from `rank` on. `wait` returns when all have called it."""
 
     rank: int = 0
     of: int = 1
@@ -39,6 +39,7 @@ class Caches:
     Args:
         match_draws: Keyword predictions per example, each at its own noise and timestep; 0 keeps none.
         seed: Of those draws.
+        chunk: Most texts or pictures that go through a model at once.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Caches:
         match_draws: int = 0,
         seed: int = 0,
         share: Share | None = None,
+        chunk: int = CHUNK,
     ) -> None:
         self.frozen, self.resolution, self.draws, self.seed = frozen, resolution, match_draws, seed
-        self.share = share or Share()
+        self.share, self.chunk = share or Share(), chunk
         self.root = root
         if resolution % frozen.pixels_per_latent:
             raise ConfigError(f"--resolution must be a multiple of {frozen.pixels_per_latent}, not {resolution}.")
@@ -159,14 +161,16 @@ class Caches:
         self, store: Store, what: str, items: Mapping[str, Any], compute: Callable[[Sequence[Any]], Mapping[str, Entry]]
     ) -> None:
         mine = store.missing(items)[self.share.rank :: self.share.of]
+        # All have looked before any writes: shares of different lists would leave keys to nobody.
+        self.share.wait()
         if mine:
             with tqdm(total=len(mine), desc=what, unit="", disable=self.share.rank != 0) as bar:
                 for start in range(0, len(mine), SHARD):
                     shard: dict[str, Entry] = {}
                     part = mine[start : start + SHARD]
-                    for at in range(0, len(part), CHUNK):
-                        shard.update(compute([items[key] for key in part[at : at + CHUNK]]))
-                        bar.update(len(part[at : at + CHUNK]))
+                    for at in range(0, len(part), self.chunk):
+                        shard.update(compute([items[key] for key in part[at : at + self.chunk]]))
+                        bar.update(len(part[at : at + self.chunk]))
                     store.put(shard)
         self.share.wait()
         store.refresh()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from vignette.errors import ConfigError
 from vignette.sur import SURAdapter
+from vignette.training.optim import Optimisers
 from vignette.training.options import Options
 
 # What may differ between a run and its resumption without changing what is learnt. Model, data and teacher are compared
@@ -23,6 +25,8 @@ FREE = {
     "model", "data", "output", "cache", "teacher", "start", "save_every", "keep", "sample_every", "sample_count",
     "sample_steps", "sample_guidance", "gradient_checkpointing", "micro_batch_size",
 }  # fmt: skip
+# What the names of AdamW's and Muon's states begin with.
+PARTS = ("", "muon.")
 
 
 def identity(options: Options, contents: Mapping[str, str]) -> dict[str, Any]:
@@ -32,7 +36,7 @@ def identity(options: Options, contents: Mapping[str, str]) -> dict[str, Any]:
 
 
 def save(
-    root: Path, step: int, adapter: SURAdapter, ema: EMAModel | None, optimizer: torch.optim.Optimizer,
+    root: Path, step: int, adapter: SURAdapter, ema: EMAModel | None, optimisers: Optimisers,
     same: Mapping[str, Any], keep: int,
 ) -> Path:  # fmt: skip
     """Writes `root/step-<step>` under another name, renames it, and removes all but the last `keep`."""
@@ -42,13 +46,13 @@ def save(
     adapter.save_pretrained(partial / "adapter")
     if ema is not None:
         save_average(adapter, ema, partial / "ema")
-    moments = {f"{i}.{k}": v for i, s in optimizer.state_dict()["state"].items() for k, v in s.items()}
-    save_file(
-        {key: value.detach().cpu().contiguous() for key, value in moments.items()}, partial / "optimizer.safetensors"
-    )
+    save_file(_moments(optimisers), partial / "optimizer.safetensors")
     (partial / "state.json").write_text(json.dumps({"step": step, "run": same}, indent=1) + "\n", encoding="utf-8")
+    for file in (*(f for f in partial.rglob("*") if f.is_file()), partial):
+        _to_disk(file)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+    _to_disk(root)
     for old in _all(root)[:-keep]:
         shutil.rmtree(old)
     return folder
@@ -72,7 +76,7 @@ def latest(root: Path) -> Path | None:
 
 
 def load(
-    folder: Path, adapter: SURAdapter, ema: EMAModel | None, optimizer: torch.optim.Optimizer, same: Mapping[str, Any]
+    folder: Path, adapter: SURAdapter, ema: EMAModel | None, optimisers: Optimisers, same: Mapping[str, Any]
 ) -> int:
     """
     Restores what `save` wrote and returns the steps done.
@@ -101,13 +105,33 @@ def load(
     if ema is not None and average is not None:
         ema.shadow_params = [p.detach().clone().to(adapter.device) for p in average.parameters()]
         ema.optimization_step = step
-    packed = optimizer.state_dict()
-    packed["state"] = {}
-    for key, value in moments.items():
-        index, _, name = key.partition(".")
-        packed["state"].setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict(packed)
+    states = optimisers.state_dict()
+    for prefix, state in zip(PARTS, states, strict=False):
+        state["state"] = {}
+        for key, value in moments.items():
+            index, _, name = key.removeprefix(prefix).partition(".")
+            if key.startswith(prefix) and index.isdecimal():
+                state["state"].setdefault(int(index), {})[name] = value
+    optimisers.load_state_dict(states)
     return step
+
+
+def _moments(optimisers: Optimisers) -> dict[str, torch.Tensor]:
+    return {
+        f"{prefix}{i}.{name}": value.detach().cpu().contiguous()
+        for prefix, part in zip(PARTS, optimisers.state_dict(), strict=False)
+        for i, held in part["state"].items()
+        for name, value in held.items()
+    }
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until a file or a folder's list of names would survive a power cut."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _all(root: Path) -> list[Path]:

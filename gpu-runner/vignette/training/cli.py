@@ -53,7 +53,8 @@ HELP: dict[str, dict[str, str]] = {
         "batch_size": "samples per step over all processes",
         "micro_batch_size": "most samples in one UNet call; more are accumulated",
         "learning_rate": "peak of AdamW's learning rate",
-        "weight_decay": "AdamW's weight decay",
+        "muon_learning_rate": "peak of Muon's learning rate for weight matrices, e.g. 0.02; 0 leaves them to AdamW",
+        "weight_decay": "weight decay of both",
         "warmup_steps": "steps of linear warm-up",
         "schedule": "cosine, linear or constant after the warm-up",
         "max_grad_norm": "longest gradient",
@@ -127,6 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Trains; 0 when finished, 1 when a loss became NaN, 130 when interrupted."""
     options = options_from(arguments)
     asked_to_stop = _stop_on_signals()
+    import torch
+
     from vignette.training.run import train
     from vignette.training.trainer import TrainingStopped
 
@@ -134,6 +137,14 @@ def run(arguments: argparse.Namespace) -> int:
         folder = train(options, os.environ.get("VIGNETTE_DEVICE") or "auto", lambda: bool(asked_to_stop))
     except TrainingStopped as error:
         print(f"vignette: {error}", file=sys.stderr)
+        return 1
+    except torch.OutOfMemoryError as error:
+        print(
+            f"vignette: {str(error).splitlines()[0]} A smaller --micro-batch-size than {options.micro_batch_size} (the rest"
+            " is accumulated), then --gradient-checkpointing, then a smaller --resolution need less. The same command goes"
+            " on from the last checkpoint.",
+            file=sys.stderr,
+        )
         return 1
     if os.environ.get("RANK", "0") == "0":
         print(f"{folder}: trained." if folder else "Stopped after a checkpoint; the same command goes on from it.")

@@ -49,10 +49,12 @@ class FrozenModel:
                 f"{folder} is no diffusers folder (model_index.json is missing). A single file becomes one with"
                 " StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
             )
-        kind = _json(index).get("_class_name")
+        about = _json(index)
+        kind = about.get("_class_name")
         if kind not in KINDS:
             raise ConfigError(f"{folder} holds a {kind}; an adapter is trained for {' or '.join(KINDS)}.")
         self.is_xl = KINDS[kind]
+        self.zeros_for_empty = self.is_xl and bool(about.get("force_zeros_for_empty_prompt", False))
         self.encoders = ENCODERS if self.is_xl else ENCODERS[:1]
         for part in ("unet", "vae", *(name for name, _ in self.encoders)):
             if not any((folder / part).glob("*.safetensors")):

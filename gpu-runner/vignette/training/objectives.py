@@ -28,14 +28,17 @@ def align(
     Distance `[B]` of the adapted narrative's states to the keyword prompt's.
 
     Args:
-        kind: "mse" in units of the target's variance over tokens; "cosine"; "kl", KL(target || adapted) per token;
+        kind: "mse" in units of the target's variance over tokens; "words", the same with half of the weight on the keyword
+            prompt's own tokens, since most of a prompt's positions are padding; "cosine"; "kl", KL(target || adapted) per token;
             "kl-published", KL(adapted || target) summed over tokens, as the published code has it; "attention",
             which matches tokens by similarity instead of place.
-        adapted_mask, target_mask: `[B, L]`, 0 at padding; only "attention" asks for them.
+        adapted_mask, target_mask: `[B, L]`, 0 at padding; only "attention" and "words" ask for them.
     """
     halves = zip(adapted.float().split(list(widths), -1), target.float().split(list(widths), -1), strict=True)
     if kind == "attention":
         losses = [matched(x, y, adapted_mask, target_mask) for x, y in halves]
+    elif kind == "words":
+        losses = [(_mse(x, y) + _mse(x, y, target_mask)) / 2 for x, y in halves]
     else:
         losses = [PLACED[kind](x, y) for x, y in halves]
     return torch.stack(losses).mean(0)
@@ -82,10 +85,12 @@ def denoising(predicted: torch.Tensor, target: torch.Tensor, weight: torch.Tenso
     return (predicted - target).square().flatten(1).mean(1) * weight
 
 
-def _mse(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _mse(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     # Some channels of CLIP are large and the same in every token; the variance over tokens is what prompts differ in.
     spread = y.var(dim=1, correction=0).mean(-1) if y.shape[1] > 1 else y.square().mean((1, 2))
-    return (x - y).square().mean((1, 2)) / (spread + EPSILON)
+    error = (x - y).square().mean(-1)
+    kept = torch.ones_like(error) if mask is None else mask.to(error)
+    return (error * kept).sum(1) / kept.sum(1) / (spread + EPSILON)
 
 
 def _cosine(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

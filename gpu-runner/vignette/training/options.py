@@ -9,7 +9,7 @@ from typing import Any
 
 from vignette.errors import ConfigError
 
-ALIGNMENTS = ("mse", "cosine", "kl", "kl-published", "attention")
+ALIGNMENTS = ("mse", "words", "cosine", "kl", "kl-published", "attention")
 DISTILLATIONS = ("cosine", "mse", "kl", "kl-published", "attention")
 # The published recipe (run.sh of the official code): its denoising term was cut off from the adapter by a copy of the
 # embeddings, so a faithful repetition has none (docs/adapter.md).
@@ -19,6 +19,7 @@ PUBLISHED: dict[str, Any] = {
     "batch_size": 4,
     "micro_batch_size": 1,
     "learning_rate": 1e-5,
+    "muon_learning_rate": 0.0,
     "weight_decay": 1e-2,
     "warmup_steps": 0,
     "schedule": "constant",
@@ -39,7 +40,8 @@ PUBLISHED: dict[str, Any] = {
 @dataclass(frozen=True)
 class Options:
     """
-    One training run. Two runs with equal options, data and weights have equal losses, on any number of processes.
+    One training run. Two runs with equal options, data and weights have equal losses, on any number of processes; with
+    dropout, whose masks are drawn by micro-batch, on the same number and with the same micro-batches.
 
     Args:
         model: Folder of the frozen diffusers model.
@@ -49,6 +51,8 @@ class Options:
         steps: Optimiser steps.
         batch_size: Samples per optimiser step, over all processes.
         micro_batch_size: Most samples in one UNet call of one process; the rest of its share is accumulated.
+        muon_learning_rate: Peak length of Muon's update of a weight matrix per unit row, 0.02 for instance; vectors and
+            positions stay with AdamW. 0 leaves everything to AdamW.
         align_steps: First steps that train alignment and distillation alone, which needs no UNet.
         denoise_weight, match_weight, align_weight, distil_weight: Loss weights; 0 leaves a loss out.
         match_draws: Noise and timestep draws per picture whose keyword prediction is cached; 0 predicts at every step.
@@ -68,6 +72,7 @@ class Options:
     batch_size: int = 16
     micro_batch_size: int = 16
     learning_rate: float = 1e-4
+    muon_learning_rate: float = 0.0
     weight_decay: float = 1e-2
     warmup_steps: int = 100
     schedule: str = "cosine"
@@ -110,9 +115,25 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "micro_batch_size", "save_every", "keep", "num_layers", "num_heads"):
             self._need(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("align_steps", "match_draws", "warmup_steps", "sample_every", "sample_count", "resolution"):
+        for name in (
+            "align_steps",
+            "match_draws",
+            "warmup_steps",
+            "sample_every",
+            "sample_count",
+            "resolution",
+            "seed",
+        ):
             self._need(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("denoise_weight", "match_weight", "align_weight", "distil_weight", "snr_gamma", "weight_decay"):
+        for name in (
+            "denoise_weight",
+            "match_weight",
+            "align_weight",
+            "distil_weight",
+            "snr_gamma",
+            "weight_decay",
+            "muon_learning_rate",
+        ):
             value = getattr(self, name)
             self._need(name, math.isfinite(value) and value >= 0, "0 or more")
         for name in ("caption_drop", "keyword_share", "dropout", "ema_decay"):

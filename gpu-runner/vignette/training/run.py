@@ -18,7 +18,7 @@ from vignette.errors import ConfigError
 from vignette.sur import SURAdapter
 from vignette.training import checkpoint
 from vignette.training.batches import EMPTY, Batches
-from vignette.training.caches import Caches, Share
+from vignette.training.caches import CHUNK, Caches, Share
 from vignette.training.data import Example, read_examples
 from vignette.training.frozen import FrozenModel
 from vignette.training.options import Options
@@ -26,6 +26,9 @@ from vignette.training.samples import Samples
 from vignette.training.store import write_text
 from vignette.training.teacher import Teacher
 from vignette.training.trainer import Trainer
+
+# What an adapter is built with, and keeps.
+BUILT = ("layout", "num_layers", "num_heads", "feedforward_size", "dropout", "eta", "mask_padding")
 
 
 def train(options: Options, device: str = "auto", interrupted: Callable[[], bool] = lambda: False) -> Path | None:
@@ -45,7 +48,13 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
         TrainingStopped: A loss became NaN.
     """
     examples = read_examples(options.data)
-    accelerator = Accelerator(cpu=pick_device(device).type == "cpu")
+    where = pick_device(device)
+    if where.type == "cuda" and where.index is not None:
+        raise ConfigError(
+            f"VIGNETTE_DEVICE={device} names one device, which training leaves to accelerate: say cuda, and"
+            f" CUDA_VISIBLE_DEVICES={where.index} for that GPU alone."
+        )
+    accelerator = Accelerator(cpu=where.type == "cpu")
     if options.batch_size < accelerator.num_processes:
         raise ConfigError(
             f"--batch-size {options.batch_size} is below the {accelerator.num_processes} processes; each needs a sample."
@@ -59,7 +68,7 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
     share = Share(accelerator.process_index, accelerator.num_processes, accelerator.wait_for_everyone)
     draws = options.match_draws if options.match_weight else 0
     root = options.cache or options.output / "cache"
-    caches = Caches(root, frozen, options.resolution, draws, options.seed, share)
+    caches = Caches(root, frozen, options.resolution, draws, options.seed, share, min(CHUNK, options.micro_batch_size))
     # The cheap checks come first: whatever is wrong shows before hours of encoding.
     teacher_dim, contents = None, {"model": frozen.hash("text", "vae", "unet"), "data": _digest(examples)}
     teacher = None
@@ -114,6 +123,9 @@ def _adapter(options: Options, frozen: FrozenModel, teacher_dim: int | None) -> 
                 f"--start {options.start} has the teacher width {head}, --teacher gives {teacher_dim}: take the teacher"
                 " it was trained with."
             )
+        _same_build(options, adapter)
+        if options.adapt_negative:
+            adapter.register_to_config(adapt_negative=True)
         return adapter
     if width % options.num_heads:
         raise ConfigError(f"--num-heads {options.num_heads} has to divide {width}, the width of the text states.")
@@ -130,6 +142,17 @@ def _adapter(options: Options, frozen: FrozenModel, teacher_dim: int | None) -> 
         max_length=frozen.max_length,
         teacher_dim=teacher_dim if options.distil != "kl-published" else None,
     )
+
+
+def _same_build(options: Options, adapter: SURAdapter) -> None:
+    """Refuse what `--start` cannot give: an adapter is built once, and other values would be passed over in silence."""
+    asked = {name: getattr(options, name) for name in BUILT if getattr(options, name) != getattr(Options, name)}
+    for name, value in asked.items():
+        if value != adapter.config[name]:
+            raise ConfigError(
+                f"--start {options.start} was built with {name.replace('_', ' ')} {adapter.config[name]}, not {value}: leave"
+                f" --{name.replace('_', '-')} out, or train anew without --start."
+            )
 
 
 def _export(trainer: Trainer, folder: Path, same: dict[str, object], examples: int) -> None:

@@ -50,6 +50,8 @@ class Samples:
         side = self.caches.resolution // frozen.pixels_per_latent
         shape = torch.empty(frozen.part("unet").config.in_channels, side, side)
         empty = self.caches.prompts([""])
+        if frozen.zeros_for_empty and empty.pooled is not None:  # as it is served
+            empty = EncodedPrompts(torch.zeros_like(empty.states), empty.mask, torch.zeros_like(empty.pooled))
         pictures = []
         for row in range(len(self.examples)):
             states = torch.cat([empty.states, prompts.states[row : row + 1]]).to(device)

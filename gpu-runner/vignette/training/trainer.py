@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from vignette.training.batches import Batches, Draw
 from vignette.training.forward import losses, weights
 from vignette.training.frozen import FrozenModel
 from vignette.training.journal import Journal
+from vignette.training.optim import Optimisers
 from vignette.training.options import Options
 from vignette.training.samples import Samples
 
@@ -43,7 +45,10 @@ class Trainer:
         self.options, self.frozen, self.batches, self.accelerator = options, frozen, batches, accelerator
         self.adapter = adapter.to(accelerator.device, torch.float32).requires_grad_(True).train()
         self.parameters = list(adapter.parameters())
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
+        self.optimisers = Optimisers(
+            self.adapter, partial(pace, options), options.muon_learning_rate, options.learning_rate,
+            adam_only=("position", "teacher_head"), betas=(0.9, 0.999), weight_decay=options.weight_decay,
+        )  # fmt: skip
         self.ema = EMAModel(self.parameters, decay=options.ema_decay) if options.ema_decay else None
         self.same, self.samples, self.interrupted = dict(same), samples, interrupted
         self.names = [name for name, weight in weights(options).items() if weight]
@@ -63,7 +68,7 @@ class Trainer:
         """
         options = self.options
         last = checkpoint.latest(self.checkpoints)
-        start = checkpoint.load(last, self.adapter, self.ema, self.optimizer, self.same) if last else 0
+        start = checkpoint.load(last, self.adapter, self.ema, self.optimisers, self.same) if last else 0
         self.accelerator.wait_for_everyone()
         journal = Journal(options.output, start, options.steps, quiet=not self.main)
         try:
@@ -105,7 +110,7 @@ class Trainer:
         means = {name: table[i].mean().item() for i, name in enumerate(self.names)}
         numbers = {f"loss/{name}": value for name, value in means.items() if with_unet or name in ("align", "distil")}
         total = sum(wanted[name] * value for name, value in means.items())
-        extra = {"learning_rate": self.optimizer.param_groups[0]["lr"], "gradient_norm": norm}
+        extra = {"learning_rate": options.learning_rate * pace(options, step), "gradient_norm": norm}
         return {"loss": total, **numbers, **extra}, bool(table[-1].any())
 
     def _backward(self, step: int, draws: Sequence[Draw], table: torch.Tensor, with_unet: bool) -> None:
@@ -127,13 +132,10 @@ class Trainer:
         flat *= min(1.0, self.options.max_grad_norm / (norm + 1e-6))
         for parameter, gradient in zip(self.parameters, flat.split([p.numel() for p in self.parameters]), strict=True):
             parameter.grad = gradient.view_as(parameter)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.options, step)
         if math.isfinite(norm):
-            self.optimizer.step()
+            self.optimisers.step(step)
             if self.ema is not None:
                 self.ema.step(self.parameters)
-        self.optimizer.zero_grad(set_to_none=True)
         return norm
 
     def _check(self, step: int, table: torch.Tensor) -> None:
@@ -154,7 +156,7 @@ class Trainer:
     def _save(self, done: int) -> None:
         if self.main:
             checkpoint.save(
-                self.checkpoints, done, self.adapter, self.ema, self.optimizer, self.same, self.options.keep
+                self.checkpoints, done, self.adapter, self.ema, self.optimisers, self.same, self.options.keep
             )
         self.accelerator.wait_for_everyone()
 
@@ -170,11 +172,10 @@ class Trainer:
             self.ema.restore(self.parameters)
 
 
-def learning_rate(options: Options, step: int) -> float:
-    """The rate of a step: a linear warm-up, then constant, linear or cosine to zero. A function of the step alone, so a
-    resumed run needs no state for it."""
+def pace(options: Options, step: int) -> float:
+    """The learning rates' factor at a step: a linear warm-up, then constant, linear or cosine to zero. A function of the
+    step alone, so a resumed run needs no state for it."""
     if step < options.warmup_steps:
-        return options.learning_rate * (step + 1) / options.warmup_steps
+        return (step + 1) / options.warmup_steps
     progress = (step - options.warmup_steps) / max(1, options.steps - options.warmup_steps)
-    factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-    return options.learning_rate * factor[options.schedule]
+    return {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[options.schedule]

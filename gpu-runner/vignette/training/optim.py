@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
@@ -69,40 +69,44 @@ class Muon(torch.optim.Optimizer):
 
 
 class Optimisers:
-    """Muon for the hidden matrices and AdamW for the rest of `model`, driven as one, with a warm-up and a linear decay to zero.
+    """
+    Muon for the hidden matrices and AdamW for the rest of `model`, driven as one.
 
-    `adam_only` names (by substring) parameters that keep AdamW: embeddings, first and last layers.
+    Args:
+        schedule: The factor of both learning rates at a step, in [0, 1].
+        muon_lr: Length of Muon's update per unit row; 0 leaves everything to AdamW.
+        adam_lr: AdamW's learning rate.
+        adam_only: Names (by substring) of parameters that keep AdamW: embeddings, first and last layers.
+        weight_decay: Of both, decoupled: times the learning rate a step.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        total: int,
+        schedule: Callable[[int], float],
         muon_lr: float,
         adam_lr: float,
-        adam_only: tuple[str, ...],
-        warmup: int = 50,
+        adam_only: tuple[str, ...] = (),
         betas: tuple[float, float] = (0.9, 0.98),
+        weight_decay: float = 0.0,
     ):
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         matrix = [p for n, p in named if p.ndim >= 2 and not any(word in n for word in adam_only)]
         matrix = matrix if muon_lr > 0 else []
         chosen = {id(p) for p in matrix}
         rest = [p for _, p in named if id(p) not in chosen]
-        self.total, self.warmup = total, warmup
-        self.parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=0.0)]
+        self.schedule = schedule
+        self.parts: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=weight_decay)
+        ]
         if matrix:
-            self.parts.append(Muon(matrix, lr=muon_lr))
+            self.parts.append(Muon(matrix, lr=muon_lr, weight_decay=weight_decay))
         self.base = [part.param_groups[0]["lr"] for part in self.parts]
-
-    def factor(self, step: int) -> float:
-        """The learning rate's factor at `step`: linear warm-up, then linear to zero at `total`."""
-        return min((step + 1) / self.warmup, max(0.0, 1 - step / self.total))
 
     def step(self, step: int) -> None:
         """Apply the gradients with the learning rates of `step` and clear them."""
         for part, lr in zip(self.parts, self.base, strict=True):
-            part.param_groups[0]["lr"] = lr * self.factor(step)
+            part.param_groups[0]["lr"] = lr * self.schedule(step)
             part.step()
             part.zero_grad(set_to_none=True)
 
@@ -114,3 +118,8 @@ class Optimisers:
         """Restore what `state_dict` returned."""
         for part, state in zip(self.parts, states, strict=True):
             part.load_state_dict(state)
+
+
+def linear(total: int, warmup: int = 50) -> Callable[[int], float]:
+    """A schedule: linear warm-up, then linear to zero at `total`."""
+    return lambda step: min((step + 1) / warmup, max(0.0, 1 - step / total))
