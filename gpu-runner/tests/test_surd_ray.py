@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,20 +69,3 @@ def make_complaint(stage: str) -> Work:
 def test_a_workers_complaint_reaches_the_user(engine: RayEngine, stage: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         list(engine.run(Stage("test", make_complaint, {"stage": stage}), [("a", {})]))
-
-
-WITHOUT_RAY = """
-import sys
-sys.modules["ray"] = None
-from vignette.cli import main
-raise SystemExit(main(["surd", "build", sys.argv[1], "--from-folder", sys.argv[2], "--engine", "ray"]))
-"""
-
-
-def test_without_ray_the_remedy_is_named(tmp_path: Path) -> None:
-    runner = Path(__file__).parents[1]
-    command = [sys.executable, "-c", WITHOUT_RAY, str(tmp_path / "surd"), str(write_folder(tmp_path / "in", 1))]
-    ended = subprocess.run(command, cwd=runner, capture_output=True, text=True)
-    assert ended.returncode == 2
-    assert "requirements-surd-ray.txt" in ended.stderr
-    assert "Traceback" not in ended.stderr
