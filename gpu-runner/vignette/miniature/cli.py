@@ -10,6 +10,7 @@ from .world import WORLDS
 
 ROOT = Path(__file__).resolve().parents[2] / "miniature"
 FIGURES = ROOT.parents[1] / "docs" / "study"
+DOCUMENTS = [FIGURES.with_suffix(".md"), FIGURES.with_name("reading.md"), ROOT.parents[1] / "README.md"]
 PLOTS = ROOT.parents[1] / "docs" / "images" / "study"
 
 
@@ -116,6 +117,23 @@ def main(argv: list[str] | None = None) -> int:
     variants.add_argument("-o", "--output", type=Path, required=True, help="write the figures as JSON")
     variants.add_argument("--sheet", type=Path, help="write the pictures of the worst narratives as PNG")
 
+    studies = commands.add_parser(
+        "studies", help="all of docs/study.md: every set of sentences, the variants, plots and tables; an hour and more"
+    )
+    studies.add_argument("--root", type=Path, default=ROOT, help="folder of weights/ and by-hand.jsonl")
+    studies.add_argument("--work", type=Path, default=ROOT / "work" / "variants", help="folder for the variants' work")
+    studies.add_argument("--teacher", type=Path, help="for the variants, which are left as they are without it")
+    studies.add_argument("--most", type=int, help="at most so many narratives a set, for a trial")
+    studies.add_argument("--figures", type=Path, default=FIGURES, help="folder for JSON (default: docs/study)")
+    studies.add_argument("--pictures", type=Path, default=PLOTS.parent, help="folder (default: docs/images)")
+    studies.add_argument(
+        "--documents",
+        type=Path,
+        nargs="+",
+        default=DOCUMENTS,
+        help="whose tables to fill (default: docs/study.md, docs/reading.md, README.md)",
+    )
+
     plots = commands.add_parser(
         "plots", help="draw the studies' figures as SVG, and print the Markdown that shows them"
     )
@@ -213,6 +231,21 @@ def main(argv: list[str] | None = None) -> int:
         plan = Plan(args.scenes, args.steps, args.prompts, args.teacher, args.style)
         try:
             study_variants(args.weights, args.work, plan, args.output, args.sheet)
+        except ConfigError as error:
+            print(f"vignette: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    if args.command == "studies":
+        from vignette.errors import ConfigError
+
+        from .studies import run as run_studies
+
+        if args.most is not None and args.most < 1:
+            print(f"--most must be at least 1, not {args.most}.", file=sys.stderr)
+            return 2
+        try:
+            run_studies(args.root, args.work, args.figures, args.pictures, args.documents, args.teacher, args.most)
         except ConfigError as error:
             print(f"vignette: {error}", file=sys.stderr)
             return 2

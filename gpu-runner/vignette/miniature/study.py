@@ -32,6 +32,8 @@ from .vae import to_tensor
 from .world import FIRST, Scene, World, sample_scene
 
 SEED = 20_261_123
+# Scenes on which the judge is judged.
+FRESH = 1000
 
 
 def held_out_set(
@@ -128,7 +130,7 @@ def run(
     }
 
     rng = random.Random(SEED + 1)
-    fresh = [sample_scene(rng, held_out=i % 4 == 0, world=judge.world) for i in range(1000)]
+    fresh = [sample_scene(rng, held_out=i % 4 == 0, world=judge.world) for i in range(FRESH)]
     pictures = np.stack([np.asarray(render(s, 10_000_000 + i, judge.world, style)) for i, s in enumerate(fresh)])
     with torch.no_grad():
         decoded = [pipe.vae.decode(pipe.vae.encode(x).latent_dist.mean).sample for x in to_tensor(pictures).split(32)]

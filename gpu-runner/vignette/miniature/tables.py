@@ -119,6 +119,19 @@ def _variants(studies: list[Figures]) -> Lines:
     return lines
 
 
+def _reading(measure: str = "") -> Callable[[list[Figures]], Lines]:
+    def table(studies: list[Figures]) -> Lines:
+        rows = {name: row for name, row in studies[0]["measures"].items() if name.endswith(measure)}
+        columns = list(next(iter(rows.values())))
+        lines = [["prompt: measure", *columns]]
+        for name, row in rows.items():
+            cells = (f"{100 * row[column]:.0f} %" if column in row else "" for column in columns)
+            lines.append([name.replace("narrative through sur", "narrative, adapted"), *cells])
+        return lines
+
+    return table
+
+
 NAMES: dict[str, Callable[[list[Figures]], Lines]] = {
     "instrument": _instrument,
     "marks": _marks(),
@@ -128,6 +141,8 @@ NAMES: dict[str, Callable[[list[Figures]], Lines]] = {
     "states": _states,
     "nearest": _nearest,
     "variants": _variants,
+    "readings": _reading(),
+    "reading-by-probe": _reading(": probe"),
 }
 
 

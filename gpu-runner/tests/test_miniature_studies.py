@@ -1,0 +1,61 @@
+"""All of the study by one command, at trial size."""
+
+import json
+
+import pytest
+
+from tests.tiny_training import write_teacher
+from vignette.miniature import cli, studies, variants
+
+DOCUMENT = """# A study
+<!-- table marks first-edition-unheard-words -->
+<!-- end -->
+<!-- table variants variants -->
+<!-- end -->
+<!-- table reading-by-probe reading -->
+<!-- end -->
+"""
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """One set of sentences, few scenes for the judge, and ways of two steps each."""
+    monkeypatch.setattr(studies.study, "FRESH", 4)
+    monkeypatch.setattr(studies, "SETS", {"first-edition-unheard-words": studies.Sentences(5, vocabulary="unheard")})
+    monkeypatch.setattr(studies, "SHEET_OF", "first-edition-unheard-words")
+    plan = variants.Plan
+    monkeypatch.setattr(
+        studies.variants, "Plan", lambda **given: plan(scenes=4, steps=2, prompts=2, drawing_steps=1, **given)
+    )
+    monkeypatch.setattr(variants, "REAL", 6)
+    for name in ("SCALES", "SHARES"):
+        monkeypatch.setattr(variants, name, (0.5,))
+
+
+def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path):
+    (tmp_path / "study.md").write_text(DOCUMENT)
+    places = {"work": "work", "figures": "study", "pictures": "images", "documents": "study.md"}
+    given = [word for name, place in places.items() for word in (f"--{name}", str(tmp_path / place))]
+    done = cli.main(["studies", "--most", "2", "--teacher", str(write_teacher(tmp_path / "teacher")), *given])
+    assert done == 0
+    figures = json.loads((tmp_path / "study" / "first-edition-unheard-words.json").read_text())
+    assert (figures["prompts"], figures["vocabulary"]) == (2, "unheard")
+    assert (tmp_path / "study" / "variants.json").is_file()
+    for picture in ("study.png", "study/variants-failures.png", "study/marks.svg", "study/variants.svg"):
+        assert (tmp_path / "images" / picture).is_file(), picture
+    text = (tmp_path / "study.md").read_text()
+    assert f"| base/keyword | {figures['base/keyword']['object']:.0%}".replace("%", " %") in text
+    assert "| published-recipe/narrative |" in text
+    assert "| narrative, adapted: probe |" in text
+
+
+def test_every_set_of_the_study_is_one_of_its_documents_tables():
+    text = cli.FIGURES.with_suffix(".md").read_text()
+    for name in studies.SETS:
+        assert f"<!-- table marks {name} -->" in text
+        assert (cli.FIGURES / f"{name}.json").is_file()
+
+
+def test_no_narratives_at_all_is_a_mistake(capsys):
+    assert cli.main(["studies", "--most", "0"]) == 2
+    assert "--most must be at least 1" in capsys.readouterr().err

@@ -1,0 +1,87 @@
+"""All of docs/study.md by one command: every set of sentences studied, the ways beside each other, then plots and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vignette.errors import ConfigError
+from vignette.reading import cli as reading
+
+from . import plots, study, tables, variants
+from .language import Words
+
+STYLE = "day"
+NARRATIVES_READ = 300
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """One set of sentences and how many of it are drawn; with `file` those of a JSONL file, else of a language."""
+
+    prompts: int
+    language: str = "second"
+    vocabulary: Words = "rare"
+    file: str | None = None
+
+
+# By the name of the file that the figures go to.
+SETS = {
+    "first-edition": Sentences(200, language="first"),
+    "first-edition-second-language": Sentences(400),
+    "first-edition-unheard-words": Sentences(100, vocabulary="unheard"),
+    "first-edition-other-hands": Sentences(200, file="by-hand.jsonl"),
+}
+SHEET_OF = "first-edition-second-language"
+
+
+def run(
+    root: Path,
+    work: Path,
+    figures: Path,
+    pictures: Path,
+    documents: Sequence[Path],
+    teacher: Path | None,
+    most: int | None = None,
+) -> None:
+    """
+    Study the weights in `root`/weights with every set, how they are read and, with a `teacher`, every way of training; write
+    figures as JSON into `figures`, sheets and plots below `pictures`, and the numbers into the tables of `documents`.
+
+    Args:
+        work: Folder that keeps the variants' triples, caches and checkpoints.
+        teacher: Folder or .gguf file of a causal language model; None leaves the variants' figures as they are.
+        most: At most so many narratives a set, for a trial.
+
+    Raises:
+        ConfigError: A teacher that cannot be read, or a document with places for figures that are not there.
+    """
+    weights = root / "weights"
+    drawn = pictures / "study"
+    for folder in (figures, drawn):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, asked in SETS.items():
+        print(f"== {name}", flush=True)
+        study.run(
+            weights,
+            min(asked.prompts, most or asked.prompts),
+            figures / f"{name}.json",
+            pictures / "study.png" if name == SHEET_OF else None,
+            None,
+            asked.language,
+            STYLE,
+            asked.vocabulary,
+            root / asked.file if asked.file else None,
+        )
+    print("== reading", flush=True)
+    count = min(NARRATIVES_READ, most or NARRATIVES_READ)
+    if reading.main(["measure", "--prompts", str(count), "--output", str(figures / "reading.json")]):
+        raise ConfigError("The readings could not be measured; the line above says why.")
+    if teacher is not None:
+        print("== variants", flush=True)
+        plan = variants.Plan(teacher=teacher, style=STYLE)
+        variants.run(weights, work, plan, figures / "variants.json", drawn / "variants-failures.png")
+    plots.draw(figures, drawn)
+    for document in documents:
+        print(f"{tables.fill(document, figures)} tables in {document}", flush=True)
