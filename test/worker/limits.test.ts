@@ -1,10 +1,13 @@
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, it, vi } from "vitest";
 import type { KeyLimits } from "../../src/contract/keys.ts";
 import { Problem } from "../../src/contract/problem.ts";
 import { Usage } from "../../src/contract/usage.ts";
+import { makeDeps } from "../../src/worker/deps.ts";
+import { check } from "../../src/worker/services/check.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
-import { arrival, call, imagine, installRunner, makeKey, reaches } from "./harness.ts";
+import { arrival, call, imagine, installRunner, makeKey, reaches, read } from "./harness.ts";
 
 let runner: FakeRunner;
 beforeAll(() => {
@@ -69,9 +72,24 @@ describe("requests per minute", () => {
     expect((await post(key)).status).toBe(202);
     expect((await post(key)).status).toBe(429);
     const hop = vi.spyOn(env.LIMITS, "get");
-    for (let i = 0; i < 3; i++) expect((await refusal(await post(key))).code).toBe("rate_limited");
+    for (const other of [{}, { user: "ada" }, { num_images: 2 }])
+      expect((await refusal(await post(key, other))).code).toBe("rate_limited");
     expect(hop).not.toHaveBeenCalled();
     hop.mockRestore();
+  });
+
+  it("cost a flood no hop either: the coarse limit refuses it first", async ({ expect }) => {
+    const key = await limited({ requests_per_minute: 5 });
+    const coarse = vi.spyOn(env.COARSE_LIMIT, "limit").mockResolvedValue({ success: false });
+    const hop = vi.spyOn(env.LIMITS, "get");
+    const refused = await refusal(await post(key));
+    expect(refused).toMatchObject({ code: "rate_limited", status: 429, violated: ["burst"] });
+    expect(refused.retryAfter).toBeGreaterThan(0);
+    expect(refused.retryAfter).toBeLessThanOrEqual(10);
+    expect(hop).not.toHaveBeenCalled();
+    hop.mockRestore();
+    coarse.mockRestore();
+    expect((await post(key)).status).toBe(202);
   });
 
   it("do not count a request that was refused for what it says", async ({ expect }) => {
@@ -144,6 +162,45 @@ describe("pictures a day", () => {
     expect(await quotas(key)).toEqual({ "images-per-day": 2 });
   });
 
+  it("that were given back can be had at once, also by who was refused before", async ({ expect }) => {
+    const key = await limited({ images_per_day: 1 });
+    const { id } = await imagine(key);
+    for (let i = 0; i < 2; i++) expect((await refusal(await post(key))).code).toBe("quota_exceeded");
+    await call("POST", `/v1/generations/${id}/cancel`, { key });
+    expect((await post(key)).status).toBe(202);
+  });
+
+  it("are asked for once when they are gone for good, whoever asks and for how many", async ({ expect }) => {
+    const key = await limited({}, { images_per_day: 3, images_per_day_per_user: 2 });
+    await drawn(key, { user: "ada" });
+    expect(await refusal(await post(key, { user: "ada", num_images: 2 }))).toMatchObject({ code: "quota_exceeded" });
+    await drawn(key, { user: "bob" });
+    expect(await refusal(await post(key, { num_images: 2 }))).toMatchObject({ violated: ["account-images-per-day"] });
+    const hop = vi.spyOn(env.LIMITS, "get");
+    for (const [body, violated] of [
+      [{ user: "ada", num_images: 3 }, "user-images-per-day"],
+      [{ user: "eve", num_images: 2 }, "account-images-per-day"],
+      [{ num_images: 4 }, "account-images-per-day"],
+    ] as const) {
+      const response = await post(key, body);
+      expect(response.headers.get("RateLimit-Policy")).toMatch(new RegExp(`^"${violated}";q=\\d;w=86400$`));
+      expect(await refusal(response)).toMatchObject({ code: "quota_exceeded", violated: [violated] });
+    }
+    expect(hop).not.toHaveBeenCalled();
+    hop.mockRestore();
+    expect((await post(key, { user: "eve" })).status).toBe(202);
+  });
+
+  it("are found free when an end was never told", async ({ expect }) => {
+    const key = await limited({ images_per_day: 1 });
+    const { id } = await imagine(key);
+    await env.DB.prepare("UPDATE generations SET status = 'failed' WHERE id = ?").bind(id).run();
+    expect((await post(key)).status).toBe(429);
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 61_000);
+    expect((await post(key)).status).toBe(202);
+    clock.mockRestore();
+  });
+
   it("hold per end user and per account, and begin anew with the day", async ({ expect }) => {
     const key = await limited({}, { images_per_day: 3, images_per_day_per_user: 2 });
     await imagine(key, { user: "ada", num_images: 2 });
@@ -154,6 +211,64 @@ describe("pictures a day", () => {
     const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 86_400_000);
     expect((await post(key, { user: "ada" })).status).toBe(202);
     clock.mockRestore();
+  });
+});
+
+describe("who waits for another's pictures and has to be drawn after all", () => {
+  /** One under way by nobody in particular, and who joined it. */
+  async function joined(key: string, seed: number, users: string[]) {
+    const leader = await imagine(key, { seed });
+    await arrival(runner, leader.id);
+    const ids: string[] = [];
+    for (const user of users) ids.push((await imagine(key, { seed, user })).id);
+    return { leader: leader.id, ids };
+  }
+  const cancel = (key: string, id: string) => call("POST", `/v1/generations/${id}/cancel`, { key });
+
+  it("costs nothing while those come, and a picture when not", async ({ expect }) => {
+    const key = await limited({ images_per_day: 5 });
+    const { leader, ids } = await joined(key, 91_001, ["ada", "bob"]);
+    const [ada = "", bob = ""] = ids;
+    expect(await quotas(key)).toEqual({ "images-per-day": 4 });
+    await cancel(key, leader);
+    expect(await quotas(key)).toEqual({ "images-per-day": 4 });
+    await arrival(runner, ada);
+    await cancel(key, ada);
+    expect(await quotas(key)).toEqual({ "images-per-day": 4 });
+    await arrival(runner, bob);
+    await runner.draw(bob);
+    await reaches(key, bob, "succeeded");
+    expect(await quotas(key)).toEqual({ "images-per-day": 4 });
+  });
+
+  it("ends where the day's pictures are used up, and the next one goes on", async ({ expect }) => {
+    const key = await limited({}, { images_per_day_per_user: 1 });
+    await drawn(key, { user: "ada" });
+    const { leader, ids } = await joined(key, 91_002, ["ada", "bob"]);
+    const [ada = "", bob = ""] = ids;
+    await cancel(key, leader);
+    expect(await read(key, ada)).toMatchObject({
+      status: "failed",
+      error: { code: "quota_exceeded", message: expect.stringContaining("1 pictures a day") },
+    });
+    await arrival(runner, bob);
+    expect(runner.predictions.has(ada)).toBe(false);
+    expect(await refusal(await post(key, { user: "bob" }))).toMatchObject({ violated: ["user-images-per-day"] });
+  });
+
+  it("goes on waiting where only a place is missing", async ({ expect }) => {
+    const key = await limited({}, { concurrent_per_user: 1 });
+    const { leader, ids } = await joined(key, 91_003, ["ada"]);
+    const [ada = ""] = ids;
+    const other = await imagine(key, { user: "ada" });
+    await cancel(key, leader);
+    expect(await read(key, ada)).toMatchObject({ status: "queued" });
+    await cancel(key, other.id);
+    const ctx = createExecutionContext();
+    await check(makeDeps(env, ctx), ada);
+    await waitOnExecutionContext(ctx);
+    await arrival(runner, ada);
+    expect((await post(key, { user: "ada" })).status).toBe(429);
   });
 });
 
@@ -214,6 +329,19 @@ describe("without the limits object", () => {
     expect((await post(key)).status).toBe(202);
     expect((await post(key)).status).toBe(202);
     broken.mockRestore();
+  });
+
+  it("the usage tells the days alone", async ({ expect }) => {
+    const key = await limited({ images_per_day: 5 });
+    await drawn(key);
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const broken = vi.spyOn(env.LIMITS, "get").mockImplementation(() => {
+      throw new Error("overloaded");
+    });
+    const answer = await call("GET", "/v1/usage", { key });
+    broken.mockRestore();
+    expect(answer.status).toBe(200);
+    expect(Usage.parse(await answer.json())).toMatchObject({ data: [{ images: 1 }], quotas: [] });
   });
 });
 

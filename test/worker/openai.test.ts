@@ -1,3 +1,4 @@
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import OpenAI, {
   type APIError,
@@ -7,8 +8,11 @@ import OpenAI, {
   RateLimitError,
 } from "openai";
 import { beforeAll, describe, it, vi } from "vitest";
+import type { Generation } from "../../src/contract/generation.ts";
+import { makeDeps } from "../../src/worker/deps.ts";
+import { check } from "../../src/worker/services/check.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
-import { call, edge, installRunner, makeKey, read } from "./harness.ts";
+import { call, edge, installRunner, makeKey, read, released } from "./harness.ts";
 
 let runner: FakeRunner;
 let key: string;
@@ -182,6 +186,67 @@ describe("OpenAI's shape", () => {
     const [one, two] = [await (await first).json(), await (await ask()).json()];
     expect(two).toEqual(one);
     expect([...runner.predictions.values()].filter(({ input }) => input.prompt === "seven owls")).toHaveLength(1);
+  });
+
+  it("takes another form of the answer for another request", async ({ expect }) => {
+    const ask = (more: object) =>
+      call("POST", "/v1/images/generations", {
+        key,
+        body: { prompt: "eight owls", ...more },
+        headers: { "Idempotency-Key": "owls-8" },
+      });
+    const first = ask({ response_format: "url" });
+    await drawn("eight owls");
+    expect((await first).status).toBe(200);
+    for (const more of [{ response_format: "b64_json" }, { stream: true }, {}])
+      expect(await (await ask(more)).json()).toMatchObject({ error: { code: "idempotency_key_reused" } });
+    expect((await ask({ response_format: "url" })).status).toBe(200);
+  });
+});
+
+describe("an answer that is held back", () => {
+  it("comes though the live object breaks off, as one does that is reset", async ({ expect }) => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const get = env.GENERATION.get.bind(env.GENERATION);
+    let breaks = 1;
+    const objects = vi.spyOn(env.GENERATION, "get").mockImplementation((id) => {
+      const stub = get(id) as unknown as Record<string, (...args: unknown[]) => unknown>;
+      const method =
+        (name: string) =>
+        async (...args: unknown[]) => {
+          if (name === "wait" && breaks-- > 0) throw new Error("The Durable Object's code has been updated.");
+          return stub[name]?.(...args);
+        };
+      return new Proxy(stub, { get: (_, name) => method(String(name)) }) as never;
+    });
+    const asked = sdk().images.generate({ prompt: "nine owls" });
+    const id = await drawn("nine owls");
+    expect((await asked).data?.map(({ url }) => url)).toEqual((await read(key, id)).images.map(({ url }) => url));
+    expect(breaks).toBeLessThanOrEqual(0);
+    breaks = Number.POSITIVE_INFINITY;
+    const held = call("POST", "/v1/generations", { key, body: { prompt: "ten owls" }, headers: { Prefer: "wait=5" } });
+    const { id: accepted } = await arrivalOf("ten owls");
+    const answer = await held;
+    expect([answer.status, (await answer.json<Generation>()).id]).toEqual([202, accepted]);
+    objects.mockRestore();
+  });
+
+  it("is no error though its message could not be sent, and what waits is found", async ({ expect }) => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    runner.mood = "busy";
+    const queue = vi.spyOn(env.GENERATIONS, "send").mockRejectedValue(new Error("overloaded"));
+    const body = { prompt: "eleven owls" };
+    const answer = await call("POST", "/v1/generations", { key, body, headers: { Prefer: "wait=1" } });
+    queue.mockRestore();
+    runner.mood = "well";
+    const { id } = await answer.json<Generation>();
+    expect(answer.status).toBe(202);
+    await released(id);
+    const ctx = createExecutionContext();
+    // Later than a refusal is remembered.
+    await check({ ...makeDeps(env, ctx), now: () => Date.now() + 5_000 }, id);
+    await waitOnExecutionContext(ctx);
+    expect((await arrivalOf("eleven owls")).id).toBe(id);
   });
 });
 

@@ -1,12 +1,24 @@
 import { MAX_MEMBERS, type UpdateGroup } from "../../contract/groups.ts";
 import type { Bindings } from "../env.ts";
 import { invalid } from "../refusal.ts";
-import { type Demand, type GroupSettings, isLimited, type QuotaLeft, rulesOf, type Verdict } from "./rules.ts";
+import {
+  type Demand,
+  type GroupSettings,
+  isLimited,
+  type QuotaLeft,
+  type Rule,
+  rulesOf,
+  type Verdict,
+} from "./rules.ts";
 
 /** The limits of every account, wherever their objects run. */
 export interface Limits {
   /** Takes what generation `id` needs; null when no limit holds for it. */
   admit(accountId: string, id: string, demand: Demand, now: number): Promise<Verdict | null>;
+  /** Notes what generation `id` would need, were it drawn by itself; false when no limit holds for it. */
+  note(accountId: string, id: string, demand: Demand): Promise<boolean>;
+  /** Takes what was noted for a generation; null when nothing is: it has what it needs. */
+  admitNoted(accountId: string, id: string, now: number): Promise<Verdict | null>;
   /** Gives a generation's place back; with `refund` its pictures too. */
   release(accountId: string, id: string, refund: boolean): Promise<void>;
   /** Forgets an account's counts. */
@@ -21,8 +33,15 @@ export interface Limits {
 const COARSE_PERIOD_MS = 10_000;
 const MEMORY_SUBJECTS = 5_000;
 
-/** Who is known to be refused until when: asking again would change nothing. */
-const blocked = new WeakMap<object, Map<string, { until: number; verdict: Verdict }>>();
+/** A limit that is used up until then: asking again would change nothing. */
+interface UsedUp {
+  until: number;
+  retryAt: number | null;
+  violated: QuotaLeft;
+}
+/** By account, policy, subject and limit, whatever else a request says; the limit, so that raising one is felt at once. */
+type Blocked = Map<string, UsedUp>;
+const blocked = new WeakMap<object, Blocked>();
 
 /** @param namespace the environment's `LIMITS`, or one that counts what goes there */
 export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Bindings["LIMITS"]): Limits {
@@ -32,20 +51,17 @@ export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Binding
     async admit(accountId, id, demand, now) {
       if (!mayBeLimited(demand)) return null;
       const memory = memoryOf(env);
-      // Limits are part of the name, so that raising one takes effect at once.
-      const name = JSON.stringify([accountId, demand]);
-      const known = memory.get(name);
-      if (known && now < known.until) return known.verdict;
+      const known = recall(memory, accountId, demand, now);
+      if (known) return known;
       const verdict = (await coarse(env, demand, now)) ?? (await object(accountId).admit(id, demand, now));
-      memory.delete(name);
-      if (!verdict) return null;
-      // A group's limits are no part of the name, and are asked for again.
-      const lasts = !verdict.admitted && !verdict.violated.policy.startsWith("group-");
-      if (!verdict.admitted && lasts && verdict.retryAt !== null) {
-        if (memory.size >= MEMORY_SUBJECTS) memory.delete(memory.keys().next().value ?? "");
-        memory.set(name, { until: verdict.retryAt, verdict });
-      }
+      if (verdict && !verdict.admitted) remember(memory, accountId, demand, verdict);
       return verdict;
+    },
+    async note(accountId, id, demand) {
+      return mayBeLimited(demand) ? object(accountId).note(id, demand) : false;
+    },
+    async admitNoted(accountId, id, now) {
+      return object(accountId).admitNoted(id, now);
     },
     async release(accountId, id, refund) {
       await object(accountId).release(id, refund);
@@ -73,6 +89,43 @@ export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Binding
 /** What a group may, only the account's object knows. */
 const mayBeLimited = (demand: Omit<Demand, "images">) => demand.group !== null || isLimited(rulesOf(demand));
 
+/** The limits that only time gives back, as far as this isolate knows them, with what a demand takes of each. */
+function timed(demand: Demand): (Rule & { wanted: number })[] {
+  const { perMinute, daily } = rulesOf(demand);
+  const requests = perMinute === null ? [] : [{ policy: "requests", limit: perMinute, subject: `key:${demand.keyId}` }];
+  return [
+    ...requests.map((rule) => ({ ...rule, wanted: 1 })),
+    ...daily.map((rule) => ({ ...rule, wanted: demand.images })),
+  ];
+}
+
+const nameOf = (accountId: string, { policy, limit, subject }: Rule) =>
+  JSON.stringify([accountId, policy, subject, limit]);
+
+function recall(memory: Blocked, accountId: string, demand: Demand, now: number): Verdict | null {
+  for (const rule of timed(demand)) {
+    const known = memory.get(nameOf(accountId, rule));
+    if (!known || now >= known.until || rule.wanted <= known.violated.remaining) continue;
+    const { violated, retryAt, until: lastsUntil } = known;
+    // What else was left was somebody else's: this request may be another user's.
+    return { admitted: false, violated, retryAt, lastsUntil, quotas: [violated] };
+  }
+  return null;
+}
+
+/** Limits of groups, which only the object knows, and the binding's are not among them, and are asked for again. */
+function remember(
+  memory: Blocked,
+  accountId: string,
+  demand: Demand,
+  { violated, retryAt, lastsUntil: until }: Extract<Verdict, { admitted: false }>,
+): void {
+  const rule = timed(demand).find(({ policy }) => policy === violated.policy);
+  if (!rule || until === null) return;
+  if (memory.size >= MEMORY_SUBJECTS) memory.delete(memory.keys().next().value ?? "");
+  memory.set(nameOf(accountId, rule), { until, retryAt, violated });
+}
+
 async function coarse(
   { COARSE_LIMIT }: Pick<Bindings, "COARSE_LIMIT">,
   { keyId }: Demand,
@@ -87,13 +140,13 @@ async function coarse(
     windowSeconds: COARSE_PERIOD_MS / 1000,
     resetAt: now + COARSE_PERIOD_MS,
   };
-  return { admitted: false, violated, retryAt: now + COARSE_PERIOD_MS, quotas: [] };
+  return { admitted: false, violated, retryAt: now + COARSE_PERIOD_MS, lastsUntil: null, quotas: [] };
 }
 
-function memoryOf(env: object): Map<string, { until: number; verdict: Verdict }> {
+function memoryOf(env: object): Blocked {
   const known = blocked.get(env);
   if (known) return known;
-  const fresh = new Map<string, { until: number; verdict: Verdict }>();
+  const fresh: Blocked = new Map();
   blocked.set(env, fresh);
   return fresh;
 }

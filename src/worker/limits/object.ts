@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { MAX_MEMBERS, type UpdateGroup } from "../../contract/groups.ts";
+import { newId } from "../../contract/ids.ts";
 import type { Bindings } from "../env.ts";
 import { generationStore } from "../storage/generations.ts";
 import { type Bucket, filledAt, refill } from "./bucket.ts";
@@ -16,16 +17,19 @@ import {
 const DAY_MS = 86_400_000;
 /** A place is taken before its row is written: younger ones are not asked about. */
 const SETTLED_MS = 60_000;
-/** How often D1 may be asked what became of places that seem taken. */
+/** How often D1 may be asked what became of what seems taken, and about how many at once. */
 const RECONCILE_MS = 10_000;
+const RECONCILE_LIMIT = 500;
 
 /**
  * One account's counts, exact because one object owns them: places taken by unfinished generations, pictures of the
- * day, and a token bucket per key. A place whose end was never told is found by asking D1 when places run out.
+ * day, and a token bucket per key. An end that was never told is found by asking D1 when places or pictures run out.
  */
 export class LimitsObject extends DurableObject<Bindings> {
   readonly #sql: SqlStorage;
   #reconciledAt = 0;
+  /** Up to which generation; those after it come next. */
+  #reconciledTo = "";
 
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
@@ -34,6 +38,8 @@ export class LimitsObject extends DurableObject<Bindings> {
       CREATE TABLE IF NOT EXISTS places (id TEXT, subject TEXT, at INTEGER, PRIMARY KEY (subject, id)) WITHOUT ROWID;
       CREATE INDEX IF NOT EXISTS places_by_id ON places (id);
       CREATE TABLE IF NOT EXISTS spent (id TEXT, subject TEXT, day INTEGER, images INTEGER, PRIMARY KEY (id, subject)) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS spent_by_subject ON spent (subject, day);
+      CREATE TABLE IF NOT EXISTS noted (id TEXT PRIMARY KEY, demand TEXT) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS counts (day INTEGER, subject TEXT, images INTEGER, PRIMARY KEY (day, subject)) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS groups (id TEXT PRIMARY KEY, limits TEXT) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS members (group_id TEXT, user TEXT, limits TEXT, PRIMARY KEY (group_id, user)) WITHOUT ROWID;
@@ -43,13 +49,25 @@ export class LimitsObject extends DurableObject<Bindings> {
 
   /** Takes everything that generation `id` needs, or nothing; null when no limit holds for it. */
   async admit(id: string, demand: Demand, now: number): Promise<Verdict | null> {
-    if (!isLimited(this.#rules(demand))) return null;
-    const verdict = this.#admit(id, demand, now);
-    const full = !verdict.admitted && verdict.violated.windowSeconds === null;
-    if (!full || now - this.#reconciledAt < RECONCILE_MS) return verdict;
-    this.#reconciledAt = now;
-    await this.#reconcile(now);
-    return this.#admit(id, demand, now);
+    return this.#reconciling(now, () => (isLimited(this.#rules(demand)) ? this.#admit(id, demand, now) : null));
+  }
+
+  /** Notes what a generation would need that waits for another's pictures; false when no limit holds for it. */
+  async note(id: string, demand: Demand): Promise<boolean> {
+    if (!isLimited(this.#rules(demand))) return false;
+    this.#sql.exec("INSERT OR REPLACE INTO noted (id, demand) VALUES (?, ?)", id, JSON.stringify(demand));
+    return true;
+  }
+
+  /** Takes what was noted, once; null when nothing is noted (any more). */
+  async admitNoted(id: string, now: number): Promise<Verdict | null> {
+    return this.#reconciling(now, () => {
+      const [row] = this.#sql.exec<{ demand: string }>("SELECT demand FROM noted WHERE id = ?", id);
+      if (!row) return null;
+      const verdict = this.#admit(id, JSON.parse(row.demand), now);
+      if (verdict.admitted) this.#sql.exec("DELETE FROM noted WHERE id = ?", id);
+      return verdict;
+    });
   }
 
   /** Gives a generation's place back, and with `refund` its pictures; once, however often it is said. */
@@ -60,7 +78,7 @@ export class LimitsObject extends DurableObject<Bindings> {
   /** Forgets everything: the account was erased. */
   async erase(): Promise<void> {
     this.ctx.storage.transactionSync(() => {
-      for (const table of ["places", "spent", "counts", "groups", "members", "buckets"])
+      for (const table of ["places", "spent", "noted", "counts", "groups", "members", "buckets"])
         this.#sql.exec(`DELETE FROM ${table}`);
     });
   }
@@ -119,17 +137,28 @@ export class LimitsObject extends DurableObject<Bindings> {
     });
   }
 
+  /** Takes something; where it is refused for what an end gives back, once more after asking D1 for untold ends. */
+  async #reconciling(now: number, take: () => Verdict | null): Promise<Verdict | null> {
+    const verdict = take();
+    if (!verdict || verdict.admitted || verdict.lastsUntil !== null) return verdict;
+    if (now - this.#reconciledAt < RECONCILE_MS) return verdict;
+    this.#reconciledAt = now;
+    await this.#reconcile(now);
+    return take();
+  }
+
   #admit(id: string, demand: Demand, now: number): Verdict {
     const { perMinute, concurrent, daily } = this.#rules(demand);
     const before = this.#quotas(demand, now);
     const day = Math.floor(now / DAY_MS);
     for (const quota of before) {
-      const wanted = daily.some(({ policy }) => policy === quota.policy) ? demand.images : 1;
-      if (quota.remaining >= wanted) continue;
+      const ofDay = daily.find(({ policy }) => policy === quota.policy);
+      if (quota.remaining >= (ofDay ? demand.images : 1)) continue;
       const bucket =
         quota.policy === "requests" && perMinute !== null ? this.#bucket(demand.keyId, perMinute, now) : null;
       const retryAt = bucket && perMinute !== null ? filledAt(bucket, perMinute, 1) : quota.resetAt;
-      return { admitted: false, violated: quota, retryAt, quotas: before };
+      const lastsUntil = ofDay && this.#mayBeRefunded(day, ofDay.subject) ? null : retryAt;
+      return { admitted: false, violated: quota, retryAt, lastsUntil, quotas: before };
     }
     this.ctx.storage.transactionSync(() => {
       if (perMinute !== null) this.#takeToken(demand.keyId, perMinute, now);
@@ -152,6 +181,7 @@ export class LimitsObject extends DurableObject<Bindings> {
   #release(id: string, refund: boolean): void {
     this.ctx.storage.transactionSync(() => {
       this.#sql.exec("DELETE FROM places WHERE id = ?", id);
+      this.#sql.exec("DELETE FROM noted WHERE id = ?", id);
       const spent = this.#sql
         .exec<{ subject: string; day: number; images: number }>("DELETE FROM spent WHERE id = ? RETURNING *", id)
         .toArray();
@@ -160,10 +190,20 @@ export class LimitsObject extends DurableObject<Bindings> {
   }
 
   async #reconcile(now: number): Promise<void> {
+    // Ids sort by time: the first one that this millisecond could have.
+    const settled = newId("gen", Math.max(0, now - SETTLED_MS), new Uint8Array(16));
     const ids = this.#sql
-      .exec<{ id: string }>("SELECT DISTINCT id FROM places WHERE at <= ? LIMIT 500", now - SETTLED_MS)
+      .exec<{ id: string }>(
+        `SELECT id FROM places WHERE id > ?1 AND id < ?2 UNION SELECT id FROM spent WHERE id > ?1 AND id < ?2
+           UNION SELECT id FROM noted WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3`,
+        this.#reconciledTo,
+        settled,
+        RECONCILE_LIMIT,
+      )
       .toArray()
       .map(({ id }) => id);
+    // So many that are still under way must not hide those behind them.
+    this.#reconciledTo = ids.length < RECONCILE_LIMIT ? "" : (ids.at(-1) ?? "");
     if (ids.length === 0) return;
     const statuses = await generationStore(this.env.DB).statuses(ids);
     for (const id of ids) {
@@ -210,6 +250,13 @@ export class LimitsObject extends DurableObject<Bindings> {
       subject,
     );
     return row?.images ?? 0;
+  }
+
+  /** Whether something under way may yet give pictures of this day back. */
+  #mayBeRefunded(day: number, subject: string): boolean {
+    return (
+      this.#sql.exec("SELECT 1 FROM spent WHERE subject = ? AND day = ? LIMIT 1", subject, day).toArray().length > 0
+    );
   }
 
   #count(day: number, subject: string, images: number): void {

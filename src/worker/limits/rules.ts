@@ -39,8 +39,11 @@ export interface QuotaLeft {
 
 export type Verdict =
   | { admitted: true; quotas: QuotaLeft[] }
-  /** `retryAt`: when the same demand can be met at the earliest; null when nobody knows. */
-  | { admitted: false; violated: QuotaLeft; retryAt: number | null; quotas: QuotaLeft[] };
+  /**
+   * `retryAt`: when the same demand can be met at the earliest; null when nobody knows. `lastsUntil`: until then asking
+   * again changes nothing; null when the end of what is under way may change it at any time.
+   */
+  | { admitted: false; violated: QuotaLeft; retryAt: number | null; lastsUntil: number | null; quotas: QuotaLeft[] };
 
 /** A group's limits, with those of its users who have their own. */
 export interface GroupSettings {

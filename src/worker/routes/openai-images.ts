@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { parseEvents } from "../../client/sse.ts";
 import type { Preview } from "../../contract/events.ts";
-import type { Generation } from "../../contract/generation.ts";
+import { type Generation, isTerminal } from "../../contract/generation.ts";
 import { CreateImages, Images, OpenAIError } from "../../contract/openai.ts";
 import { z } from "../../contract/zod.ts";
 import { cacheWish } from "../cache-control.ts";
@@ -15,12 +15,9 @@ import { Refusal } from "../refusal.ts";
 import { type Accepted, createGeneration } from "../services/create.ts";
 import { openEvents } from "../services/events.ts";
 import { awaitEnd } from "../services/generations.ts";
-import { parseIdempotencyKey } from "../services/idempotency.ts";
+import { LONGEST_HOLD_SECONDS, parseIdempotencyKey } from "../services/idempotency.ts";
 import { drawn, fromOpenAI, toOpenAI } from "../services/openai-images.ts";
 import { json, secured } from "./shared.ts";
-
-/** The SDKs give up after ten minutes; a proxy in between, after five. */
-const WAIT_SECONDS = 290;
 
 const PARTIAL = "image_generation.partial_image";
 const WHOLE = "image_generation.completed";
@@ -52,7 +49,8 @@ export function registerOpenAIImages(app: OpenAPIHono<AppEnv>): void {
   app.openapi(create, async (c) => {
     const deps = c.get("deps");
     const request = c.req.valid("json");
-    const accepted = await createGeneration(deps, c.get("key"), await fromOpenAI(deps, request), {
+    const asked = { body: request, translate: () => fromOpenAI(deps, request) };
+    const accepted = await createGeneration(deps, c.get("key"), asked, {
       idempotencyKey: parseIdempotencyKey(c.req.header("Idempotency-Key")),
       cache: cacheWish(c.req.header("Cache-Control")),
       holdsBack: true,
@@ -69,8 +67,10 @@ export function registerOpenAIImages(app: OpenAPIHono<AppEnv>): void {
 async function ended(c: AppContext, accepted: Accepted): Promise<Generation> {
   const { offered } = accepted;
   if (offered === null) return accepted.generation;
-  const generation = await awaitEnd(c.get("deps"), c.get("key").accountId, { ...accepted, offered }, WAIT_SECONDS);
-  accepted.answered(201, generation);
+  const { accountId } = c.get("key");
+  const generation = await awaitEnd(c.get("deps"), accountId, { ...accepted, offered }, LONGEST_HOLD_SECONDS);
+  // One that is still being drawn is an error to OpenAI's clients, who may have the picture when they ask again.
+  if (isTerminal(generation.status)) accepted.answered(201, generation);
   return generation;
 }
 

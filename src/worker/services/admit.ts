@@ -1,8 +1,9 @@
 import type { ProblemCode } from "../../contract/problem.ts";
 import type { Deps } from "../deps.ts";
 import { rateLimitHeaders, secondsUntil } from "../limits/headers.ts";
-import type { QuotaLeft, Verdict } from "../limits/rules.ts";
+import type { Demand, QuotaLeft, Verdict } from "../limits/rules.ts";
 import { Refusal } from "../refusal.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
 import type { KnownKey } from "../storage/keys.ts";
 
 /** A place that came free is the earliest that another request can be met; how soon that is, nobody knows. */
@@ -20,20 +21,34 @@ export interface Admitted {
  *
  * @throws {Refusal} rate_limited, too_many_generations, quota_exceeded
  */
-export async function admit(
-  deps: Deps,
-  key: KnownKey,
-  { id, user, group, images }: { id: string; user: string | null; group: string | null; images: number },
-): Promise<Admitted> {
+export async function admit(deps: Deps, key: KnownKey, row: GenerationRow, group: string | null): Promise<Admitted> {
   const now = deps.now();
-  const demand = { keyId: key.id, user, group, images, key: key.limits, account: key.accountLimits };
-  const verdict = await deps.limits.admit(key.accountId, id, demand, now).catch((error) => {
-    console.error(JSON.stringify({ event: "limits_unavailable", account: key.accountId, error: String(error) }));
-    return null;
-  });
+  const demand = demandOf(key, row, group);
+  const { images } = demand;
+  const verdict = await deps.limits.admit(key.accountId, row.id, demand, now).catch(unavailable(key.accountId, null));
   if (!verdict) return { metered: false, headers: {} };
   if (!verdict.admitted) throw refusal(verdict, images, now);
   return { metered: true, headers: rateLimitHeaders(verdict.quotas, now) };
+}
+
+/**
+ * Notes what a generation would need that waits for another's pictures: as long as those come it costs nothing. Answers
+ * whether there is something to give back at the end.
+ */
+export async function note(deps: Deps, key: KnownKey, row: GenerationRow, group: string | null): Promise<boolean> {
+  const { accountId } = key;
+  return deps.limits.note(accountId, row.id, demandOf(key, row, group)).catch(unavailable(accountId, false));
+}
+
+/** Counts a noted generation that is to be drawn by itself after all; answers why it must not be. Safe to run twice. */
+export async function admitNoted(
+  deps: Deps,
+  { id, accountId, metered, parameters }: GenerationRow,
+): Promise<Refusal | null> {
+  if (!metered) return null;
+  const now = deps.now();
+  const verdict = await deps.limits.admitNoted(accountId, id, now).catch(unavailable(accountId, null));
+  return verdict && !verdict.admitted ? refusal(verdict, parameters.num_images, now) : null;
 }
 
 /** Gives back what a generation took; what is lost on the way, the limits object finds out by itself. */
@@ -46,6 +61,19 @@ export async function release(
   await deps.limits.release(accountId, id, refund).catch((error) => {
     console.error(JSON.stringify({ event: "release_failed", generation: id, error: String(error) }));
   });
+}
+
+function demandOf(key: KnownKey, { user, parameters }: GenerationRow, group: string | null): Demand {
+  const { id: keyId, limits, accountLimits: account } = key;
+  return { keyId, user, group, images: parameters.num_images, key: limits, account };
+}
+
+/** What an account's object would have said, when it cannot be asked. */
+export function unavailable<T>(account: string, otherwise: T): (error: unknown) => T {
+  return (error) => {
+    console.error(JSON.stringify({ event: "limits_unavailable", account, error: String(error) }));
+    return otherwise;
+  };
 }
 
 function refusal(

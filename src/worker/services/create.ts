@@ -3,11 +3,13 @@ import { newId } from "../../contract/ids.ts";
 import { GENERATION_EVENTS } from "../../contract/webhooks.ts";
 import type { Deps } from "../deps.ts";
 import { waitingAt } from "../generation/history.ts";
+import { Refusal } from "../refusal.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
+import type { IdempotencyRecord } from "../storage/idempotency.ts";
 import type { StoredImage } from "../storage/images.ts";
 import type { KnownKey } from "../storage/keys.ts";
 import type { Known } from "../storage/reuse.ts";
-import { admit, release } from "./admit.ts";
+import { admit, note, release } from "./admit.ts";
 import { fingerprintOf } from "./canonical.ts";
 import { CLAIM_MS, offer } from "./dispatch.ts";
 import { getGeneration } from "./generations.ts";
@@ -15,7 +17,7 @@ import { isTaken, type Once, recordOf, replay } from "./idempotency.ts";
 import { currentModels, refreshModels } from "./models.ts";
 import { requireAllowed } from "./policies.ts";
 import { type Resolved, resolve } from "./resolve.ts";
-import { type CacheStatus, cacheKeyOf, copyOf, follow, isSame, lookUp } from "./reuse.ts";
+import { type CacheStatus, cacheKeyOf, copyOf, follow, forgetHits, isSame, lookUp } from "./reuse.ts";
 import { toGeneration } from "./view.ts";
 import { announce } from "./webhook-delivery.ts";
 import { requireReceiver } from "./webhook-endpoints.ts";
@@ -37,7 +39,7 @@ export interface Accepted {
   generation: Generation;
   /** 200: pictures from the cache; 201, 202: what the first request with this idempotency key got. */
   status: 200 | 201 | 202;
-  /** Settles when the runner was asked; null: `generation` and `status` are the answer, whatever the client prefers. */
+  /** Settles, and never fails, when the runner was asked; null: `generation` and `status` are the answer, whatever the client prefers. */
   offered: Promise<void> | null;
   /** What the answer says about limits, cache and repetition. */
   headers: Record<string, string>;
@@ -47,67 +49,101 @@ export interface Accepted {
   answered: (status: number, generation: Generation) => void;
 }
 
+/** A request in another API's words: an idempotent repeat is one of the same words. */
+export interface Foreign {
+  body: unknown;
+  translate: () => Promise<CreateGeneration>;
+}
+
 /** Accepts a request: once this answers, the generation will end in exactly one terminal state. */
 export async function createGeneration(
   deps: Deps,
   key: KnownKey,
-  request: CreateGeneration,
-  { idempotencyKey = null, cache = "default", holdsBack = false }: CreateOptions = {},
+  asked: CreateGeneration | Foreign,
+  options: CreateOptions = {},
 ): Promise<Accepted> {
+  const { idempotencyKey = null } = options;
+  const said = "translate" in asked ? asked.body : asked;
+  const once = idempotencyKey === null ? null : { key: idempotencyKey, fingerprint: await fingerprintOf(said) };
+  const outcome = await accept(deps, key, asked, once, options).catch(async (error): Promise<Repeat> => {
+    // A repeat gets its answer whatever has changed since: the models, the policy, what is left of the limits. Or another
+    // request with the same key was accepted since we looked.
+    if (!once || !(error instanceof Refusal || isTaken(error))) throw error;
+    const record = await deps.idempotency.find(key.accountId, once.key, deps.now());
+    if (!record) throw error;
+    return { record, once };
+  });
+  return "once" in outcome ? repeated(deps, key, outcome) : outcome;
+}
+
+/** What is on record for a request's idempotency key. */
+interface Repeat {
+  record: IdempotencyRecord;
+  once: Once;
+}
+
+async function accept(
+  deps: Deps,
+  key: KnownKey,
+  asked: CreateGeneration | Foreign,
+  once: Once | null,
+  { cache = "default", holdsBack = false }: CreateOptions,
+): Promise<Accepted | Repeat> {
+  const request = "translate" in asked ? await asked.translate() : asked;
   if (request.webhook_url !== undefined) requireReceiver(deps, request.webhook_url, "#/webhook_url");
   const chosen = await resolveAgainstModels(deps, request);
   const cacheKey = cache === "no-store" ? null : await cacheKeyOf(key.accountId, request, chosen);
-  const once = idempotencyKey === null ? null : { key: idempotencyKey, fingerprint: await fingerprintOf(request) };
   const row = newRow(deps, key, request, chosen, cacheKey);
 
   const wanted = cache === "default" ? cacheKey : null;
-  const known = wanted || once ? await lookUp(deps, row, wanted, idempotencyKey) : null;
-  if (once && known?.record) return repeated(deps, key, known.record, once);
+  const look = async () => (wanted || once ? lookUp(deps, row, wanted, once?.key ?? null) : null);
+  const how = { once, holdsBack, group: request.group ?? null };
+  let known = await look();
+  if (once && known?.record) return { record: known.record, once };
   await requireAllowed(deps, key, request, chosen);
-  try {
-    const shared = known?.same ? await share(deps, row, known.same, once, holdsBack) : null;
-    if (shared) return shared;
-    return await draw(deps, key, row, once, {
-      cacheStatus: statusOf(request, cache),
-      holdsBack,
-      group: request.group ?? null,
-    });
-  } catch (error) {
-    // Another request with the same key was accepted since we looked.
-    const record = once && isTaken(error) ? await deps.idempotency.find(key.accountId, once.key, row.createdAt) : null;
-    if (once && record) return repeated(deps, key, record, once);
-    throw error;
+  for (;;) {
+    const shared = known?.same ? await share(deps, key, row, known.same, how) : null;
+    const cacheStatus = statusOf(request, cache);
+    const accepted = shared ?? (await draw(deps, key, row, { ...how, cacheStatus, sole: wanted !== null }));
+    if (accepted) return accepted;
+    // Another request for the same pixels was accepted since we looked.
+    known = await look();
+    if (once && known?.record) return { record: known.record, once };
   }
 }
 
-/** Hands it to a runner. */
+/** How a request is answered and counted. */
+interface How {
+  once: Once | null;
+  holdsBack: boolean;
+  group: string | null;
+}
+
+/** Hands it to a runner; null, with `sole`, where the same pixels are there or under way by now. */
 async function draw(
   deps: Deps,
   key: KnownKey,
   row: GenerationRow,
-  once: Once | null,
-  { cacheStatus, holdsBack, group }: { cacheStatus: CacheStatus; holdsBack: boolean; group: string | null },
-): Promise<Accepted> {
-  const { metered, headers } = await admit(deps, key, {
-    id: row.id,
-    user: row.user,
-    group,
-    images: row.parameters.num_images,
-  });
+  { once, holdsBack, group, cacheStatus, sole }: How & { cacheStatus: CacheStatus; sole: boolean },
+): Promise<Accepted | null> {
+  const { metered, headers } = await admit(deps, key, row, group);
   row.metered = metered;
   const accepted = answer(deps, row, [], 202, { once, holdsBack, cacheStatus, headers });
-  let inLine: boolean;
+  let stored: { inLine: boolean } | null;
   try {
     // Beside the row, not after it: should this isolate die with the answer, the message finds what was accepted.
-    [{ inLine }] = await Promise.all([
-      deps.generations.insert(row, row.createdAt - NEWCOMER_MS, accepted.record),
+    [stored] = await Promise.all([
+      deps.generations.insert(row, row.createdAt - NEWCOMER_MS, accepted.record, { sole }),
       spreadNet(deps, row.id),
     ]);
   } catch (error) {
     deps.background(release(deps, row, { refund: true }));
     throw error;
   }
-  return { ...accepted, offered: inBackground(deps, offer(deps, row, { inLine })) };
+  if (stored) return { ...accepted, offered: inBackground(deps, row.id, offer(deps, row, stored)) };
+  // Awaited, because it will be counted, or noted, under the same id.
+  await release(deps, row, { refund: true });
+  return null;
 }
 
 /** A message that comes when whoever made the generation must have handed it on. Without it the cron finds the row. */
@@ -120,10 +156,10 @@ async function spreadNet(deps: Deps, id: string): Promise<void> {
 /** Answers with pictures that are drawn or being drawn for the same pixels; null when they went away meanwhile. */
 async function share(
   deps: Deps,
+  key: KnownKey,
   row: GenerationRow,
   same: NonNullable<Known["same"]>,
-  once: Once | null,
-  holdsBack: boolean,
+  { once, holdsBack, group }: How,
 ): Promise<Accepted | null> {
   const done = same.row.status === "succeeded";
   if (isSame(row, same.row)) {
@@ -137,22 +173,34 @@ async function share(
   if (done) {
     const options = { once, holdsBack, cacheStatus: "hit", headers: {} } as const;
     const copied = await copyOf(deps, row, same, (copy, images) => answer(deps, copy, images, 200, options).record);
-    if (copied) {
-      deps.metrics.end(copied.row);
-      announce(deps, copied.row.id);
+    if (!copied) {
+      forgetHits(deps, [same.row.id]);
+      return null;
     }
-    return copied && { ...answer(deps, copied.row, copied.images, 200, options), offered: null };
+    deps.metrics.end(copied.row);
+    announce(deps, copied.row.id);
+    return { ...answer(deps, copied.row, copied.images, 200, options), offered: null };
   }
-  const follower: GenerationRow = { ...row, leaderId: same.row.id, claimedUntil: null };
+  const metered = await note(deps, key, row, group);
+  const follower: GenerationRow = { ...row, leaderId: same.row.id, claimedUntil: null, metered };
   const options = { once, holdsBack, cacheStatus: "fwd=uri-miss; collapsed", headers: {} } as const;
   const accepted = answer(deps, follower, [], 202, options);
-  await deps.generations.insert(follower, 0, accepted.record);
-  return { ...accepted, offered: inBackground(deps, follow(deps, follower, same.row.id)) };
+  try {
+    await deps.generations.insert(follower, 0, accepted.record);
+  } catch (error) {
+    deps.background(release(deps, follower, { refund: true }));
+    throw error;
+  }
+  return { ...accepted, offered: inBackground(deps, row.id, follow(deps, follower, same.row.id)) };
 }
 
-function inBackground(deps: Deps, work: Promise<void>): Promise<void> {
-  deps.background(work);
-  return work;
+/** It is accepted: what fails on its way to a runner is made good by its message or the cron. */
+function inBackground(deps: Deps, generation: string, work: Promise<void>): Promise<void> {
+  const told = work.catch((error) => {
+    console.error(JSON.stringify({ event: "hand_on_failed", generation, error: String(error) }));
+  });
+  deps.background(told);
+  return told;
 }
 
 function answer(
@@ -180,12 +228,7 @@ function answer(
   };
 }
 
-async function repeated(
-  deps: Deps,
-  { accountId }: KnownKey,
-  record: Parameters<typeof replay>[1],
-  once: Once,
-): Promise<Accepted> {
+async function repeated(deps: Deps, { accountId }: KnownKey, { record, once }: Repeat): Promise<Accepted> {
   const { status, generation } = await replay(deps, record, once, (id) => getGeneration(deps, accountId, id));
   const headers = { "Idempotency-Replayed": "true" };
   return { generation, status, offered: null, headers, cache: "replayed", answered: () => {} };

@@ -17,6 +17,9 @@ import { removeStrays } from "./images.ts";
 import { forget } from "./retention.ts";
 import { toGeneration } from "./view.ts";
 
+/** How often a live object that broke off is asked anew: one that was reset is there again at once. */
+const WAIT_TRIES = 3;
+
 /** The generation when it has ended, or as it is after `seconds`. */
 export async function awaitEnd(
   deps: Deps,
@@ -24,13 +27,30 @@ export async function awaitEnd(
   { generation, offered }: Pick<Accepted, "generation"> & { offered: Promise<void> },
   seconds: number,
 ): Promise<Generation> {
+  const { id } = generation;
   const until = deps.now() + seconds * 1000;
-  // The runner is asked first: opening the live object would hold its request up.
   const ended = await Promise.race([
-    offered.then(() => deps.live(generation.id).wait(until - deps.now())),
+    // The runner is asked first: opening the live object would hold its request up.
+    offered.then(() => hear(deps, id, until)),
     new Promise<null>((resolve) => setTimeout(() => resolve(null), seconds * 1000)),
   ]);
-  return ended ?? getGeneration(deps, accountId, generation.id);
+  return ended ?? getGeneration(deps, accountId, id);
+}
+
+/** Its end, as its live object tells it; null where it does not in time, or cannot: an object that was reset breaks off. */
+async function hear(deps: Deps, id: string, until: number): Promise<Generation | null> {
+  for (let tries = 0; tries < WAIT_TRIES; tries++) {
+    try {
+      return await deps.live(id).wait(until - deps.now());
+    } catch (error) {
+      tell("wait_failed", id, error);
+    }
+  }
+  return null;
+}
+
+function tell(event: string, generation: string, error: unknown): void {
+  console.error(JSON.stringify({ event, generation, error: String(error) }));
 }
 
 /** @throws {Refusal} not_found, for another account's generation too */
@@ -90,7 +110,15 @@ export async function findRow(deps: Deps, accountId: string, id: string): Promis
 }
 
 async function progressOf(deps: Deps, row: GenerationRow): Promise<Progress | null> {
-  if (row.status === "running") return deps.live(row.id).progress();
+  // Not knowing how far it is says nothing about the rest.
+  if (row.status === "running")
+    return deps
+      .live(row.id)
+      .progress()
+      .catch((error) => {
+        tell("progress_unknown", row.id, error);
+        return null;
+      });
   if (row.status === "queued") return waitingAt(row.parameters.num_inference_steps, await deps.generations.ahead(row));
   return null;
 }

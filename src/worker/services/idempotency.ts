@@ -3,8 +3,10 @@ import type { Deps } from "../deps.ts";
 import { Refusal } from "../refusal.ts";
 import type { IdempotencyRecord } from "../storage/idempotency.ts";
 
-/** The longest that `Prefer: wait` holds an answer back, and some: a record still without one lost its isolate. */
-const IN_FLIGHT_MS = 90_000;
+/** The longest that an answer is held back. The OpenAI SDKs give up after ten minutes; a proxy in between, after five. */
+export const LONGEST_HOLD_SECONDS = 290;
+/** That, and some: a record still without an answer lost its isolate. */
+const IN_FLIGHT_MS = (LONGEST_HOLD_SECONDS + 30) * 1000;
 const MAX_CHARS = 255;
 
 /** How a request wants to be made once only. */

@@ -1,7 +1,9 @@
 import type { Usage, UsageQuery } from "../../contract/usage.ts";
 import type { z } from "../../contract/zod.ts";
 import type { Deps } from "../deps.ts";
+import type { QuotaLeft } from "../limits/rules.ts";
 import type { KnownKey } from "../storage/keys.ts";
+import { unavailable } from "./admit.ts";
 import { rfc3339 } from "./view.ts";
 
 const DAY_MS = 86_400_000;
@@ -23,7 +25,8 @@ export async function usageOf(
   };
   const [data, quotas] = await Promise.all([
     deps.usage.days(key.accountId, since),
-    deps.limits.quotas(key.accountId, demand, now),
+    // The days are worth telling without them.
+    deps.limits.quotas(key.accountId, demand, now).catch(unavailable<QuotaLeft[]>(key.accountId, [])),
   ]);
   return {
     data,

@@ -44,6 +44,12 @@ export interface GenerationRow {
 }
 
 export const UNFINISHED = "status IN ('queued', 'running')";
+
+/** Generations whose pictures can be had by their cache key. */
+export const DONE = "status = 'succeeded' AND cache_key";
+/** Those whose pictures can be waited for; followers have none of their own. */
+export const LEADING = `${UNFINISHED} AND leader_id IS NULL AND cache_key`;
+
 export interface Columns {
   id: string;
   account_id: string;

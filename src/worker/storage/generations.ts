@@ -1,5 +1,5 @@
 import type { Reading, Status } from "../../contract/generation.ts";
-import { type Columns, type GenerationRow, insertInto, parse, UNFINISHED } from "./generation-row.ts";
+import { type Columns, DONE, type GenerationRow, insertInto, LEADING, parse, UNFINISHED } from "./generation-row.ts";
 import { type IdempotencyRecord, insertStatement } from "./idempotency.ts";
 import { imageRow, type StoredImage } from "./images.ts";
 
@@ -37,6 +37,10 @@ export type GenerationStore = ReturnType<typeof generationStore>;
 
 // SQLite uses a partial index only where its own condition is spelled out (sqlite.org/partialindex.html, section 3).
 const WAITING = `${UNFINISHED} AND status = 'queued'`;
+const FAILURE = "status IN ('failed', 'canceled')";
+/** Whether pictures of a cache key, which is bound twice, are there or under way. */
+const KNOWN = `(EXISTS (SELECT 1 FROM generations AS same WHERE ${DONE} = ?)
+  OR EXISTS (SELECT 1 FROM generations AS same WHERE ${LEADING} = ?))`;
 
 /**
  * The table `generations`. Every change of status is one guarded UPDATE that answers the new row, or null when the
@@ -56,17 +60,24 @@ export function generationStore(db: D1Database) {
      * Stores a new row, and the answer to its request where that has an idempotency key: both or, when another request
      * was first with the key, neither. Answers whether a generation made before `newcomersSince` waits for a runner that
      * has room: asked in the same statement, because every trip to D1 is on the way of every picture.
+     *
+     * @param options.sole store nothing, and answer null, where the same pixels are there or under way
      */
     async insert(
       row: GenerationRow,
       newcomersSince: number,
       record: IdempotencyRecord | null,
-    ): Promise<{ inLine: boolean }> {
+      { sole = false } = {},
+    ): Promise<{ inLine: boolean } | null> {
       const returning = `RETURNING EXISTS (SELECT 1 FROM generations AS older WHERE ${WAITING} AND older.created_at < ?
         AND older.dispatched_at IS NULL AND older.claimed_until IS NULL AND older.leader_id IS NULL) AS in_line`;
-      const insert = insertInto(db, row, `WHERE true ${returning}`, newcomersSince);
+      const insert =
+        sole && row.cacheKey !== null
+          ? insertInto(db, row, `WHERE NOT ${KNOWN} ${returning}`, row.cacheKey, row.cacheKey, newcomersSince)
+          : insertInto(db, row, `WHERE true ${returning}`, newcomersSince);
       const [stored] = await db.batch<{ in_line: number }>(record ? [insert, insertStatement(db, record)] : [insert]);
-      return { inLine: stored?.results[0]?.in_line === 1 };
+      const [made] = stored?.results ?? [];
+      return made ? { inLine: made.in_line === 1 } : null;
     },
 
     load: (id: string) => one("SELECT * FROM generations WHERE id = ?", id),
@@ -75,7 +86,12 @@ export function generationStore(db: D1Database) {
       one("SELECT * FROM generations WHERE id = ? AND account_id = ?", id, accountId),
 
     async list({ accountId, limit, before, status, user, shared, favoriteOf }: ListFilter): Promise<GenerationRow[]> {
+      const underWay = status === "queued" || status === "running";
+      // What is under way is little, of all accounts together; SQLite would rather read all that is this one's.
+      const from = underWay ? "generations INDEXED BY generations_unfinished" : "generations";
       const where = ["account_id = ?"];
+      if (underWay) where.push(UNFINISHED);
+      if (status === "failed" || status === "canceled") where.push(FAILURE);
       const values: unknown[] = [accountId];
       const filter = (condition: string, value: unknown) => {
         if (value === undefined) return;
@@ -93,7 +109,7 @@ export function generationStore(db: D1Database) {
         favoriteOf,
       );
       const { results } = await db
-        .prepare(`SELECT * FROM generations WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`)
+        .prepare(`SELECT * FROM ${from} WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`)
         .bind(...values, limit)
         .all<Columns>();
       return results.map(parse);

@@ -65,7 +65,10 @@ export function findStatement(db: D1Database, accountId: string, key: string, no
     .bind(accountId, key, now - KEEP_MS);
 }
 
-/** Fails with a UNIQUE constraint when the key is taken, and with it the batch that it stands in. */
+/**
+ * Fails with a UNIQUE constraint when the key is taken, and with it the batch that it stands in. Stores nothing where the
+ * generation was not stored either.
+ */
 export function insertStatement(
   db: D1Database,
   record: IdempotencyRecord,
@@ -74,7 +77,7 @@ export function insertStatement(
   return db
     .prepare(
       `INSERT ${otherwise} INTO idempotency (account_id, key, fingerprint, generation_id, status, response, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM generations WHERE id = ?4)`,
     )
     .bind(
       record.accountId,

@@ -1,4 +1,4 @@
-import { type Columns, type GenerationRow, insertInto, parse, UNFINISHED } from "./generation-row.ts";
+import { type Columns, DONE, type GenerationRow, insertInto, LEADING, parse, UNFINISHED } from "./generation-row.ts";
 import {
   findStatement,
   type IdempotencyColumns,
@@ -16,14 +16,17 @@ export interface Known {
 
 export type ReuseStore = ReturnType<typeof reuseStore>;
 
-// Followers have no pictures of their own to wait for.
-const BEST = `SELECT id FROM generations WHERE cache_key = ?1 AND (status = 'succeeded' OR (${UNFINISHED} AND leader_id IS NULL))
-  ORDER BY status = 'succeeded' DESC, (user IS ?2 AND metadata = ?3) DESC, id DESC LIMIT 1`;
+const LIKEST = "user IS ?2 AND metadata = ?3 ORDER BY id DESC LIMIT 1";
+/** One search after the other: a sort would read every row of a picture that thousands share. */
+const BEST = `COALESCE(
+    (SELECT id FROM generations WHERE ${DONE} = ?1 AND ${LIKEST}), (SELECT id FROM generations WHERE ${DONE} = ?1 LIMIT 1),
+    (SELECT id FROM generations WHERE ${LEADING} = ?1 AND ${LIKEST}),
+    (SELECT id FROM generations WHERE ${LEADING} = ?1 ORDER BY id DESC LIMIT 1))`;
 
 /** With its images as a JSON array of their columns. */
 const SAME = `SELECT generations.*, (SELECT json_group_array(${IMAGE_JSON})
     FROM (SELECT * FROM images WHERE generation_id = generations.id ORDER BY position)) AS image_rows
-  FROM generations WHERE id = (${BEST})`;
+  FROM generations WHERE id = ${BEST}`;
 
 interface SameColumns extends Columns {
   image_rows: string;
