@@ -1,3 +1,5 @@
+/** A picture's address has 128 random bits in hex. */
+const IMAGE = "https://vignette.example/i/5f0c3d9e7a2b4c6d8e1f0a9b8c7d6e5f.png";
 const ID = "gen_01jdd5m0000000000000000000";
 const SELF = `https://vignette.example/v1/generations/${ID}`;
 
@@ -32,7 +34,7 @@ export const GENERATION_EXAMPLE = {
   images: [
     {
       index: 0,
-      url: "https://vignette.example/i/4Zb0mVdyZ8s1k2Qv7c9uXw.png",
+      url: IMAGE,
       width: 128,
       height: 128,
       content_type: "image/png",
@@ -48,4 +50,11 @@ export const GENERATION_EXAMPLE = {
   user: null,
   metadata: {},
   urls: { self: SELF, cancel: `${SELF}/cancel`, events: `${SELF}/events` },
+};
+
+/** What webhooks say of it. */
+export const GENERATION_MESSAGE_EXAMPLE = {
+  type: "generation.succeeded" as const,
+  timestamp: "2026-11-24T12:00:02.000Z",
+  data: { id: ID, status: "succeeded", urls: { self: SELF }, images: [IMAGE], user: null, metadata: {} },
 };

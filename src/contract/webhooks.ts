@@ -1,3 +1,4 @@
+import { GENERATION_MESSAGE_EXAMPLE } from "./examples.ts";
 import { z } from "./zod.ts";
 
 /** What a generation can end in, as its receivers are told. */
@@ -5,8 +6,11 @@ export const GENERATION_EVENTS = ["generation.succeeded", "generation.failed", "
 export const GenerationEventType = z.enum(GENERATION_EVENTS);
 export type GenerationEventType = z.infer<typeof GenerationEventType>;
 
-/** What an endpoint can ask for: ends of generations, and that another endpoint was disabled. */
-export const EVENT_TYPES = [...GENERATION_EVENTS, "webhook_endpoint.disabled"] as const;
+/** That another endpoint of the account was taken out of use. */
+export const DISABLED_EVENT = "webhook_endpoint.disabled";
+
+/** What an endpoint can ask for. */
+export const EVENT_TYPES = [...GENERATION_EVENTS, DISABLED_EVENT] as const;
 export const WebhookEventType = z.enum(EVENT_TYPES).openapi("WebhookEventType");
 export type WebhookEventType = z.infer<typeof WebhookEventType>;
 
@@ -24,7 +28,7 @@ const events = z.array(WebhookEventType).min(1).refine(once, "Name each event on
 export const CreateWebhookEndpoint = z
   .strictObject({
     url: WebhookUrl.openapi({ example: "https://example.com/vignette" }),
-    events: events.default([...GENERATION_EVENTS]),
+    events: events.default([...EVENT_TYPES]).openapi({ description: "All, where none are named." }),
     description: z.string().trim().max(200).default(""),
   })
   .openapi("CreateWebhookEndpoint");
@@ -126,21 +130,28 @@ export const GenerationMessage = z
       metadata: z.record(z.string(), z.string()),
     }),
   })
-  .openapi("GenerationMessage", {
-    example: {
-      type: "generation.succeeded",
-      timestamp: "2026-11-24T12:00:02.000Z",
-      data: {
-        id: "gen_01jdd5m0000000000000000000",
-        status: "succeeded",
-        urls: { self: "https://vignette.example/v1/generations/gen_01jdd5m0000000000000000000" },
-        images: ["https://vignette.example/i/4Zb0mVdyZ8s1k2Qv7c9uXw.png"],
-        user: null,
-        metadata: {},
-      },
-    },
-  });
+  .openapi("GenerationMessage", { example: GENERATION_MESSAGE_EXAMPLE });
 export type GenerationMessage = z.infer<typeof GenerationMessage>;
+
+/** The body of a message about another endpoint of the account. */
+export const EndpointDisabledMessage = z
+  .object({
+    type: z.literal(DISABLED_EVENT),
+    timestamp: z.string(),
+    data: z.object({ id: z.string(), url: z.string(), reason: z.enum(["gone", "failing"]) }),
+  })
+  .openapi("EndpointDisabledMessage");
+export type EndpointDisabledMessage = z.infer<typeof EndpointDisabledMessage>;
+
+/** The body of a message that somebody asked for. */
+export const EndpointTestMessage = z
+  .object({
+    type: z.literal(TEST_EVENT),
+    timestamp: z.string(),
+    data: z.object({ id: z.string().openapi({ description: "The endpoint's own." }) }),
+  })
+  .openapi("EndpointTestMessage");
+export type EndpointTestMessage = z.infer<typeof EndpointTestMessage>;
 
 const DELIVERY_ID = /^msg_[0-9a-f]{32}$/;
 /** Whether a text has the form of a delivery's id. */

@@ -65,11 +65,6 @@ describe("the SDK over safeFetch", () => {
       { ...ill, detail: "The runner does not answer.", uncertain: true },
     ],
     [
-      "404",
-      () => Response.json({ detail: "No such thing." }, { status: 404 }),
-      { kind: "missing", detail: "No such thing." },
-    ],
-    [
       "422",
       () => Response.json({ detail: [{ loc: ["body", "input", "seed"], msg: "Too large." }] }, { status: 422 }),
       { kind: "rejected", detail: "seed: Too large." },
@@ -86,6 +81,26 @@ describe("the SDK over safeFetch", () => {
       expect(network).toHaveBeenCalledOnce();
     }
   });
+
+  it.for([404, 410])(
+    "takes a %i to a question for its answer, and to a PUT for a proxy's that has no runner behind it",
+    async (status, { expect }) => {
+      const answer = () => Response.json({ detail: "No such thing." }, { status });
+      const faultTo = async (call: (replicate: Replicate) => Promise<unknown>) =>
+        faultOf(await call(sdk(answer).replicate).catch((thrown: unknown) => thrown));
+      const missing = { kind: "missing", detail: "No such thing." };
+      expect(await faultTo(({ predictions }) => predictions.get("gen_1"))).toEqual(missing);
+      expect(await faultTo(({ predictions }) => predictions.cancel("gen_1"))).toEqual(missing);
+      // A cloud that names predictions itself has no such model.
+      const { id: _, ...unnamed } = request;
+      expect(await faultTo(({ predictions }) => predictions.create(unnamed))).toEqual(missing);
+      expect(await faultTo(({ predictions }) => predictions.create(request))).toEqual({
+        ...ill,
+        detail: "No such thing.",
+        uncertain: false,
+      });
+    },
+  );
 
   it("knows its own faults only", ({ expect }) => {
     expect(faultOf(new Error("other"))).toBeNull();

@@ -12,6 +12,12 @@ const PUBLIC = ["/i/{file}"];
 interface Route {
   method: string;
   path: string;
+  /** Whether operators may name an account in its query. */
+  namesAccount: boolean;
+}
+
+interface Operation {
+  parameters?: { name: string; in: string }[];
 }
 
 let runner: FakeRunner;
@@ -47,11 +53,17 @@ beforeAll(async () => {
     profiles: "ada",
     favorites: id,
   };
-  const { paths } = await (await call("GET", "/openapi.json")).json<{ paths: Record<string, object> }>();
+  const { paths } = await (await call("GET", "/openapi.json")).json<{
+    paths: Record<string, Record<string, Operation>>;
+  }>();
   routes = Object.entries(paths).flatMap(([path, operations]) =>
-    Object.keys(operations)
-      .filter((method) => ["get", "put", "post", "patch", "delete"].includes(method))
-      .map((method) => ({ method: method.toUpperCase(), path })),
+    Object.entries(operations)
+      .filter(([method]) => ["get", "put", "post", "patch", "delete"].includes(method))
+      .map(([method, { parameters = [] }]) => ({
+        method: method.toUpperCase(),
+        path,
+        namesAccount: parameters.some((each) => each.in === "query" && each.name === "account"),
+      })),
   );
 });
 
@@ -70,6 +82,7 @@ function pathTo(path: string): string {
 
 /** A body that the route takes, so that only whose it is can be what is wrong. */
 function bodyFor({ method, path }: Route): unknown {
+  if (path === "/v1/policy") return method === "PUT" ? {} : undefined;
   if (path.endsWith("/feedback")) return method === "PUT" ? { verdict: "meant", consent: true } : undefined;
   if (path.endsWith("/rotate") || path.endsWith("/rotate-secret")) return { overlap_seconds: 0 };
   if (method === "PATCH") return path.includes("webhook") ? { disabled: true } : { name: "taken over" };
@@ -91,6 +104,20 @@ describe("what is another account's", () => {
       Object.keys(answers).map((route) => [route, route.startsWith("DELETE /v1/profiles") ? 204 : 404]),
     );
     expect(answers).toEqual(expected);
+  });
+
+  it("is not there for who names the account either, unless it is an operator", async ({ expect }) => {
+    const answers = await Promise.all(
+      routes
+        .filter(({ namesAccount }) => namesAccount)
+        .map(async (route) => {
+          const path = `${pathTo(route.path)}?account=theirs${route.path === "/v1/account" && route.method === "DELETE" ? "&confirm=theirs" : ""}`;
+          const answer = await call(route.method, path, { key: ours, body: bodyFor(route) });
+          return [`${route.method} ${route.path}`, (await answer.json<{ code: string }>()).code];
+        }),
+    );
+    expect(answers.length).toBeGreaterThanOrEqual(10);
+    expect(answers).toEqual(answers.map(([route]) => [route, "operator_only"]));
   });
 
   it("is as it was after that", async ({ expect }) => {

@@ -1,8 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, it, vi } from "vitest";
-import { CreatedKey, isWellFormedKey, type KeyList } from "../../src/contract/keys.ts";
+import { CreatedKey, isWellFormedKey, Key, type KeyList, newKey } from "../../src/contract/keys.ts";
 import { Problem } from "../../src/contract/problem.ts";
-import { KEY_MEMORY_MS } from "../../src/worker/services/authenticate.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
 import { arrival, call, imagine, installRunner, makeKey, reaches } from "./harness.ts";
 
@@ -182,10 +181,79 @@ describe("a key's life", () => {
     expect((await call("GET", "/v1/models", { key })).status).toBe(200);
     await env.DB.prepare("UPDATE keys SET revoked_at = 1 WHERE id = ?").bind(id).run();
     expect((await call("GET", "/v1/models", { key })).status).toBe(200);
-    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + KEY_MEMORY_MS);
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 30_000);
     const late = await call("GET", "/v1/models", { key });
     clock.mockRestore();
     expect(await refusal(late)).toEqual([401, "key_revoked"]);
+  });
+});
+
+describe("a key that was revoked elsewhere", () => {
+  it("is used for nothing that would outlive it", async ({ expect }) => {
+    for (const [path, body] of [
+      ["/v1/keys", { name: "mine for ever", scopes: ["admin"] }],
+      ["/v1/webhook-endpoints", { url: "https://hooks.example.com/in" }],
+    ] as const) {
+      const { id, key } = await create({ name: "leaked", scopes: ["admin", "webhooks", "read"] });
+      expect((await call("GET", path, { key })).status).toBe(200);
+      await env.DB.prepare("UPDATE keys SET revoked_at = 1 WHERE id = ?").bind(id).run();
+      expect((await call("GET", "/v1/models", { key })).status).toBe(200);
+      expect(await refusal(await call("POST", path, { key, body })), path).toEqual([401, "key_revoked"]);
+    }
+  });
+
+  it("of an account that was erased is as good as revoked", async ({ expect }) => {
+    const key = await makeKey({ account: "erased-elsewhere" });
+    await env.DB.prepare("UPDATE accounts SET erased_at = 1 WHERE id = 'erased-elsewhere'").run();
+    expect(await refusal(await call("GET", "/v1/models", { key }))).toEqual([401, "key_revoked"]);
+    expect(await refusal(await call("POST", "/v1/keys", { key, body: { name: "x", scopes: ["read"] } }))).toEqual([
+      401,
+      "key_revoked",
+    ]);
+  });
+});
+
+describe("a key that nobody made", () => {
+  it("costs one trip to the database in five seconds", async ({ expect }) => {
+    const { secret } = await newKey();
+    const tries = () => call("GET", "/v1/models", { key: secret });
+    const prepare = vi.spyOn(env.DB, "prepare");
+    const trips = () => prepare.mock.calls.filter(([sql]) => sql.includes("previous_hash = ?1")).length;
+    for (let n = 0; n < 3; n++) expect(await refusal(await tries())).toEqual([401, "key_unknown"]);
+    expect(await refusal(await call("GET", "/v1/keys", { key: secret }))).toEqual([401, "key_unknown"]);
+    expect(trips()).toBe(1);
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 5_000);
+    await tries();
+    clock.mockRestore();
+    expect(trips()).toBe(2);
+    prepare.mockRestore();
+  });
+});
+
+describe("an operator", () => {
+  it("lists, changes, rotates and revokes the keys of any account that it names", async ({ expect }) => {
+    const operator = await makeKey({ account: "operations", operator: true });
+    const { id, key } = await create({ name: "tenant's", scopes: ["read"], account: "tenant-2" }, operator);
+    const path = `/v1/keys/${id}`;
+    const asked = (method: string, more = "", body?: unknown) =>
+      call(method, `${path}${more}?account=tenant-2`, { key: operator, body });
+    const list = await (await call("GET", "/v1/keys?account=tenant-2", { key: operator })).json<KeyList>();
+    expect(list.data.map((one) => one.id)).toEqual([id]);
+    expect(Key.parse(await (await asked("GET")).json())).toMatchObject({ id, account: "tenant-2" });
+    expect(await (await asked("PATCH", "", { name: "renamed" })).json()).toMatchObject({ name: "renamed" });
+    const rotated = CreatedKey.parse(await (await asked("POST", "/rotate", { overlap_seconds: 0 })).json());
+    expect((await call("GET", "/v1/models", { key })).status).toBe(401);
+    expect((await call("GET", "/v1/models", { key: rotated.key })).status).toBe(200);
+    expect((await asked("DELETE")).status).toBe(204);
+    expect(await refusal(await call("GET", "/v1/models", { key: rotated.key }))).toEqual([401, "key_revoked"]);
+  });
+
+  it("finds nothing in the wrong account", async ({ expect }) => {
+    const operator = await makeKey({ account: "operations", operator: true });
+    const { id } = await create({ name: "tenant's", scopes: ["read"], account: "tenant-3" }, operator);
+    for (const path of [`/v1/keys/${id}`, `/v1/keys/${id}?account=acme`, "/v1/keys?account=nobody"])
+      expect(await refusal(await call("GET", path, { key: operator })), path).toEqual([404, "not_found"]);
+    expect((await call("GET", "/v1/keys?acount=tenant-3", { key: operator })).status).toBe(422);
   });
 });
 

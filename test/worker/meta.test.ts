@@ -1,10 +1,16 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, it, vi } from "vitest";
-import { GENERATION_EXAMPLE } from "../../src/contract/examples.ts";
+import { GENERATION_EXAMPLE, GENERATION_MESSAGE_EXAMPLE } from "../../src/contract/examples.ts";
 import { Generation } from "../../src/contract/generation.ts";
 import { ModelList } from "../../src/contract/models.ts";
-import { GENERATION_EVENTS } from "../../src/contract/webhooks.ts";
+import { EVENT_TYPES, GenerationMessage, TEST_EVENT } from "../../src/contract/webhooks.ts";
+import { type Deps, makeDeps } from "../../src/worker/deps.ts";
 import worker from "../../src/worker/index.ts";
+import type { Backend } from "../../src/worker/runner/backend.ts";
+import { readiness } from "../../src/worker/services/health.ts";
+import { refreshModels } from "../../src/worker/services/models.ts";
+import { generationStore } from "../../src/worker/storage/generations.ts";
+import { reuseStore } from "../../src/worker/storage/reuse.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
 import { call, imagine, installRunner, makeKey } from "./harness.ts";
 
@@ -18,6 +24,12 @@ afterEach(() => {
   runner.mood = "well";
 });
 
+/** What an isolate works with that has seen nothing yet, at a time of its own. */
+function isolate(time: { now: number }): Deps {
+  const deps = makeDeps(env, { waitUntil() {} });
+  return { ...deps, config: { ...deps.config }, now: () => time.now };
+}
+
 describe("health", () => {
   it("lives whatever the runner does, and is ready when the runner is", async ({ expect }) => {
     runner.mood = "down";
@@ -30,7 +42,9 @@ describe("health", () => {
       { ...down, degraded: ["The runner default is not ready."] },
     ]);
     runner.mood = "well";
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 1_000);
     const ready = await call("GET", "/readyz");
+    clock.mockRestore();
     const well = { ready: true, database: true, storage: true, runner: true, degraded: [] };
     expect([ready.status, await ready.json()]).toEqual([
       200,
@@ -50,24 +64,58 @@ describe("health", () => {
       env.DB.prepare("UPDATE runners SET failures = 7, open_until = ?").bind(Date.now() + 20_000),
     ]);
     const storage = vi.spyOn(env.IMAGES, "head").mockRejectedValue(new Error("unavailable"));
-    const answer = await call("GET", "/readyz");
+    const time = { now: Date.now() };
+    const state = await readiness(isolate(time));
     storage.mockRestore();
-    expect(answer.status).toBe(200);
-    expect(await answer.json()).toMatchObject({
+    expect(state).toMatchObject({
       ready: true,
       storage: false,
       degraded: [
         "The storage of pictures does not answer.",
+        "The runner default failed too often; nothing is sent there for a while.",
         "The oldest generation in line has waited for 20 min.",
         "1 webhook messages are overdue by more than 10 min.",
       ],
       runners: [{ name: "default", circuit: "open" }],
+    });
+    time.now += 20_000;
+    expect(await readiness(isolate(time))).toMatchObject({
+      degraded: expect.arrayContaining(["The runner default failed too often; it is being tried again."]),
+      runners: [{ name: "default", circuit: "half-open" }],
     });
     await env.DB.batch([
       env.DB.prepare("DELETE FROM generations"),
       env.DB.prepare("DELETE FROM webhook_deliveries"),
       env.DB.prepare("UPDATE runners SET failures = 0, open_until = NULL"),
     ]);
+  });
+
+  it("is looked at once a second at most, however many ask, and nothing is written for it", async ({ expect }) => {
+    const time = { now: Date.now() };
+    const deps = isolate(time);
+    await refreshModels(deps);
+    const [backend] = deps.runners.all as [Backend];
+    const ready = vi.spyOn(backend, "ready");
+    const told = vi.spyOn(deps.runnerRows, "saveModels");
+    const first = await readiness(deps);
+    time.now += 999;
+    expect(await readiness(deps)).toBe(first);
+    expect(ready).toHaveBeenCalledTimes(1);
+    time.now += 1;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    ready.mockReturnValueOnce(promise);
+    const looking = readiness(deps);
+    expect(await readiness(deps)).toBe(first);
+    expect(ready).toHaveBeenCalledTimes(2);
+    resolve(false);
+    expect(await looking).toMatchObject({ ready: false, degraded: ["The runner default is not ready."] });
+    expect(await readiness(deps)).toMatchObject({ ready: false });
+    ready.mockRestore();
+    expect(told).not.toHaveBeenCalled();
+    // Where no cron asks for them.
+    time.now += 60_000;
+    expect(await readiness(deps)).toMatchObject({ ready: true });
+    expect(told).toHaveBeenCalledTimes(1);
   });
 });
 
@@ -170,8 +218,11 @@ describe("the description", () => {
     expect,
   }) => {
     const { webhooks } = await (await call("GET", "/openapi.json")).json<{ webhooks: object }>();
-    expect(Object.keys(webhooks)).toEqual(["prompt.moderation", ...GENERATION_EVENTS]);
+    expect(Object.keys(webhooks)).toEqual(["prompt.moderation", ...EVENT_TYPES, TEST_EVENT]);
     expect(Generation.parse(GENERATION_EXAMPLE)).toEqual(GENERATION_EXAMPLE);
+    expect(GenerationMessage.parse(GENERATION_MESSAGE_EXAMPLE)).toEqual(GENERATION_MESSAGE_EXAMPLE);
+    const urls = [...GENERATION_EXAMPLE.images.map(({ url }) => url), ...GENERATION_MESSAGE_EXAMPLE.data.images];
+    for (const url of urls) expect(url).toMatch(/^https:\/\/vignette\.example\/i\/[0-9a-f]{32}\.png$/);
   });
 
   it("has no reference that leads nowhere", async ({ expect }) => {
@@ -213,19 +264,68 @@ describe("the log", () => {
   });
 });
 
+/** A database that says how it would do what is asked of it, and does nothing. */
+function explaining(plans: string[]): D1Database {
+  const statement = (sql: string, values: unknown[] = []): D1PreparedStatement => {
+    const all = async () => {
+      const { results } = await env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`)
+        .bind(...values)
+        .all<{ detail: string }>();
+      plans.push(results.map(({ detail }) => detail).join("; "));
+      return { results: [], meta: {} };
+    };
+    const bind = (...bound: unknown[]) => statement(sql, bound);
+    return { bind, all, first: () => all().then(() => null) } as unknown as D1PreparedStatement;
+  };
+  return {
+    prepare: (sql: string) => statement(sql),
+    batch: (statements: D1PreparedStatement[]) => Promise.all(statements.map((each) => each.all())),
+  } as unknown as D1Database;
+}
+
 describe("queries", () => {
+  /** How the stores' own queries are done. */
+  async function plansOf(ask: (db: D1Database) => Promise<unknown>): Promise<string> {
+    const plans: string[] = [];
+    await ask(explaining(plans));
+    return plans.join("; ");
+  }
+
+  it("of the cache read the rows that they answer, however many share a picture", async ({ expect }) => {
+    const row = { accountId: "a", user: "ada", metadata: {} };
+    for (const idempotencyKey of [null, "k"]) {
+      const plan = await plansOf((db) => reuseStore(db).lookUp(row, "x", idempotencyKey, 5));
+      expect(plan).toContain("generations_done (cache_key=? AND user=? AND metadata=?)");
+      expect(plan).toContain("generations_done (cache_key=?)");
+      expect(plan.match(/generations_leading \(cache_key=\?\)/g)).toHaveLength(2);
+      expect(plan).not.toMatch(/SCAN (generations|images|idempotency)|USE TEMP B-TREE/);
+    }
+  });
+
+  it("of a list use what it is narrowed to", async ({ expect }) => {
+    const list = (filter: object) =>
+      plansOf((db) => generationStore(db).list({ accountId: "a", limit: 20, before: "x", ...filter }));
+    expect(await list({})).toMatch(
+      /SEARCH generations USING INDEX generations_by_account \(account_id=\? AND id<\?\)$/,
+    );
+    expect(await list({ user: "ada" })).toMatch(/generations_by_user \(account_id=\? AND user=\? AND id<\?\)$/);
+    for (const status of ["failed", "canceled"])
+      expect(await list({ status })).toMatch(/generations_by_failure \(account_id=\? AND status=\? AND id<\?\)$/);
+    for (const status of ["queued", "running"])
+      for (const before of [undefined, "x"])
+        expect(await list({ status, before, user: "ada" })).toContain("INDEX generations_unfinished");
+  });
+
   it("find what they want by an index", async ({ expect }) => {
     const unfinished = "status IN ('queued', 'running')";
     for (const sql of [
       "SELECT * FROM generations WHERE id = 'x' AND account_id = 'a'",
-      "SELECT * FROM generations WHERE account_id = 'a' AND id < 'x' ORDER BY id DESC LIMIT 20",
       `SELECT id FROM generations WHERE ${unfinished} AND created_at < 5 ORDER BY created_at LIMIT 200`,
       `SELECT COUNT(*) FROM generations WHERE ${unfinished} AND status = 'queued' AND created_at <= 5 AND id < 'x'`,
       "SELECT * FROM images WHERE token = 't'",
       "SELECT * FROM images WHERE generation_id IN (SELECT value FROM json_each('[]')) ORDER BY generation_id, position",
       "SELECT * FROM keys WHERE hash = 'h' OR previous_hash = 'h'",
       "SELECT * FROM keys WHERE account_id = 'a' ORDER BY id DESC LIMIT 20",
-      `SELECT * FROM generations WHERE cache_key = 'x' AND (status = 'succeeded' OR ${unfinished})`,
       `SELECT * FROM generations WHERE leader_id = 'x' AND ${unfinished} ORDER BY id`,
       "SELECT object_key FROM images WHERE object_key IN (SELECT value FROM json_each('[]'))",
       "SELECT * FROM idempotency WHERE account_id = 'a' AND key = 'k' AND created_at >= 5",

@@ -184,6 +184,46 @@ describe("the moderation hook", () => {
     expect(asked).toHaveLength(1);
   });
 
+  it("that never stops talking is read no further than a verdict can go", async ({ expect }) => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    await hook("open");
+    let sent = 0;
+    let canceled = false;
+    answer = () =>
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            sent++;
+            if (sent > 100) controller.error(new Error("It was read on and on."));
+            else controller.enqueue(new Uint8Array(1024).fill(0x20));
+          },
+          cancel() {
+            canceled = true;
+          },
+        }),
+      );
+    expect((await post({})).status).toBe(202);
+    expect(canceled).toBe(true);
+    expect(sent).toBeLessThan(20);
+  });
+
+  it("may answer in pieces, and at length that a verdict needs", async ({ expect }) => {
+    await hook("closed");
+    const verdict = JSON.stringify({ allowed: false, rule: "S4", message: "Não, \u{1f6ab}." });
+    const bytes = new TextEncoder().encode(verdict + " ".repeat(16_384 - new TextEncoder().encode(verdict).length));
+    answer = () =>
+      new Response(
+        new ReadableStream({
+          start(controller) {
+            for (let at = 0; at < 80; at++) controller.enqueue(bytes.subarray(at, at + 1));
+            controller.enqueue(bytes.subarray(80));
+            controller.close();
+          },
+        }),
+      );
+    expect(await problem(await post({}))).toMatchObject({ rule: "S4", detail: expect.stringContaining("Não, 🚫.") });
+  });
+
   it("may not lie inside when it is set", async ({ expect }) => {
     const refused = await put({ moderation: { url: "https://10.0.0.1/ask", on_failure: "open" } });
     expect(refused.status).toBe(422);

@@ -8,10 +8,11 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, it, vi } from "vitest";
 import { Account } from "../../src/contract/accounts.ts";
 import type { Generation } from "../../src/contract/generation.ts";
+import { newKey } from "../../src/contract/keys.ts";
 import type { Problem } from "../../src/contract/problem.ts";
 import { makeDeps } from "../../src/worker/deps.ts";
 import worker from "../../src/worker/index.ts";
-import { sweepRetention } from "../../src/worker/services/retention.ts";
+import { eraseSome, sweepRetention } from "../../src/worker/services/retention.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
 import { arrival, call, imagine, installRunner, makeKey, reaches, read } from "./harness.ts";
 
@@ -51,6 +52,9 @@ async function drawn(request: Record<string, unknown> = {}): Promise<Generation>
 
 const objects = async (id: string) =>
   (await env.IMAGES.list({ prefix: `images/${id}/` })).objects.map((one) => one.key);
+const erasing = () => env.DB.prepare("SELECT erasing FROM accounts WHERE id = ?").bind(account).first("erasing");
+/** In days: after so long nobody remembers a key of an erased account, nor works for one. */
+const MINUTE = 1 / (24 * 60);
 const used = (id = account) =>
   env.DB.prepare("SELECT SUM(images) AS n FROM usage WHERE account_id = ?").bind(id).first("n");
 
@@ -198,11 +202,11 @@ describe("an account", () => {
     expect(gone.status).toBe(202);
     expect(Account.parse(await gone.json())).toMatchObject({ id: account, erasing: true });
     expect((await call("GET", "/v1/generations", { key })).status).toBe(401);
-    await vi.waitUntil(
-      async () =>
-        (await env.DB.prepare("SELECT erasing FROM accounts WHERE id = ?").bind(account).first("erasing")) === 0,
-      { timeout: 30_000, interval: 20 },
-    );
+    await vi.waitUntil(async () => (await trace(secret)).length === 0, { timeout: 30_000, interval: 20 });
+    expect(await erasing()).toBe(1);
+    later(MINUTE);
+    await cron();
+    expect(await erasing()).toBe(0);
 
     expect(await trace(secret)).toEqual([]);
     expect(await trace(account)).toEqual(["accounts", "usage"]);
@@ -223,9 +227,62 @@ describe("an account", () => {
     const { id } = await drawn();
     const deps = makeDeps(env, { waitUntil() {} });
     await deps.retention.beginErasure(account, deps.now());
+    later(MINUTE);
     await cron();
     expect(await trace(id)).toEqual([]);
-    expect(await env.DB.prepare("SELECT erasing FROM accounts WHERE id = ?").bind(account).first("erasing")).toBe(0);
+    expect(await erasing()).toBe(0);
+  });
+
+  it("is erased with what was done for a key that another isolate remembered", async ({ expect }) => {
+    const admin = await makeKey({ account, scopes: ["admin"] });
+    for (const known of [key, admin]) await call("GET", "/v1/account", { key: known });
+    await call("GET", "/v1/models", { key });
+    const deps = makeDeps(env, { waitUntil() {} });
+    await deps.retention.beginErasure(account, deps.now());
+    await cron();
+    const { id } = await imagine(key, { prompt: secret });
+    await call("PATCH", "/v1/profiles/ada", { key, body: { preferences: { note: secret } } });
+    expect((await trace(secret)).length).toBeGreaterThan(1);
+    const body = { name: secret, scopes: ["admin"] };
+    expect((await call("POST", "/v1/keys", { key: admin, body })).status).toBe(401);
+    await cron();
+    expect(await erasing()).toBe(1);
+    await imagine(key, { prompt: secret });
+    later(MINUTE);
+    await cron();
+    expect(await erasing()).toBe(0);
+    expect([await trace(secret), await trace(id)]).toEqual([[], []]);
+    expect(await trace(account)).toEqual(["accounts"]);
+  });
+
+  it("that is being erased gets no key, whoever had looked before", async ({ expect }) => {
+    const deps = makeDeps(env, { waitUntil() {} });
+    await deps.retention.beginErasure(account, deps.now());
+    const before = await env.DB.prepare("SELECT COUNT(*) AS n FROM keys WHERE account_id = ?").bind(account).first("n");
+    const { id, prefix, hash } = await newKey();
+    const row = { id, prefix, hash, accountId: account, name: "back", scopes: ["admin" as const], limits: {} };
+    const stored = await deps.keys.insert(
+      { ...row, createdAt: deps.now(), expiresAt: null, revokedAt: null },
+      { operator: false },
+    );
+    expect(stored).toBe(false);
+    expect(await env.DB.prepare("SELECT COUNT(*) AS n FROM keys WHERE account_id = ?").bind(account).first("n")).toBe(
+      before,
+    );
+  });
+
+  it("that is being erased tells nobody of what is canceled for it", async ({ expect }) => {
+    const { id } = await imagine(key, { webhook_url: "https://example.com/told" });
+    await arrival(runner, id);
+    const told: string[] = [];
+    const work: Promise<unknown>[] = [];
+    const deps = makeDeps(env, { waitUntil: (one) => void work.push(one) });
+    deps.deliver = async (delivery) => void told.push(delivery);
+    await deps.retention.beginErasure(account, deps.now());
+    expect(await eraseSome(deps, account)).toBe(false);
+    await Promise.all(work);
+    expect(told).toEqual([]);
+    expect((await call("GET", `/v1/generations/${id}`, { key })).status).toBe(404);
   });
 
   it("is erased by itself or an operator, and no operator's", async ({ expect }) => {

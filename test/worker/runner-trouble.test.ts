@@ -168,6 +168,24 @@ describe("a runner without room", () => {
   });
 });
 
+describe("a proxy without the runner behind it", () => {
+  it("says 404, and the picture waits until the runner is back", async ({ expect }) => {
+    const network = vi.mocked(globalThis.fetch);
+    network.mockImplementation(async (input, init) =>
+      new Request(input, init).method === "PUT"
+        ? new Response("<h1>Not found</h1>", { status: 404 })
+        : runner.fetch(input, init),
+    );
+    const { id } = await imagine(key);
+    await released(id);
+    network.mockImplementation(runner.fetch);
+    expect((await read(key, id)).status).toBe("queued");
+    expect(await deliver({ id })).toEqual({ acked: true, delaySeconds: null });
+    await runner.draw(id);
+    expect((await read(key, id)).status).toBe("succeeded");
+  });
+});
+
 describe("an isolate that dies with its answer", () => {
   it("leaves a message that finds what it had accepted", async ({ expect }) => {
     const deps = makeDeps(env, { waitUntil() {} });

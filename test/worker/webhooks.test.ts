@@ -2,9 +2,16 @@ import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { CreatedWebhookEndpoint, WebhookDelivery, WebhookEndpoint } from "../../src/contract/webhooks.ts";
+import {
+  type CreatedWebhookEndpoint,
+  EndpointDisabledMessage,
+  EndpointTestMessage,
+  newDeliveryId,
+  type WebhookDelivery,
+  type WebhookEndpoint,
+} from "../../src/contract/webhooks.ts";
 import { makeDeps } from "../../src/worker/deps.ts";
-import { attempt, sweepDeliveries } from "../../src/worker/services/webhook-delivery.ts";
+import { attempt, consumeDelivery, sweepDeliveries } from "../../src/worker/services/webhook-delivery.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
 import { arrival, call, imagine, installRunner, makeKey } from "./harness.ts";
 
@@ -81,6 +88,34 @@ async function delivery(key: string, id: string, state: (one: WebhookDelivery) =
 
 const later = (now: number) => ({ ...makeDeps(env, createExecutionContext()), now: () => now, random: () => 0 });
 
+/** A delivery of the newest account that no message has brought yet, and that so many attempts have failed. */
+async function unsent(endpointId: string | null, { attempts = 0, at = Date.now() } = {}): Promise<string> {
+  const id = newDeliveryId(at);
+  await makeDeps(env, createExecutionContext()).deliveries.insert({
+    id,
+    accountId: `hooks-${accounts}`,
+    endpointId,
+    url: "https://hooks.example.com/in",
+    type: "generation.failed",
+    payload: "{}",
+    createdAt: at,
+  });
+  await env.DB.prepare("UPDATE webhook_deliveries SET attempts = ? WHERE id = ?").bind(attempts, id).run();
+  return id;
+}
+
+/** What the consumer does with a message, at this time. */
+async function consumed(body: unknown, now: number) {
+  const outcomes: ("ack" | number)[] = [];
+  await consumeDelivery(later(now), {
+    body,
+    attempts: 1,
+    ack: () => void outcomes.push("ack"),
+    retry: ({ delaySeconds }) => void outcomes.push(delaySeconds),
+  });
+  return outcomes;
+}
+
 describe("a webhook endpoint", () => {
   it("is told of the end of a generation, in a message that Standard Webhooks' own library accepts", async () => {
     const key = await account();
@@ -146,6 +181,28 @@ describe("a webhook endpoint", () => {
     });
   });
 
+  it("that is taken in use again is held to what is sent from then on", async () => {
+    const key = await account();
+    answers["hooks.example.com"] = () => new Response("no", { status: 503 });
+    const { id } = await endpoint(key);
+    const now = Date.now();
+    const state = async () =>
+      (await (await call("GET", `/v1/webhook-endpoints/${id}`, { key })).json<WebhookEndpoint>()).disabled_reason;
+    const put = (disabled: boolean) => call("PATCH", `/v1/webhook-endpoints/${id}`, { key, body: { disabled } });
+    const old = await unsent(id, { attempts: 9, at: now - 1000 });
+    await put(true);
+    await put(false);
+    expect(await attempt(later(now + 1000), old)).toBeNull();
+    expect(await state()).toBeNull();
+    const next = await unsent(id, { attempts: 9, at: now + 60_000 });
+    // It is in use already: this is no new beginning.
+    const clock = vi.spyOn(Date, "now").mockReturnValue(now + 90_000);
+    await put(false);
+    clock.mockRestore();
+    expect(await attempt(later(now + 120_000), next)).toBeNull();
+    expect(await state()).toBe("failing");
+  });
+
   it("waits as long as a receiver asks for", async () => {
     const key = await account();
     answers["hooks.example.com"] = () => new Response(null, { status: 429, headers: { "Retry-After": "600" } });
@@ -177,6 +234,29 @@ describe("a webhook endpoint", () => {
     await delivery(key, id, ({ status }) => status === "delivered");
   });
 
+  it("that did not choose among the events is told when another one is taken out of use", async () => {
+    const key = await account();
+    const other = await endpoint(key, { url: "https://other.example.com/" });
+    const chooser = await endpoint(key, { url: "https://chooser.example.com/", events: ["generation.failed"] });
+    answers["hooks.example.com"] = () => new Response(null, { status: 410 });
+    // What knows no such event refuses it, and is not taken out of use for that.
+    answers["other.example.com"] = () => new Response("what is that?", { status: 400 });
+    const { id, url } = await endpoint(key, { events: ["generation.succeeded"] });
+    const sent = await unsent(id);
+    expect(await attempt(later(Date.now()), sent)).toBeNull();
+    const told = await delivery(key, other.id, ({ attempts }) => attempts === 1);
+    expect(await logOf(key, chooser.id)).toEqual([]);
+    const notice = received.find((message) => message.url.includes("other")) as Received;
+    expect(EndpointDisabledMessage.parse(new Webhook(other.secret).verify(notice.body, notice.headers))).toMatchObject({
+      data: { id, url, reason: "gone" },
+    });
+    await env.DB.prepare("UPDATE webhook_deliveries SET attempts = 9 WHERE id = ?").bind(told.id).run();
+    expect(await attempt(later(Date.parse(told.next_attempt_at ?? "")), told.id)).toBeNull();
+    expect(await (await call("GET", `/v1/webhook-endpoints/${other.id}`, { key })).json()).toMatchObject({
+      disabled: false,
+    });
+  });
+
   it("has messages signed with both secrets while it changes them", async () => {
     const key = await account();
     const { id, secret } = await endpoint(key);
@@ -190,7 +270,7 @@ describe("a webhook endpoint", () => {
     await until(() => received.length > 0);
     const [message] = received as [Received];
     for (const one of [secret, fresh])
-      expect(new Webhook(one).verify(message.body, message.headers)).toMatchObject({ type: "webhook_endpoint.test" });
+      expect(EndpointTestMessage.parse(new Webhook(one).verify(message.body, message.headers)).data).toEqual({ id });
     await call("POST", `/v1/webhook-endpoints/${id}/rotate-secret`, { key, body: { overlap_seconds: 0 } });
     await call("POST", `/v1/webhook-endpoints/${id}/test`, { key });
     await until(() => received.length > 1);
@@ -219,6 +299,65 @@ describe("a webhook endpoint", () => {
   });
 });
 
+describe("a message of the queue", () => {
+  it("is put off until the next attempt, and done with when its delivery is over", async () => {
+    const key = await account();
+    const { id } = await endpoint(key);
+    const now = Date.now();
+    const message = { delivery: await unsent(id, { at: now }) };
+    answers["hooks.example.com"] = () => new Response(null, { status: 503 });
+    expect(await consumed(message, now)).toEqual([5]);
+    // It came before its time: what was left is rounded up, so that it does not come so again.
+    expect(await consumed(message, now + 1_500)).toEqual([4]);
+    expect(received).toHaveLength(1);
+    expect(await consumed(message, now + 5_000)).toEqual([300]);
+    delete answers["hooks.example.com"];
+    expect(await consumed(message, now + 305_000)).toEqual(["ack"]);
+    expect(await consumed(message, now + 305_000)).toEqual(["ack"]);
+    expect(received).toHaveLength(3);
+    for (const body of [null, "text", {}, { delivery: 5 }, { delivery: "msg_unknown" }])
+      expect(await consumed(body, now)).toEqual(["ack"]);
+  });
+
+  it("is left to the cron where the next attempt is further away than a queue holds back", async () => {
+    const key = await account();
+    const { id } = await endpoint(key);
+    const now = Date.now();
+    answers["hooks.example.com"] = () => new Response(null, { status: 503 });
+    expect(await consumed({ delivery: await unsent(id, { attempts: 5, at: now }) }, now)).toEqual([10 * 3600]);
+    const far = await unsent(id, { attempts: 6, at: now });
+    expect(await consumed({ delivery: far }, now)).toEqual(["ack"]);
+    const brought: string[] = [];
+    await sweepDeliveries({ ...later(now + 14 * 3_600_000), deliver: async (one) => void brought.push(one) });
+    expect(brought).toContain(far);
+  });
+
+  it("that came twice waits until whoever has its delivery must be done", async () => {
+    const key = await account();
+    const { id } = await endpoint(key);
+    const now = Date.now();
+    const message = { delivery: await unsent(id, { at: now }) };
+    await makeDeps(env, createExecutionContext()).deliveries.claim(message.delivery, now, now + 60_000);
+    expect(await consumed(message, now + 10_000)).toEqual([50]);
+    expect(received).toEqual([]);
+    expect(await consumed(message, now + 60_000)).toEqual(["ack"]);
+    expect(received).toHaveLength(1);
+  });
+
+  it("comes again when the database did not answer", async () => {
+    const key = await account();
+    const { id } = await endpoint(key);
+    const message = { delivery: await unsent(id) };
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const broken = vi.spyOn(env.DB, "prepare").mockImplementation(() => {
+      throw new Error("D1 is away");
+    });
+    expect(await consumed(message, Date.now())).toEqual([30]);
+    broken.mockRestore();
+    expect(await consumed(message, Date.now())).toEqual(["ack"]);
+  });
+});
+
 describe("a request's own webhook_url", () => {
   it("is told with the account's default secret, of the ends it names, also when the pictures come from the cache", async () => {
     const key = await account();
@@ -244,6 +383,17 @@ describe("a request's own webhook_url", () => {
       (await (await call("GET", "/v1/webhook-endpoints/requests/deliveries", { key })).json<{ data: unknown[] }>())
         .data,
     ).toHaveLength(2);
+  });
+
+  it("is told nothing of an account that was erased, for which no secret is made again", async () => {
+    await account();
+    const sent = await unsent(null);
+    await env.DB.prepare("UPDATE accounts SET erased_at = 1 WHERE id = ?").bind(`hooks-${accounts}`).run();
+    expect(await attempt(later(Date.now()), sent)).toBeNull();
+    expect(received).toEqual([]);
+    expect(
+      await env.DB.prepare("SELECT webhook_secret FROM accounts WHERE id = ?").bind(`hooks-${accounts}`).first(),
+    ).toEqual({ webhook_secret: null });
   });
 
   it("is refused where nothing may be sent, and events without it are", async () => {

@@ -3,7 +3,7 @@ import { receiverFault, type SendOptions } from "../webhooks/send.ts";
 import { signedHeaders } from "../webhooks/sign.ts";
 
 /** No verdict is longer. */
-const MAX_ANSWER_CHARS = 16_384;
+const MAX_ANSWER_BYTES = 16_384;
 
 /** Asks an account's own moderation about a prompt. Null: it gave no usable answer in time. */
 export async function moderate(
@@ -29,10 +29,24 @@ export async function moderate(
       await response.body?.cancel();
       return null;
     }
-    const text = await response.text();
-    const verdict = ModerationVerdict.safeParse(text.length > MAX_ANSWER_CHARS ? null : JSON.parse(text));
+    const text = await shortText(response);
+    const verdict = ModerationVerdict.safeParse(text === null ? null : JSON.parse(text));
     return verdict.success ? verdict.data : null;
   } catch {
     return null;
   }
+}
+
+/** The answer's body; null, and no more of it is read, when it is too long for a verdict. */
+async function shortText({ body }: Response): Promise<string | null> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    // Leaving the loop cancels the stream.
+    if (size > MAX_ANSWER_BYTES) return null;
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
 }

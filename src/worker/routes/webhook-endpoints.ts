@@ -3,9 +3,13 @@ import { PageQuery } from "../../contract/generation.ts";
 import {
   CreatedWebhookEndpoint,
   CreateWebhookEndpoint,
+  DISABLED_EVENT,
+  EndpointDisabledMessage,
+  EndpointTestMessage,
   GENERATION_EVENTS,
   GenerationMessage,
   RotateSecret,
+  TEST_EVENT,
   UpdateWebhookEndpoint,
   WebhookDelivery,
   WebhookDeliveryList,
@@ -67,7 +71,7 @@ const secret = createRoute({
   path: `${PATH}/default-secret`,
   summary: "The secret that signs messages to a request's own `webhook_url`",
   ...keyed,
-  responses: { 200: json(WebhookSecret, "The same for all of the account's requests."), ...problems(401, 403) },
+  responses: { 200: json(WebhookSecret, "The same for all of the account's requests."), ...problems(401, 403, 409) },
 });
 const read = createRoute({
   method: "get",
@@ -135,14 +139,29 @@ const again = createRoute({
   responses: { 202: json(WebhookDelivery, "As it is now."), ...problems(401, 403, 404, 409) },
 });
 
+/** Every message that an endpoint can get. */
+const MESSAGES = [
+  ...GENERATION_EVENTS.map((path) => ({
+    path,
+    summary: `A generation ${path === "generation.canceled" ? "was canceled" : `has ${path.split(".")[1]}`}`,
+    schema: GenerationMessage,
+  })),
+  {
+    path: DISABLED_EVENT,
+    summary: "Another endpoint of the account was taken out of use",
+    schema: EndpointDisabledMessage,
+  },
+  { path: TEST_EVENT, summary: "Somebody asked for a test", schema: EndpointTestMessage },
+];
+
 /** Endpoints that are told of generations' ends. */
 export function registerWebhookEndpoints(app: OpenAPIHono<AppEnv>): void {
-  for (const type of GENERATION_EVENTS)
+  for (const { path, summary, schema } of MESSAGES)
     app.openAPIRegistry.registerWebhook({
       method: "post",
-      path: type,
-      summary: `A generation ${type === "generation.canceled" ? "was canceled" : `has ${type.split(".")[1]}`}`,
-      request: { headers: SignatureHeaders, body: body(GenerationMessage) },
+      path,
+      summary,
+      request: { headers: SignatureHeaders, body: body(schema) },
       responses: {
         204: { description: "Taken; any 2xx does. Do the work afterwards." },
         410: { description: "No more: the endpoint is taken out of use." },

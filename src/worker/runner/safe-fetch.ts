@@ -40,7 +40,7 @@ export function safeFetch(
       return failed(unavailable("The runner does not answer.", { uncertain: true }));
     }
     if (response.ok) return response;
-    return failed(await fault(response));
+    return failed(await fault(response, request.init.method));
   };
 }
 
@@ -72,14 +72,15 @@ export function unavailable(
   return { kind: "unavailable", retryAfter, detail, uncertain };
 }
 
-async function fault(response: Response): Promise<RunnerFault> {
+async function fault(response: Response, method: string | undefined): Promise<RunnerFault> {
   const { status } = response;
   const detail = sentence(await response.text().catch(() => "")) ?? `The runner answered ${status}.`;
   const later = retryAfter(response.headers.get("Retry-After")) ?? reset(status, detail);
   switch (status) {
     case 404:
     case 410:
-      return { kind: "missing", detail };
+      // A runner makes what a PUT names: this is a proxy's word that has no runner behind it now.
+      return method === "PUT" ? unavailable(detail) : { kind: "missing", detail };
     case 400:
     case 413:
     case 415:

@@ -12,16 +12,29 @@ import { rfc3339 } from "./view.ts";
 export const KEY_MEMORY_MS = 30_000;
 /** How many keys one isolate remembers. */
 const MEMORY_KEYS = 5_000;
+/** Of these scopes a key is looked up at each use: what they change would outlive the key, and undo that it was revoked. */
+const LOOKED_UP: readonly Scope[] = ["admin", "webhooks"];
+/**
+ * How long an isolate knows that there is no such key. Nobody can have a key's secret before the key is in D1, and none is
+ * used again, so this delays no new key; it spares the trip for a client that goes on with one that is gone.
+ */
+const UNKNOWN_MEMORY_MS = 5_000;
 /** How exact `last_used_at` is. */
 const TOUCH_MS = 60_000;
 
 const keys = new Memory<KnownKey>({ ms: KEY_MEMORY_MS, entries: MEMORY_KEYS });
+const unknown = new Memory<true>({ ms: UNKNOWN_MEMORY_MS, entries: MEMORY_KEYS });
 
 // RFC 6750 section 3: a 401 names the scheme.
 const CHALLENGE = { headers: { "WWW-Authenticate": 'Bearer realm="vignette"' } };
 
-/** The key of an `Authorization` header. @throws {Refusal} key_missing, _malformed, _unknown, _revoked, _expired */
-export async function authenticate(deps: Deps, authorization: string | undefined): Promise<KnownKey> {
+/**
+ * The key of an `Authorization` header.
+ *
+ * @param scope what it is used for
+ * @throws {Refusal} key_missing, _malformed, _unknown, _revoked, _expired
+ */
+export async function authenticate(deps: Deps, authorization: string | undefined, scope: Scope): Promise<KnownKey> {
   if (!authorization)
     throw new Refusal("key_missing", "Send your API key in the header Authorization: Bearer vgt_….", CHALLENGE);
   const secret = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
@@ -32,7 +45,7 @@ export async function authenticate(deps: Deps, authorization: string | undefined
       CHALLENGE,
     );
   const hash = await hashKey(secret);
-  const key = await lookUp(deps, hash);
+  const key = await find(deps, hash, scope);
   if (!key)
     throw new Refusal("key_unknown", "This key is not known here; check that it was made by this service.", CHALLENGE);
   const now = deps.now();
@@ -69,13 +82,18 @@ export function forgetEverybody(deps: Deps): void {
   keys.forget(deps.config, () => true);
 }
 
-async function lookUp(deps: Deps, hash: string): Promise<KnownKey | null> {
+async function find(deps: Deps, hash: string, scope: Scope): Promise<KnownKey | null> {
   const now = deps.now();
-  const known = keys.get(deps.config, hash, now);
-  if (known) return known;
+  if (unknown.get(deps.config, hash, now)) return null;
+  const known = LOOKED_UP.includes(scope) ? undefined : keys.get(deps.config, hash, now);
+  return known ?? lookUp(deps, hash, now);
+}
+
+async function lookUp(deps: Deps, hash: string, now: number): Promise<KnownKey | null> {
   const key = await deps.keys.byHash(hash);
   if (!key) {
     keys.delete(deps.config, hash);
+    unknown.set(deps.config, hash, true, now);
     return null;
   }
   keys.set(deps.config, hash, key, now);

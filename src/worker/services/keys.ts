@@ -15,6 +15,12 @@ import { forgetKey } from "./authenticate.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { rfc3339 } from "./view.ts";
 
+/** A key by its id, in `account` where an operator names another one than its own. */
+interface Named {
+  id: string;
+  account?: string | undefined;
+}
+
 /** Makes a key; the answer is the only place where the secret appears. */
 export async function createKey(deps: Deps, maker: KnownKey, request: CreateKey): Promise<CreatedKey> {
   const now = deps.now();
@@ -24,7 +30,6 @@ export async function createKey(deps: Deps, maker: KnownKey, request: CreateKey)
     throw new Refusal("operator_only", "Only operators make keys for other accounts; leave account out.", {
       errors: [{ pointer: "#/account", detail: "Leave it out: the key is made in your own account." }],
     });
-  if (account !== maker.accountId && (await deps.accounts.find(account))?.erasedAt) throw erased();
   const { secret, id, hash, prefix } = await newKey(now);
   const row: KeyRow = {
     id,
@@ -38,16 +43,21 @@ export async function createKey(deps: Deps, maker: KnownKey, request: CreateKey)
     expiresAt,
     revokedAt: null,
   };
-  await deps.keys.insert(row, { operator: false });
+  if (!(await deps.keys.insert(row, { operator: false }))) throw erased();
   const stored: StoredKey = { ...row, previousHash: null, previousUntil: null, lastUsedAt: null };
   return { ...toKey(stored, now), key: secret };
 }
 
+/** @param account another one, for operators */
 export async function listKeys(
   deps: Deps,
-  accountId: string,
-  { limit, cursor }: { limit: number; cursor?: string | undefined },
+  key: KnownKey,
+  { limit, cursor, account }: { limit: number; cursor?: string | undefined; account?: string | undefined },
 ): Promise<KeyList> {
+  const accountId = accountOf(key, account);
+  // An empty list would hide a slip of the pen.
+  if (accountId !== key.accountId && !(await deps.accounts.find(accountId)))
+    throw new Refusal("not_found", "There is no such account; it is made with its first key.");
   const rows = await deps.keys.list(accountId, limit + 1, cursor === undefined ? undefined : readCursor("key", cursor));
   const page = rows.slice(0, limit);
   return {
@@ -56,12 +66,13 @@ export async function listKeys(
   };
 }
 
-export async function getKey(deps: Deps, accountId: string, id: string): Promise<Key> {
-  return toKey(await findKey(deps, accountId, id), deps.now());
+export async function getKey(deps: Deps, key: KnownKey, { id, account }: Named): Promise<Key> {
+  return toKey(await findKey(deps, accountOf(key, account), id), deps.now());
 }
 
-export async function updateKey(deps: Deps, accountId: string, id: string, change: UpdateKey): Promise<Key> {
+export async function updateKey(deps: Deps, key: KnownKey, { id, account }: Named, change: UpdateKey): Promise<Key> {
   const now = deps.now();
+  const accountId = accountOf(key, account);
   const { name, scopes, limits, expiresAt } = await findKey(deps, accountId, id);
   const row = await deps.keys.update(accountId, id, {
     name: change.name ?? name,
@@ -77,11 +88,12 @@ export async function updateKey(deps: Deps, accountId: string, id: string, chang
 /** Gives the key a new secret under the same id, limits and counts; the old secret works on for the overlap. */
 export async function rotateKey(
   deps: Deps,
-  accountId: string,
-  id: string,
+  key: KnownKey,
+  { id, account }: Named,
   { overlap_seconds }: RotateKey,
 ): Promise<CreatedKey> {
   const now = deps.now();
+  const accountId = accountOf(key, account);
   const { secret, hash, prefix } = await newKey(now);
   const row = await deps.keys.rotate(accountId, id, { hash, prefix, until: now + overlap_seconds * 1000, now });
   forgetKey(deps, id);
@@ -91,10 +103,17 @@ export async function rotateKey(
 }
 
 /** Works at once in this isolate, in every other within `KEY_MEMORY_MS`. */
-export async function revokeKey(deps: Deps, accountId: string, id: string): Promise<void> {
-  const row = await deps.keys.revoke(accountId, id, deps.now());
+export async function revokeKey(deps: Deps, key: KnownKey, { id, account }: Named): Promise<void> {
+  const row = await deps.keys.revoke(accountOf(key, account), id, deps.now());
   forgetKey(deps, id);
   if (!row) throw noKey();
+}
+
+function accountOf(key: KnownKey, account: string = key.accountId): string {
+  if (account === key.accountId || key.operator) return account;
+  throw new Refusal("operator_only", "Only operators see and change other accounts' keys; leave account out.", {
+    errors: [{ pointer: "#/account", detail: "Leave it out: your own account is meant then." }],
+  });
 }
 
 async function findKey(deps: Deps, accountId: string, id: string): Promise<StoredKey> {

@@ -2,6 +2,7 @@ import { newId } from "../../contract/ids.ts";
 import type { Deps } from "../deps.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import type { DueAccount } from "../storage/retention.ts";
+import { KEY_MEMORY_MS } from "./authenticate.ts";
 import { cancelRow } from "./finish.ts";
 import { forgetImages } from "./images.ts";
 import { forgetHits } from "./reuse.ts";
@@ -15,6 +16,8 @@ const BATCH = 100;
 const TURNS = 10;
 const PARALLEL = 10;
 const ERASURES = 3;
+/** No erasure ends before this: another isolate may remember the account's keys, and be at work for them. */
+const LEAST_ERASURE_MS = 2 * KEY_MEMORY_MS;
 /** R2 deletes so many at once (developers.cloudflare.com/r2/api/workers/workers-api-reference). */
 const DOOMED = 1_000;
 
@@ -42,11 +45,13 @@ export async function deleteObjects(deps: Deps, objectKeys: string[]): Promise<v
   }
 }
 
-/** Erases an account's generations, some at a time; answers whether nothing is left. */
+/** Erases an account's generations, some at a time; answers whether nothing is left, nor can come any more. */
 export async function eraseSome(deps: Deps, accountId: string): Promise<boolean> {
   for (let turn = 0; turn < TURNS; turn++) {
     const rows = await deps.generations.list({ accountId, limit: BATCH });
     if (rows.length === 0) {
+      const { erasedAt = null } = (await deps.accounts.find(accountId)) ?? {};
+      if (erasedAt !== null && deps.now() - erasedAt < LEAST_ERASURE_MS) return false;
       await deps.limits.erase(accountId);
       await deps.retention.endErasure(accountId);
       return true;

@@ -1,4 +1,9 @@
-import { GENERATION_EVENTS, newDeliveryId } from "../../contract/webhooks.ts";
+import {
+  DISABLED_EVENT,
+  type EndpointDisabledMessage,
+  GENERATION_EVENTS,
+  newDeliveryId,
+} from "../../contract/webhooks.ts";
 import type { Deps } from "../deps.ts";
 import type { DeliveryRow } from "../storage/webhook-deliveries.ts";
 import type { EndpointRow } from "../storage/webhook-endpoints.ts";
@@ -14,7 +19,6 @@ const CLAIM_MS = 60_000;
 const LONGEST_DELAY_S = 12 * 60 * 60;
 const SWEEP_LIMIT = 500;
 const KEEP_MS = 30 * 24 * 60 * 60 * 1000;
-const DISABLED = "webhook_endpoint.disabled";
 
 /** Begins to tell of generations' ends; the rows are there already, so what is lost here the cron finds. */
 export function announce(deps: Deps, ...ids: string[]): void {
@@ -60,10 +64,10 @@ export async function attempt(deps: Deps, id: string): Promise<number | null> {
   const endpoint = row.endpointId === null ? null : await deps.endpoints.find(row.accountId, row.endpointId);
   if (row.endpointId !== null && (!endpoint || endpoint.disabledAt !== null))
     return over(deps, row, { status: "failed", httpStatus: null, error: "The endpoint is not in use." });
+  const secrets = endpoint ? secretsOf(endpoint, now) : await defaultSecrets(deps, row);
+  if (secrets.length === 0)
+    return over(deps, row, { status: "failed", httpStatus: null, error: "The account was erased." });
   const body = row.payload ?? (await payloadOf(deps, row));
-  const secrets = endpoint
-    ? secretsOf(endpoint, now)
-    : [await deps.endpoints.defaultSecret(row.accountId, newSecret())];
   const headers = await signedHeaders(row.id, body, secrets, now);
   const outcome = await send(endpoint?.url ?? row.url, body, headers, deps.webhooks);
   if (outcome.kind === "delivered")
@@ -80,8 +84,9 @@ export async function attempt(deps: Deps, id: string): Promise<number | null> {
     return nextAt;
   }
   await over(deps, row, { status: "failed", httpStatus, error });
-  // Nothing else arrived in all that time: it is not this message that is at fault.
-  if (endpoint && (endpoint.deliveredAt ?? 0) < row.createdAt) await disable(deps, endpoint, "failing");
+  // Nothing else arrived in all that time: it is not this message that is at fault. A notice may be, to who knows none.
+  if (endpoint && row.type !== DISABLED_EVENT && (endpoint.deliveredAt ?? 0) < row.createdAt)
+    await disable(deps, endpoint, "failing");
   return null;
 }
 
@@ -100,16 +105,21 @@ async function disable(deps: Deps, { id, accountId, url }: EndpointRow, reason: 
   const now = deps.now();
   if (!(await deps.endpoints.disable(id, reason, now))) return;
   console.warn(JSON.stringify({ event: "webhook_endpoint_disabled", endpoint: id, account: accountId, reason }));
-  const payload = JSON.stringify({ type: DISABLED, timestamp: rfc3339(now), data: { id, url, reason } });
+  const message: EndpointDisabledMessage = {
+    type: DISABLED_EVENT,
+    timestamp: rfc3339(now),
+    data: { id, url, reason },
+  };
+  const payload = JSON.stringify(message);
   for (const other of await deps.endpoints.list(accountId, 100)) {
-    if (other.disabledAt !== null || !other.events.includes(DISABLED)) continue;
+    if (other.disabledAt !== null || !other.events.includes(DISABLED_EVENT)) continue;
     const delivery = newDeliveryId(now);
     await deps.deliveries.insert({
       id: delivery,
       accountId,
       endpointId: other.id,
       url: other.url,
-      type: DISABLED,
+      type: DISABLED_EVENT,
       payload,
       createdAt: now,
     });
@@ -136,6 +146,12 @@ async function payloadOf(deps: Deps, { id, generationId, type, createdAt }: Deli
   });
   await deps.deliveries.keep(id, body);
   return body;
+}
+
+/** What signs a message to a request's own URL; nothing where the account was erased. */
+async function defaultSecrets(deps: Deps, { accountId }: DeliveryRow): Promise<string[]> {
+  const secret = await deps.endpoints.defaultSecret(accountId, newSecret());
+  return secret === null ? [] : [secret];
 }
 
 function secretsOf({ secret, previousSecret, previousUntil }: EndpointRow, now: number): string[] {

@@ -2,6 +2,7 @@ import { newId } from "../../contract/ids.ts";
 import {
   type CreatedWebhookEndpoint,
   type CreateWebhookEndpoint,
+  type EndpointTestMessage,
   newDeliveryId,
   type RotateSecret,
   TEST_EVENT,
@@ -17,6 +18,7 @@ import type { DeliveryRow } from "../storage/webhook-deliveries.ts";
 import type { EndpointRow } from "../storage/webhook-endpoints.ts";
 import { faultOfUrl } from "../webhooks/guard.ts";
 import { newSecret } from "../webhooks/sign.ts";
+import { erased } from "./accounts.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { rfc3339 } from "./view.ts";
 
@@ -106,20 +108,23 @@ export async function rotateSecret(
 
 /** What signs messages to a request's own `webhook_url`. */
 export async function defaultSecret(deps: Deps, accountId: string): Promise<string> {
-  return deps.endpoints.defaultSecret(accountId, newSecret());
+  const secret = await deps.endpoints.defaultSecret(accountId, newSecret());
+  if (secret === null) throw erased();
+  return secret;
 }
 
 /** Sends a test event to it, whatever it asked for. */
 export async function testEndpoint(deps: Deps, accountId: string, id: string): Promise<WebhookDelivery> {
   const { url } = found(await deps.endpoints.find(accountId, id));
   const now = deps.now();
+  const message: EndpointTestMessage = { type: TEST_EVENT, timestamp: rfc3339(now), data: { id } };
   const row = {
     id: newDeliveryId(now),
     accountId,
     endpointId: id,
     url,
     type: TEST_EVENT,
-    payload: JSON.stringify({ type: TEST_EVENT, timestamp: rfc3339(now), data: { id } }),
+    payload: JSON.stringify(message),
     createdAt: now,
   };
   await deps.deliveries.insert(row);

@@ -39,16 +39,19 @@ export type KeyStore = ReturnType<typeof keyStore>;
 /** The tables `keys` and `accounts`. */
 export function keyStore(db: D1Database) {
   return {
-    /** Stores a key, and its account when that is new (`operator` says what a new account may do). */
-    async insert(row: KeyRow, { operator }: { operator: boolean }): Promise<void> {
-      await db.batch([
+    /**
+     * Stores a key, and its account when that is new (`operator` says what a new account may do). False: the account was
+     * erased, and gets none.
+     */
+    async insert(row: KeyRow, { operator }: { operator: boolean }): Promise<boolean> {
+      const [, stored] = await db.batch([
         db
           .prepare("INSERT INTO accounts (id, operator, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING")
           .bind(row.accountId, operator ? 1 : 0, row.createdAt),
         db
           .prepare(
             `INSERT INTO keys (id, account_id, hash, prefix, name, scopes, limits, created_at, expires_at, revoked_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM accounts WHERE id = ?2 AND erased_at IS NULL`,
           )
           .bind(
             row.id,
@@ -63,13 +66,17 @@ export function keyStore(db: D1Database) {
             row.revokedAt,
           ),
       ]);
+      return (stored?.meta.changes ?? 0) > 0;
     },
 
-    /** By the hash of its present or previous secret, so nothing secret is compared. */
+    /**
+     * By the hash of its present or previous secret, so nothing secret is compared. A key of an erased account is as good
+     * as revoked.
+     */
     async byHash(hash: string): Promise<KnownKey | null> {
       const row = await db
         .prepare(
-          `SELECT keys.*, accounts.operator, accounts.limits AS account_limits,
+          `SELECT keys.*, accounts.operator, accounts.limits AS account_limits, accounts.erased_at,
              (SELECT version FROM policies WHERE account_id = '*') AS common_policy,
              (SELECT version FROM policies WHERE account_id = keys.account_id) AS own_policy
              FROM keys JOIN accounts ON accounts.id = account_id WHERE hash = ?1 OR previous_hash = ?1`,
@@ -79,6 +86,7 @@ export function keyStore(db: D1Database) {
       if (!row) return null;
       return {
         ...parse(row),
+        revokedAt: row.revoked_at ?? row.erased_at,
         operator: row.operator === 1,
         accountLimits: JSON.parse(row.account_limits),
         policyVersions: [row.common_policy, row.own_policy].filter((version) => version !== null),
@@ -170,6 +178,7 @@ interface Columns {
 interface KnownColumns extends Columns {
   operator: number;
   account_limits: string;
+  erased_at: number | null;
   common_policy: string | null;
   own_policy: string | null;
 }

@@ -14,6 +14,9 @@ export interface RetentionDefaults {
 
 export type RetentionStore = ReturnType<typeof retentionStore>;
 
+/** Tables of what an account has besides its generations, answers and keys. */
+const OF_AN_ACCOUNT = ["webhook_endpoints", "webhook_deliveries", "policies", "profiles", "favorites"] as const;
+
 const LIST = "(SELECT value FROM json_each(?1))";
 
 /**
@@ -122,11 +125,8 @@ export function retentionStore(db: D1Database) {
              WHERE id = ?1`,
           `UPDATE keys SET revoked_at = COALESCE(revoked_at, ?2), name = '', prefix = '', previous_hash = NULL
              WHERE account_id = ?1`,
-          "DELETE FROM webhook_endpoints WHERE account_id = ?1 AND ?2 > 0",
-          "DELETE FROM webhook_deliveries WHERE account_id = ?1 AND ?2 > 0",
-          "DELETE FROM policies WHERE account_id = ?1 AND ?2 > 0",
-          "DELETE FROM profiles WHERE account_id = ?1 AND ?2 > 0",
-          "DELETE FROM favorites WHERE account_id = ?1 AND ?2 > 0",
+          "UPDATE generations SET webhook = NULL WHERE account_id = ?1 AND status IN ('queued', 'running') AND ?2 > 0",
+          ...OF_AN_ACCOUNT.map((table) => `DELETE FROM ${table} WHERE account_id = ?1 AND ?2 > 0`),
         ].map((sql) => db.prepare(sql).bind(accountId, at)),
       );
     },
@@ -139,13 +139,11 @@ export function retentionStore(db: D1Database) {
       return results.map(({ id }) => id);
     },
 
-    /** The last of it: what remains is the account's id and its usage. */
+    /** The last of it, what came since its beginning included: what remains is the account's id and its usage. */
     async endErasure(accountId: string): Promise<void> {
       await db.batch(
         [
-          "DELETE FROM idempotency WHERE account_id = ?",
-          "DELETE FROM webhook_deliveries WHERE account_id = ?",
-          "DELETE FROM keys WHERE account_id = ?",
+          ...[...OF_AN_ACCOUNT, "idempotency", "keys"].map((table) => `DELETE FROM ${table} WHERE account_id = ?`),
           "UPDATE accounts SET erasing = 0 WHERE id = ?",
         ].map((sql) => db.prepare(sql).bind(accountId)),
       );

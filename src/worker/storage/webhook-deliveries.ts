@@ -91,13 +91,16 @@ export function deliveryStore(db: D1Database) {
         until,
       ),
 
-    /** When it is due; null when it is over. */
+    /** When it is due, and nobody has it any more; null when it is over. */
     async dueAt(id: string): Promise<number | null> {
       const row = await db
-        .prepare("SELECT next_at FROM webhook_deliveries WHERE id = ? AND status = 'pending'")
+        .prepare(
+          `SELECT MAX(next_at, COALESCE(claimed_until, 0)) AS due_at FROM webhook_deliveries
+             WHERE id = ? AND status = 'pending'`,
+        )
         .bind(id)
-        .first<{ next_at: number }>();
-      return row?.next_at ?? null;
+        .first<{ due_at: number }>();
+      return row?.due_at ?? null;
     },
 
     /** Keeps the body that every attempt sends. */

@@ -11,7 +11,7 @@ export interface EndpointRow {
   previousSecret: string | null;
   previousUntil: number | null;
   createdAt: number;
-  /** When something last arrived there. */
+  /** When something last arrived there, or it was taken in use again: a later one that fails says something of it. */
   deliveredAt: number | null;
   disabledAt: number | null;
   disabledReason: WebhookEndpoint["disabled_reason"];
@@ -78,7 +78,7 @@ export function endpointStore(db: D1Database) {
       return results.map(parse);
     },
 
-    /** Changes what is given. An endpoint in use again begins with a clean record. */
+    /** Changes what is given. An endpoint in use again begins with a clean record: what was sent before counts for nothing. */
     update: (
       accountId: string,
       id: string,
@@ -88,6 +88,7 @@ export function endpointStore(db: D1Database) {
       one(
         `UPDATE webhook_endpoints SET url = COALESCE(?3, url), events = COALESCE(?4, events),
            description = COALESCE(?5, description),
+           delivered_at = iif(?6 = 0 AND disabled_at IS NOT NULL, ?7, delivered_at),
            disabled_at = CASE ?6 WHEN 1 THEN COALESCE(disabled_at, ?7) WHEN 0 THEN NULL ELSE disabled_at END,
            disabled_reason = CASE ?6 WHEN 1 THEN COALESCE(disabled_reason, 'by_you') WHEN 0 THEN NULL ELSE disabled_reason END
            WHERE id = ?1 AND account_id = ?2 RETURNING *`,
@@ -128,15 +129,16 @@ export function endpointStore(db: D1Database) {
         reason,
       ),
 
-    /** The account's secret for requests' own URLs; made from `fresh` when there is none. */
-    async defaultSecret(accountId: string, fresh: string): Promise<string> {
+    /** The account's secret for requests' own URLs; made from `fresh` when there is none. Null: the account was erased. */
+    async defaultSecret(accountId: string, fresh: string): Promise<string | null> {
       const row = await db
         .prepare(
-          "UPDATE accounts SET webhook_secret = COALESCE(webhook_secret, ?2) WHERE id = ?1 RETURNING webhook_secret",
+          `UPDATE accounts SET webhook_secret = COALESCE(webhook_secret, ?2) WHERE id = ?1 AND erased_at IS NULL
+             RETURNING webhook_secret`,
         )
         .bind(accountId, fresh)
         .first<{ webhook_secret: string }>();
-      return row?.webhook_secret ?? fresh;
+      return row?.webhook_secret ?? null;
     },
   };
 }
