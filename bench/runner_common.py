@@ -19,6 +19,7 @@ from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel, pick_device
 from vignette.engine.pace import Pace
 from vignette.engine.request import GenerationRequest
+from vignette.engine.warm_up import warm_up
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PROMPTS = (
@@ -33,13 +34,13 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", choices=CHOICES, default="miniature")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default=None, help="full sizes only")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default=None, help="bfloat16 on CUDA")
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument(
         "--compile",
         choices=("none", "default", "reduce-overhead", "max-autotune"),
         default="none",
-        help="full sizes only: the engine's UNet compiled in this mode, with fuse_qkv",
+        help="the engine's UNet compiled in this mode for every size of call, with fuse_qkv",
     )
     parser.add_argument(
         "--clock",
@@ -51,10 +52,14 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 def chosen_model(options: argparse.Namespace) -> LoadedModel:
+    """A compiled one is warm: nothing is compiled while it is measured."""
     device = pick_device(options.device)
     dtype = options.dtype or ("bfloat16" if device.type == "cuda" else "float32")
     speed = SpeedSpec(compile=options.compile, fuse_qkv=options.compile != "none")
-    return bench_model(options.model, device, getattr(torch, dtype), speed)
+    model = bench_model(options.model, device, getattr(torch, dtype), speed)
+    if model.compiled is not None:
+        warm_up(model)
+    return model
 
 
 def request(model: LoadedModel, number: int, steps: int | None = None, **changes: Any) -> GenerationRequest:

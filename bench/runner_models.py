@@ -56,12 +56,12 @@ def bench_model(
     speed: SpeedSpec = SpeedSpec(),  # noqa: B008  # frozen
 ) -> LoadedModel:
     """
-    `name` is one of CHOICES; full sizes need no checkpoint and draw noise at the speed of the real ones. `speed` is for
-    them alone, and rearranges the weights that the engine and diffusers' pipeline share.
+    `name` is one of CHOICES; full sizes need no checkpoint and draw noise at the speed of the real ones. `speed` rearranges
+    the weights that the engine and diffusers' pipeline share.
     """
     miniature = read_catalogue(MODELS_TOML).default
     if name == "miniature":
-        return load_model(miniature, device)
+        return load_model(miniature.model_copy(update={"dtype": str(dtype)[6:], "speed": speed}), device)
     torch.manual_seed(0)
     tokenizer = load_model(miniature, torch.device("cpu")).tokenizer
     with torch.device(device):

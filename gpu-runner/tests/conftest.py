@@ -90,7 +90,7 @@ def gate() -> Gate:
 async def engine(
     catalogue: Catalogue, model: LoadedModel, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Engine]:
-    monkeypatch.setattr(device_thread, "load_model", lambda spec, device: model)
+    monkeypatch.setattr(device_thread, "load_model", lambda spec, device, **_: model)
     engine = Engine(catalogue, torch.device("cpu"), max_queue=3, observer=gate)
     engine.start()
     assert await engine.settled() is State.READY

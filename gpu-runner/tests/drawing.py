@@ -50,15 +50,21 @@ class Calls(Observer):
 
 
 class Drawing:
-    """A core with its events by request and the sizes of its UNet calls; `at[n]` runs before tick n."""
+    """
+    A core with its events by request and the sizes of its UNet calls, and `told`, the kinds of all events in their order;
+    `at[n]` runs before tick n.
+    """
 
     def __init__(self, model: LoadedModel, memory: MemoryProfile | None = None, pace: Pace | None = None) -> None:
         self.events: dict[str, list[Event]] = {}
+        self.told: list[tuple[str, type[Event]]] = []
         observer = Calls()
         self.calls = observer.pictures
-        self.core = EngineCore(
-            {model.spec.id: model}, lambda id, e: self.events.setdefault(id, []).append(e), memory, observer, pace=pace
-        )
+        self.core = EngineCore({model.spec.id: model}, self._tell, memory, observer, pace=pace)
+
+    def _tell(self, id: str, event: Event) -> None:
+        self.events.setdefault(id, []).append(event)
+        self.told.append((id, type(event)))
 
     def run(self, *requests: GenerationRequest, at: dict[int, Callable[[], None]] | None = None) -> Drawing:
         for r in requests:

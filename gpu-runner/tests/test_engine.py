@@ -91,7 +91,7 @@ async def test_a_broken_device_ends_every_request(engine: Engine, gate: Gate, mo
 
 
 async def test_models_that_cannot_be_loaded_are_named(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ConfigError("The model tiny: its folder is gone.")
 
     monkeypatch.setattr(device_thread, "load_model", broken)

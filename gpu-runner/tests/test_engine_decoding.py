@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests.drawing import Drawing, assert_same, draw, request
-from vignette.engine import stages
+from vignette.engine import decoding, stages
 from vignette.engine.core import EngineCore
-from vignette.engine.decoding import decode
+from vignette.engine.decoding import Decoding, decode
+from vignette.engine.decodings import CHUNK, CHUNK_IN_COMPANY
 from vignette.engine.events import Event, Failed, Finished, Progress, Started
 from vignette.engine.loader import LoadedModel
 from vignette.engine.request import GenerationRequest
@@ -59,6 +60,24 @@ def test_others_go_on_while_a_picture_is_on_its_way(model: LoadedModel, monkeypa
     pictures = {id: event.pictures for id, event in told if isinstance(event, Finished)}
     for asked in (short, long):
         assert_same(pictures[asked.id], draw(model, asked).pictures(asked.id))
+
+
+def test_decoding_does_not_stall_who_waits_for_a_step(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While others are drawn, a few pictures are decoded between two steps; when all are done, many at once."""
+    done, original = [], decoding.decode
+
+    def noted(model: LoadedModel, rows: list[Row]) -> Decoding:
+        done.append(len(rows))
+        return original(model, rows)
+
+    monkeypatch.setattr(decoding, "decode", noted)
+    crowd = [request(str(k), seed=k) for k in range(CHUNK)]
+    drawing = draw(model, *crowd, request("long", num_inference_steps=20))
+    assert done == [*[CHUNK_IN_COMPANY] * (CHUNK // CHUNK_IN_COMPANY), 1]
+    assert drawing.calls[5:] == [1] * 15
+    done.clear()
+    draw(model, *crowd)
+    assert done == [CHUNK]
 
 
 def test_the_device_is_kept_busy_and_never_outrun(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

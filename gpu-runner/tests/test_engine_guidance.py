@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import torch
 from diffusers.callbacks import SDCFGCutoffCallback
 
 from tests.drawing import Drawing, assert_same, draw, request, with_diffusers
@@ -51,9 +53,12 @@ def test_company_changes_nothing(model: LoadedModel) -> None:
 def test_the_later_steps_are_half_the_work(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     widths = []
     call = stages.call_unet
-    monkeypatch.setattr(
-        stages, "call_unet", lambda model, inputs, *rest: (widths.append(len(inputs)), call(model, inputs, *rest))[1]
-    )
+
+    def counted(model: LoadedModel, inputs: torch.Tensor, *given: Any, **rest: Any) -> torch.Tensor:
+        widths.append(len(inputs))
+        return call(model, inputs, *given, **rest)
+
+    monkeypatch.setattr(stages, "call_unet", counted)
     draw(model, request(num_inference_steps=8, guidance_until=0.5))
     assert widths == [2] * 5 + [1] * 3
 

@@ -35,6 +35,13 @@ def test_no_larger_than_what_draws_more_a_second() -> None:
     assert known(dict.fromkeys(SECONDS, 1.0)).size("shape", 16) == 16
 
 
+def test_where_calls_are_padded_their_sizes_are_what_is_compared() -> None:
+    pace = known({1: 1.0, 2: 2.0, 4: 4.0, 6: 6.0})
+    assert pace.size("shape", 6, (1, 2, 4, 6)) == 1
+    assert known({1: 1.0, 2: 1.2, 4: 1.6, 6: 2.4}).size("shape", 6, (1, 2, 4, 6)) == 4
+    assert pace.size("shape", 2, (4, 6)) == 2
+
+
 def test_slow_calls_decide_nothing() -> None:
     pace = known(SECONDS)
     for _ in range(TRY_AGAIN // 3):

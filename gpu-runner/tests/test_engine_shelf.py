@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,10 @@ import torch
 from tests.conftest import Gate
 from tests.drawing import Calls, assert_same, draw, request
 from tests.tiny import SD15, write_model
+from vignette.engine import device_thread, loader
 from vignette.engine import shelf as shelf_module
 from vignette.engine.catalogue import Catalogue, Defaults, Limits, MemorySpec, ModelSpec
+from vignette.engine.components import Components
 from vignette.engine.core import EngineCore
 from vignette.engine.engine import Engine, State
 from vignette.engine.events import Event, Failed, Finished
@@ -127,6 +130,34 @@ def two(model_folder: Path, tmp_path: Path) -> dict[str, LoadedModel]:
     return {id: load_model(ModelSpec(id=id, path=path), CPU) for id, path in (("a", model_folder), ("b", other))}
 
 
+def test_others_give_way_before_a_model_comes_to_the_device(
+    two: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both at once would not have fitted for a moment either."""
+    shelf = Shelf(two["a"].weight_bytes, Loads())
+    shelf.add(two["a"])
+    there: list[bool] = []
+    original = loader.load_components
+
+    def components(spec: ModelSpec, dtype: torch.dtype) -> Components:
+        found = original(spec, dtype)
+        move = found.parts["unet"].to
+        found.parts["unet"].to = lambda *args, **rest: (there.append(two["a"].unet is not None), move(*args, **rest))[1]
+        return found
+
+    monkeypatch.setattr(loader, "load_components", components)
+    load_model(two["b"].spec, CPU, expect=partial(shelf.expect, "b"))
+    assert there[0] is False
+
+
+def test_a_model_beyond_the_budget_does_not_come_to_the_device(
+    two: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "speed_up", lambda parts, spec: pytest.fail("it was loaded all the same"))
+    with pytest.raises(ConfigError, match=r"The model b .*memory\.budget_mib"):
+        load_model(two["b"].spec, CPU, expect=partial(Shelf(1000, Loads()).expect, "b"))
+
+
 class Crowded:
     """A core over `two`, of which one fits."""
 
@@ -217,3 +248,15 @@ async def test_the_engine_keeps_to_the_catalogue_s_budget(model_folder: Path, ga
     for id in ("a", "b", "c"):
         assert (await engine.submit(request(id, model=id)).result()).pictures
     await engine.stop()
+
+
+@pytest.mark.anyio
+async def test_the_engine_makes_room_while_it_starts(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected: list[str] = []
+    monkeypatch.setattr(device_thread.Shelf, "expect", lambda shelf, id, needed: expected.append(id))
+    small: dict[str, Any] = {"defaults": Defaults(width=64, height=64), "limits": Limits(min_width=16, min_height=16)}
+    engine = Engine(Catalogue(models=(ModelSpec(id="a", path=model_folder, **small),)), CPU)
+    engine.start()
+    assert await engine.settled() is State.READY
+    await engine.stop()
+    assert expected == ["a", "a"]  # before it came to the device, and with all that belongs to it

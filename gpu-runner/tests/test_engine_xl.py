@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from diffusers.callbacks import SDXLCFGCutoffCallback
 
 from tests.drawing import assert_same, draw, request, with_diffusers
-from tests.tiny import write_adapter
+from tests.tiny import write_adapter, write_tokenizer
 from tests.tiny_training import write_xl
 from vignette.engine.catalogue import AdapterSpec, ModelSpec
 from vignette.engine.loader import LoadedModel, load_model
@@ -41,6 +42,16 @@ def xl(folder: Path) -> LoadedModel:
 def test_draws_what_diffusers_draws(xl: LoadedModel, folder: Path, changes: dict) -> None:
     r = request(**changes)
     assert_same(draw(xl, r).pictures(), with_diffusers(folder, r))
+
+
+def test_each_encoder_has_its_own_padding(xl: LoadedModel, folder: Path, tmp_path: Path) -> None:
+    """SDXL's second was trained with "!" behind the end."""
+    other = Path(shutil.copytree(folder, tmp_path / "model"))
+    write_tokenizer(tmp_path / "source", pad="!").save_pretrained(other / "tokenizer_2")
+    r = request(negative_prompt="rain")
+    pictures = draw(load_model(ModelSpec(id="tiny", path=other), CPU), r).pictures()
+    assert_same(pictures, with_diffusers(other, r))
+    assert (pictures[0] != draw(xl, r).pictures()[0]).any()
 
 
 def test_guidance_may_end_early(xl: LoadedModel, folder: Path) -> None:

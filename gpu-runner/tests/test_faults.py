@@ -93,7 +93,17 @@ def test_a_batch_that_raises_is_drawn_one_by_one(model: LoadedModel, monkeypatch
         assert_same(drawing.pictures(id), draw(model, request(id, seed=seed)).pictures(id))
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        torch.AcceleratorError("CUDA error: out of memory", 2),
+        RuntimeError("can't allocate memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    ],
+)
 def test_out_of_memory_halves_the_batch(
     model: LoadedModel, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
 ) -> None:

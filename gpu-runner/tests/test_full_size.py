@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.drawing import request
 from vignette.engine import stages
 from vignette.engine.loader import LoadedModel
-from vignette.engine.schedulers import build, step_arguments
+from vignette.engine.schedulers import NAMES, build, step_arguments
 from vignette.engine.stages import Conditioning, Row
 from vignette.engine.text import encode_texts
 from vignette.sur import SURAdapter
@@ -38,7 +38,10 @@ def full_size(request: pytest.FixtureRequest) -> LoadedModel:
 
 
 class Waiting(TorchDispatchMode):
-    """Notes copies from the host that CUDA would begin only after all that is in its queue."""
+    """
+    Notes copies from the host that CUDA would begin only after all that is in its queue. A single number in arithmetic is
+    none: a kernel takes it as an argument.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +51,9 @@ class Waiting(TorchDispatchMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         given = [a for a in args if isinstance(a, torch.Tensor)]
-        from_host = bool(given) and given[-1].device.type == "cpu" and given[-1].ndim > 0
+        aten = torch.ops.aten
+        moved = func.overloadpacket in (aten.to, aten._to_copy, aten.copy_)
+        from_host = bool(given) and given[-1].device.type == "cpu" and (given[-1].ndim > 0 or moved)
         blocking = not (kwargs.get("non_blocking") or any(a is True for a in args))
         if isinstance(result, torch.Tensor) and result.device == META and from_host and blocking:
             self.found.append(f"{func} of {list(given[-1].shape)}")
@@ -118,3 +123,14 @@ def test_neither_preparing_nor_a_step_waits_to_copy(full_size: LoadedModel) -> N
         for r, one in zip(rows, predicted.split(1), strict=True):
             stages.step(r, one)
     assert waiting.found == []
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("scheduler", NAMES)
+def test_only_unipc_waits_in_a_step(full_size: LoadedModel, scheduler: str) -> None:
+    """It moves its noise levels to the device one by one, and solves a system of equations there."""
+    r = row(full_size, 0, scheduler=scheduler)
+    with Waiting() as waiting:
+        while not r.done:
+            stages.step(r, torch.empty_like(r.latents))
+    assert bool(waiting.found) == (scheduler == "UniPCMultistepScheduler")

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from tests.tiny import write_adapter
 from vignette.cli import main
+from vignette.engine import loader
 from vignette.engine.catalogue import AdapterSpec, Defaults, ModelSpec
-from vignette.engine.loader import fingerprint, load_model, pick_device
+from vignette.engine.loader import LoadedModel, fingerprint, load_model, pick_device
 from vignette.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -147,4 +148,30 @@ def test_the_check_draws_with_every_model_and_names_what_fails(
     said = capsys.readouterr()
     assert "bad cannot draw" in said.err
     assert "NaN" in said.err
+    assert said.out.startswith("good: loads and draws on cpu")
+
+
+def test_the_check_goes_on_after_whatever_a_model_fails_of(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGNETTE_DEVICE", "cpu")
+    original = loader.load_model
+
+    def load(spec: ModelSpec, device: torch.device) -> LoadedModel:
+        if spec.id == "large":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 5 GiB.")
+        return original(spec, device)
+
+    monkeypatch.setattr(loader, "load_model", load)
+    toml = tmp_path / "models.toml"
+    size = "[models.defaults]\nwidth = 64\nheight = 64"
+    toml.write_text(
+        "".join(f'[[models]]\nid = "{id}"\npath = "{model_folder}"\n{size}\n' for id in ("large", "good")).replace(
+            size, f"default = true\n{size}", 1
+        )
+    )
+    assert main(["models", "check", "--models", str(toml)]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("large: it does not load or draw: OutOfMemoryError: CUDA out of memory")
+    assert "Traceback" not in said.err
     assert said.out.startswith("good: loads and draws on cpu")

@@ -39,6 +39,28 @@ def test_draws_what_diffusers_draws_with_sd15_schedules(sd15_folder: Path, sched
     assert_same(draw(model, r).pictures(), with_diffusers(sd15_folder, r))
 
 
+def test_half_precision_draws_nearly_the_same(model: LoadedModel, model_folder: Path) -> None:
+    half = load_model(ModelSpec(id="tiny", path=model_folder, dtype="bfloat16"), torch.device("cpu"))
+    asked = [request("a"), request("b", seed=8, scheduler="DPMSolverMultistepScheduler")]
+    drawn, whole = draw(half, *asked), draw(model, *asked)
+    for r in asked:
+        [ours], [theirs] = (drawing.pictures(r.id) for drawing in (drawn, whole))
+        assert 0 < np.abs(ours.astype(int) - theirs).mean() < 4
+        assert theirs.std() > 12  # of which that is a third at most
+
+
+def test_the_urgent_overtake_what_has_begun(model: LoadedModel) -> None:
+    """Of another size, which takes turns in calls of its own."""
+    drawing = Drawing(model)
+    whenever = request("whenever", width=48, num_inference_steps=20, urgency=7)
+    drawing.run(whenever, at={1: lambda: drawing.core.submit(request("now", urgency=0))})
+    told = drawing.told
+    before = told[: told.index(("now", Finished))]
+    assert before.count(("whenever", Progress)) == 2  # its first step, and one in between
+    assert before.count(("now", Progress)) == 5
+    assert_same(drawing.pictures("whenever"), draw(model, whenever).pictures("whenever"))
+
+
 def test_a_model_with_zero_terminal_snr_offers_only_schedulers_that_honour_it(model: LoadedModel) -> None:
     offered = schedulers.supported(model.scheduler_config)
     assert "DDIMScheduler" in offered

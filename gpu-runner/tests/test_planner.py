@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vignette.engine.planner import Planner
+from vignette.engine.planner import FAIR, Planner
 
 
 def planner(cap: int = 4) -> Planner[str, str, str]:
@@ -52,17 +52,6 @@ def test_work_with_several_pictures_counts_them() -> None:
     assert p.admit({"three": 3, "two": 2, "one more": 1}.__getitem__) == ["three", "two"]
     p.activate("k", ["1", "2", "3", "4", "5"])
     assert p.next_batch() == ("k", ["1", "2", "3", "4"])
-
-
-def test_a_halved_cap_lasts() -> None:
-    p = planner(8)
-    p.add("k", "w")
-    p.admit(one)
-    p.activate("k", [str(i) for i in range(8)])
-    assert p.halve("k", 8) == 4
-    assert p.next_batch() == ("k", ["0", "1", "2", "3"])
-    assert p.halve("k", 1) == 1
-    assert p.cap("other") == 8
 
 
 def test_waiting_work_can_be_taken_back() -> None:
@@ -115,6 +104,35 @@ def test_what_is_taken_back_from_the_line_has_no_turn() -> None:
     p.add("small", "c1", 5)
     p.remove_waiting("small", "c1")
     assert p.idle
+
+
+def with_urgency(cap: int) -> Planner[str, str, str]:
+    """Rows begin with their urgency."""
+    return Planner(lambda key: cap, urgency=lambda row: int(row[0]))
+
+
+def test_the_most_urgent_key_is_drawn_and_the_others_do_not_stand_still() -> None:
+    p = with_urgency(2)
+    p.activate("large", ["7 large"])
+    p.activate("medium", ["7 medium"])
+    p.activate("small", ["0 small"])
+    turns = [turn[0] for turn in (p.next_batch() for _ in range(2 * FAIR)) if turn]
+    assert turns == [*["small"] * (FAIR - 1), "large", *["small"] * (FAIR - 1), "medium"]
+
+
+def test_the_urgent_do_not_wait_for_what_has_begun() -> None:
+    p = with_urgency(2)
+    p.activate("k", ["7 old", "7 new"])
+    for work in ("0 first", "7 third", "0 second"):
+        p.add("k", work, int(work[0]))
+    assert p.admit(one) == ["0 first", "0 second"]
+    p.activate("k", ["0 first"])
+    assert p.next_batch() == ("k", ["7 old", "0 first"])
+    p.activate("k", ["0 second"])
+    assert p.next_batch() == ("k", ["0 first", "0 second"])
+    assert p.admit(one) == []
+    p.next_batch()
+    assert p.next_batch() == ("k", ["7 old", "7 new"])  # those that have begun do not stand still
 
 
 def test_of_too_many_rows_the_oldest_and_the_briefest_are_drawn() -> None:

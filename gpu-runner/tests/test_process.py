@@ -41,6 +41,31 @@ def test_a_drain_that_may_not_wait_fails_the_rest_with_a_sentence(start: Start, 
     assert runner.end()[0] == 0
 
 
+# Models that take for ever to load; the process waits half a second for them.
+LOADS = """
+import time
+from vignette.cli import main
+from vignette.engine import device_thread
+from vignette.server import run
+run.STOP_SECONDS = 0.5
+def load_model(*given, **rest):
+    print("Loading.", flush=True)
+    time.sleep(3600)
+device_thread.load_model = load_model
+raise SystemExit(main())
+"""
+
+
+def test_a_stop_while_the_models_load_is_no_failure(start: Start) -> None:
+    runner = start(program=("-c", LOADS))
+    runner.wait_for("Loading.")
+    runner.process.send_signal(signal.SIGTERM)
+    code, lines = runner.end()
+    assert code == 0, lines
+    assert "Drained" in lines
+    assert "Traceback" not in lines
+
+
 def test_a_busy_port_is_one_sentence(models_toml: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -12,6 +12,8 @@ import torch
 
 from tests.drawing import draw, request
 from tests.serving import finished
+from tests.test_loader_single_file import write_single_file
+from tests.tiny import write_model
 from vignette.engine.catalogue import Catalogue, ModelSpec, NoticeSpec, read_catalogue
 from vignette.engine.events import Started
 from vignette.engine.loader import LoadedModel, load_model
@@ -72,6 +74,24 @@ def probed(model: LoadedModel, text: str) -> dict[str, float]:
 def test_keyword_prompts_are_read_as_they_were_written(model: LoadedModel, thing: str, digit: str, count: str) -> None:
     scores = probed(model, f"{digit}{thing}, beach")
     assert {tag for tag, score in scores.items() if score > 0.5} == {thing, count, "beach"}
+
+
+def test_a_model_in_one_file_reads_too_and_learns_once(
+    sd15_folder: Path, lexicon_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = tmp_path / "words.toml"
+    words.write_text(lexicon_file.read_text())
+    file = write_single_file(sd15_folder, tmp_path / "model.safetensors")
+    spec = ModelSpec(id="tiny", path=file, config=sd15_folder, lexicon=words)
+    first = load_model(spec, CPU)
+    [kept] = tmp_path.glob("words.*.safetensors")
+    with caplog.at_level(logging.INFO):
+        again = load_model(spec, CPU)
+    assert "Learning to read" not in caplog.text
+    assert probed(again, "2cat, room") == probed(first, "2cat, room")
+    write_single_file(write_model(tmp_path / "other", seed=8), file)
+    load_model(spec, CPU)
+    assert len({kept, *tmp_path.glob("words.*.safetensors")}) == 2
 
 
 def test_a_score_is_the_share_of_prompts_that_hold_the_phrase(model: LoadedModel) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-from tests.drawing import assert_same, draw, request
+from tests.drawing import assert_same, draw, request, with_diffusers
+from tests.tiny import write_tokenizer
+from vignette.engine.catalogue import ModelSpec
 from vignette.engine.events import Started
-from vignette.engine.loader import LoadedModel
+from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.stages import prompt_chunks
 from vignette.engine.text import EncodedText, TextCache, adapt, encode_texts
 
@@ -46,6 +49,17 @@ def test_a_text_is_encoded_once(model: LoadedModel, monkeypatch: pytest.MonkeyPa
     assert seen == [2, 1]
     assert texts["a cat"].states.shape == (77, 32)
     assert int(texts[""].mask.sum()) == 2
+
+
+def test_a_prompt_is_padded_as_its_tokenizer_says(model: LoadedModel, model_folder: Path, tmp_path: Path) -> None:
+    """SD 2.x was trained with "!" behind the end."""
+    folder = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    write_tokenizer(tmp_path / "source", pad="!").save_pretrained(folder / "tokenizer")
+    other = load_model(ModelSpec(id="tiny", path=folder), torch.device("cpu"))
+    assert other.tokenizer.pad_token_id != model.tokenizer.pad_token_id
+    r = request(negative_prompt="rain")
+    assert_same(draw(other, r).pictures(), with_diffusers(folder, r))
+    assert (draw(other, r).pictures()[0] != draw(model, r).pictures()[0]).any()
 
 
 def test_what_does_not_fit_is_told(model: LoadedModel) -> None:

@@ -32,8 +32,8 @@ SD15 = {
 }
 
 
-def write_tokenizer(folder: Path) -> CLIPTokenizer:
-    """A CLIP tokenizer that knows characters, and the word "cat" as one token."""
+def write_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> CLIPTokenizer:
+    """A CLIP tokenizer that knows characters, and the word "cat" as one token. SD 2.x and SDXL pad with "!"."""
     folder.mkdir(parents=True, exist_ok=True)
     letters = list(string.ascii_lowercase + string.digits + string.punctuation)
     tokens = [*letters, *(letter + "</w>" for letter in letters), "ca", "cat</w>", "<|startoftext|>", "<|endoftext|>"]
@@ -43,7 +43,7 @@ def write_tokenizer(folder: Path) -> CLIPTokenizer:
         vocab=str(folder / "vocab.json"),
         merges=str(folder / "merges.txt"),
         model_max_length=77,
-        pad_token="<|endoftext|>",
+        pad_token=pad,
     )
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from vignette.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vignette.engine.catalogue import Catalogue
+    import torch
+
+    from vignette.engine.catalogue import Catalogue, ModelSpec
 
 MODELS_TOML = Path(__file__).resolve().parent.parent / "models.toml"
 # Commands with a parser of their own, by the module that has it.
@@ -143,21 +145,31 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _check_models(catalogue: Catalogue) -> int:
-    from vignette.engine.loader import load_model, pick_device
-    from vignette.engine.warm_up import draw_two_steps
+    from vignette.engine.loader import pick_device
+    from vignette.engine.memory import free_unused
 
     device = pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto")
     failed = 0
     for spec in catalogue.models:
         try:
-            model = load_model(spec, device)
-            draw_two_steps(model)
+            print(f"{spec.id}: {_check_model(spec, device)}")
         except ConfigError as error:
             failed += 1
             print(f"{spec.id}: {error}", file=sys.stderr)
-        else:
-            print(f'{spec.id}: loads and draws on {device} as {model.dtype}, sha256 = "{model.version}"')
+        except Exception as error:  # out of memory, say, which the next model may not be
+            failed += 1
+            print(f"{spec.id}: it does not load or draw: {type(error).__name__}: {error}", file=sys.stderr)
+        free_unused()
     return 2 if failed else 0
+
+
+def _check_model(spec: ModelSpec, device: torch.device) -> str:
+    from vignette.engine.loader import load_model
+    from vignette.engine.warm_up import draw_two_steps
+
+    model = load_model(spec, device)
+    draw_two_steps(model)
+    return f'loads and draws on {device} as {model.dtype}, sha256 = "{model.version}"'
 
 
 def _convert(arguments: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ from vignette.engine.pace import Pace
 from vignette.engine.planner import Planner
 from vignette.engine.request import GenerationRequest
 from vignette.engine.shelf import ModelGone, Shelf
+from vignette.engine.speed import bucket_within
 from vignette.engine.stages import Row
 from vignette.engine.unet_calls import UNetCalls
 from vignette.engine.work import BatchKey, Work
@@ -55,12 +56,15 @@ class EngineCore:
         self._emit = emit
         self._works: dict[str, Work] = {}
         self._planner: Planner[BatchKey, Work, Row] = Planner(
-            self._cap, lambda key, cap: self._unet.size(key, cap), lambda row: len(row.timesteps) - row.position
+            self._cap,
+            lambda key, cap: self._unet.size(key, cap),
+            lambda row: len(row.timesteps) - row.position,
+            lambda row: row.request.urgency,
         )
         self._memory = memory or MemoryProfile(None)
         self._observer = observer or Observer()
         self._shelf = shelf or Shelf(None, self._observer)
-        self._unet = UNetCalls(models, self._planner, self._memory, pace, self._observer, self._fail_row, self._wanted)
+        self._unet = UNetCalls(models, self._memory, pace, self._observer, self._fail_row, self._wanted)
         self._beginnings: deque[tuple[Work, Beginning]] = deque()
         self._decodings = Decodings(models, self._memory, self._observer, self._hand_out)
 
@@ -109,9 +113,11 @@ class EngineCore:
 
     def _cap(self, key: BatchKey) -> int:
         """A deterministic picture is drawn alone, so that no other decides which kernels compute it."""
-        return (
-            1 if key.deterministic else self._memory.cap(self._unet.shape(key), self._models[key.model].spec.max_batch)
-        )
+        if key.deterministic:
+            return 1
+        spec = self._models[key.model].spec
+        # Between two buckets, a call would be padded to more than fits.
+        return bucket_within(self._memory.cap(self._unet.shape(key), spec.max_batch, spec.buckets), spec.buckets)
 
     def _count_chunks(self, work: Work) -> None:
         work.prompt_chunks = stages.prompt_chunks(self._models[work.request.model], work.request)

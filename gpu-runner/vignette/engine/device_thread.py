@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -101,7 +102,8 @@ class DeviceThread:
 
     def _run(self) -> None:
         try:
-            self._load()
+            memory = self._profile()
+            self._load(memory)
         except ConfigError as error:
             self._setup_failed(str(error))
             return
@@ -109,9 +111,6 @@ class DeviceThread:
             log.exception("Loading the models failed.")
             self._setup_failed(f"The models could not be loaded: {type(error).__name__}: {error}")
             return
-        on_gpu = self._device.type == "cuda"
-        capacity = torch.cuda.get_device_properties(self._device).total_memory if on_gpu else None
-        memory = MemoryProfile(capacity, self._memory_profile)
         core = EngineCore(self._models, self._emit, memory, self._observer, self._shelf, Pace())
         self._ready()
         try:
@@ -137,16 +136,21 @@ class DeviceThread:
                     core.cancel(what.id)
             core.tick()
 
-    def _load(self) -> None:
-        if self._device.type == "cuda":
-            # Read when CUDA starts; `deterministic: true` needs it.
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    def _profile(self) -> MemoryProfile:
+        if self._device.type != "cuda":
+            return MemoryProfile(None)
+        # Read when CUDA starts; `deterministic: true` needs it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        properties = torch.cuda.get_device_properties(self._device)
+        return MemoryProfile(properties.total_memory, self._memory_profile, properties.name)
+
+    def _load(self, memory: MemoryProfile) -> None:
         for spec in self._catalogue.models:
             began = time.perf_counter()
-            model = load_model(spec, self._device)
+            model = load_model(spec, self._device, expect=partial(self._shelf.expect, spec.id))
             self._shelf.add(model)
             self._models[spec.id] = model
-            warm_up(model)
+            warm_up(model, memory)
             seconds = time.perf_counter() - began
             self._observer.model_loaded(spec.id, seconds)
             log.info("Model %s is ready on %s after %.1f s.", spec.id, self._device, seconds)

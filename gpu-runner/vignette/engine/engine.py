@@ -85,6 +85,11 @@ class Engine:
         return State.BUSY if busy else self._state
 
     @property
+    def loading(self) -> bool:
+        """Whether setup has not ended yet, well or badly."""
+        return not self._settled.is_set()
+
+    @property
     def stuck_for(self) -> float:
         """Seconds since the device's thread began its present step; 0 while it waits for work."""
         return self._thread.stuck_for

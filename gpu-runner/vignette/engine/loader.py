@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -118,18 +119,25 @@ def reload_model(model: LoadedModel) -> None:
             setattr(model, part.name, getattr(fresh, part.name))
 
 
-def load_model(spec: ModelSpec, device: torch.device, version: str | None = None) -> LoadedModel:
+def load_model(
+    spec: ModelSpec,
+    device: torch.device,
+    version: str | None = None,
+    expect: Callable[[int], None] = lambda needed: None,
+) -> LoadedModel:
     """
     Loads one model with its adapters, LoRAs and textual inversions.
 
     Args:
         version: The files' fingerprint if it is known already.
+        expect: Told how many bytes are about to come to the device.
 
     Raises:
         ConfigError: A missing, damaged or unsupported file, pickled weights, or an addition that does not fit.
     """
     dtype = _dtype(spec, device)
     components = load_components(spec, dtype)
+    expect(_bytes(components.parts.values()))
     parts = {name: part.to(device).eval().requires_grad_(False) for name, part in components.parts.items()}
     encoders = [(t, parts[name]) for t, name in zip(components.tokenizers, components.encoders, strict=True)]
     inversions = dict(add_inversion(e.token, e.path, encoders) for e in spec.embeddings)
@@ -163,8 +171,7 @@ def load_model(spec: ModelSpec, device: torch.device, version: str | None = None
     for adapter in spec.adapters:
         model.adapters[adapter.id] = _load_adapter(adapter.path, model)
     model.reader = load_reader(model)
-    modules = [*parts.values(), *model.adapters.values()]
-    model.weight_bytes = sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
+    model.weight_bytes = _bytes([*parts.values(), *model.adapters.values()])
     model.check = load_check(spec.id, spec.safety)
     return model
 
@@ -180,6 +187,10 @@ def fingerprint(spec: ModelSpec) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _bytes(modules: Iterable[Any]) -> int:
+    return sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
 
 
 def _stamp(spec: ModelSpec) -> tuple[tuple[int, int], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 # From so many calls of a size on, of which so many are remembered.
 FEWEST, REMEMBERED = 3, 32
@@ -29,10 +29,13 @@ class Pace:
         self._seconds.setdefault((shape, size), deque(maxlen=REMEMBERED)).append(seconds)
         self._calls[shape] = self._calls.get(shape, 0) + 1
 
-    def size(self, shape: Hashable, most: int) -> int:
-        """The most pictures of `shape` for the next call, between 1 and `most`."""
-        ladder = [most]
-        while ladder[-1] > 1:
+    def size(self, shape: Hashable, most: int, buckets: Sequence[int] = ()) -> int:
+        """
+        The most pictures of `shape` for the next call, between 1 and `most`; one of `buckets`, ascending, where calls are
+        padded to them.
+        """
+        ladder = [bucket for bucket in reversed(buckets) if bucket <= most] or [most]
+        while not buckets and ladder[-1] > 1:
             ladder.append(ladder[-1] // 2)
         place = 0
         while place + 1 < len(ladder) and not self._worth(shape, ladder[place], ladder[place + 1]):

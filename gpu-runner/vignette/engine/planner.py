@@ -10,6 +10,9 @@ Key = TypeVar("Key", bound=Hashable)
 Work = TypeVar("Work")
 Row = TypeVar("Row")
 
+# Every so many calls one is chosen without regard to urgency, so that nothing that has begun stands still.
+FAIR = 4
+
 
 class Line(Generic[Work]):
     """Work in line, taken out by urgency (0 first) and then by callers in turn."""
@@ -21,11 +24,16 @@ class Line(Generic[Work]):
     def __bool__(self) -> bool:
         return bool(self._callers)
 
+    @property
+    def urgency(self) -> int:
+        """Of who is next."""
+        return min(self._callers)
+
     def append(self, work: Work, urgency: int, caller: str) -> None:
         self._callers.setdefault(urgency, OrderedDict()).setdefault(caller, deque()).append(work)
 
     def pop(self) -> Work:
-        urgency = min(self._callers)
+        urgency = self.urgency
         callers = self._callers[urgency]
         caller, own = next(iter(callers.items()))
         work = own.popleft()
@@ -54,15 +62,17 @@ class Planner(Generic[Key, Work, Row]):
     """
     Work waits in its key's line until the key's batch has room; its rows are then drawn with the others of that key.
 
-    Keys take turns, one UNet call each, so a line of large pictures cannot hold up small ones. Within a key the most
-    urgent come first; among equally urgent ones callers take turns, so that none waits behind all that another has sent,
-    and a caller's own come in the order of their arrival. Of more rows than fit into a call, half of the places go to the
-    oldest and the others to those that have the least before them: brief ones overtake, and nobody is overtaken for ever.
+    Keys take turns, one UNet call each, so a line of large pictures cannot hold up small ones. But for every `FAIR`th call
+    the most urgent come first: in line, where less urgent rows that have begun take no room from them, among the keys, and
+    among a key's rows. Of equally urgent work callers take turns, so that none waits behind all that another has sent, and
+    a caller's own comes in the order of its arrival. Of more rows than fit into a call, half of the places go to the oldest
+    and the others to those that have the least before them: brief ones overtake, and nobody is overtaken for ever.
 
     Args:
-        cap: The most rows of a key that are begun with, before any out-of-memory.
+        cap: The most rows of a key that are begun with, not counting those of less urgency.
         size: Given a key and its cap, the most rows in the next call.
         left: A row's steps to come.
+        urgency: A row's.
     """
 
     def __init__(
@@ -70,11 +80,13 @@ class Planner(Generic[Key, Work, Row]):
         cap: Callable[[Key], int],
         size: Callable[[Key, int], int] = lambda key, cap: cap,
         left: Callable[[Row], int] = lambda row: 0,
+        urgency: Callable[[Row], int] = lambda row: 0,
     ) -> None:
-        self._configured_cap = cap
+        self._cap = cap
         self._size = size
         self._left = left
-        self._caps: dict[Key, int] = {}
+        self._urgency = urgency
+        self._calls = 0
         self._waiting: dict[Key, Line[Work]] = {}
         # Insertion order is the order of turns: the key served last stands at the end.
         self._active: OrderedDict[Key, list[Row]] = OrderedDict()
@@ -95,10 +107,11 @@ class Planner(Generic[Key, Work, Row]):
         """
         admitted = []
         for key, line in self._waiting.items():
-            busy = len(self._active[key])
-            while is_open(key) and line and busy < self.cap(key):
+            begun = [self._urgency(row) for row in self._active[key]]
+            while is_open(key) and line and sum(other <= line.urgency for other in begun) < self._cap(key):
+                urgency = line.urgency
                 admitted.append(line.pop())
-                busy += rows_of(admitted[-1])
+                begun += [urgency] * rows_of(admitted[-1])
         for key in [key for key, line in self._waiting.items() if not line]:
             del self._waiting[key]
         return admitted
@@ -108,16 +121,26 @@ class Planner(Generic[Key, Work, Row]):
 
     def next_batch(self) -> tuple[Key, list[Row]] | None:
         """The key whose turn it is and as many of its rows as the call may hold, in the order of their beginning."""
-        for key, rows in self._active.items():
-            if rows:
-                self._active.move_to_end(key)
-                return key, self._chosen(rows, self._size(key, self.cap(key)))
-        return None
+        urgencies = {key: [self._urgency(row) for row in rows] for key, rows in self._active.items() if rows}
+        if not urgencies:
+            return None
+        self._calls += 1
+        if self._calls % FAIR == 0:
+            urgencies = {key: [0] * len(rows) for key, rows in urgencies.items()}
+        first = min(map(min, urgencies.values()))
+        key = next(key for key, found in urgencies.items() if first in found)
+        self._active.move_to_end(key)
+        return key, self._chosen(self._active[key], urgencies[key], self._size(key, self._cap(key)))
 
-    def _chosen(self, rows: list[Row], size: int) -> list[Row]:
-        oldest, others = rows[: (size + 1) // 2], rows[(size + 1) // 2 :]
-        briefest = sorted(range(len(others)), key=lambda k: self._left(others[k]))[: size - len(oldest)]
-        return oldest + [others[k] for k in sorted(briefest)]
+    def _chosen(self, rows: list[Row], urgencies: list[int], size: int) -> list[Row]:
+        chosen: list[int] = []
+        for urgency in sorted(set(urgencies)):
+            equal = [k for k, other in enumerate(urgencies) if other == urgency]
+            room = size - len(chosen)
+            oldest, others = equal[: (room + 1) // 2], equal[(room + 1) // 2 :]
+            briefest = sorted(others, key=lambda k: self._left(rows[k]))
+            chosen += oldest + briefest[: room - len(oldest)]
+        return [rows[k] for k in sorted(chosen)]
 
     def retire(self, key: Key, rows: Iterable[Row]) -> None:
         """Takes rows out: finished, failed or canceled."""
@@ -125,14 +148,6 @@ class Planner(Generic[Key, Work, Row]):
         if key in self._active:
             self._active[key] = [row for row in self._active[key] if id(row) not in gone]
             self._forget_if_empty(key)
-
-    def cap(self, key: Key) -> int:
-        return self._caps.get(key, self._configured_cap(key))
-
-    def halve(self, key: Key, tried: int) -> int:
-        """Remembers that `tried` rows of this key did not fit into memory; returns the new cap, at least 1."""
-        self._caps[key] = max(1, tried // 2)
-        return self._caps[key]
 
     def waiting_keys(self) -> list[Key]:
         """Keys with work in line, those first whose line is oldest."""

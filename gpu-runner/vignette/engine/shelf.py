@@ -50,19 +50,23 @@ class Shelf:
         self._closing: set[str] = set()
 
     def add(self, model: LoadedModel) -> None:
+        """A model that was just loaded; with all that belongs to it, it may be larger than was expected."""
+        self.expect(model.spec.id, model.weight_bytes)
+        self._present[model.spec.id] = model
+
+    def expect(self, model_id: str, needed: int) -> None:
         """
-        A model that was just loaded; others give way to it.
+        Before `needed` bytes of a model's weights come to the device, others give way to them.
 
         Raises:
-            ConfigError: Its weights alone are more than the budget.
+            ConfigError: They alone are more than the budget.
         """
-        if self._budget is not None and model.weight_bytes > self._budget:
+        if self._budget is not None and needed > self._budget:
             raise ConfigError(
-                f"The model {model.spec.id} has {model.weight_bytes >> 20} MiB of weights, but memory.budget_mib allows"
+                f"The model {model_id} has {needed >> 20} MiB of weights, but memory.budget_mib allows"
                 f" {self._budget >> 20}; raise it, or take the model out."
             )
-        self._make_room(model.weight_bytes, busy=())
-        self._present[model.spec.id] = model
+        self._make_room(needed, busy=())
 
     def is_open(self, model_id: str) -> bool:
         """Whether new work for this model can begin now."""

@@ -54,11 +54,12 @@ class CompiledUNet:
             if not self._open or len(self._shapes) == MOST_SHAPES:
                 return self._plain(sample, times, states, **rest)
             log.info("Compiling the UNet for latents %s and states %s.", list(sample.shape), list(states.shape))
-            self._shapes.add(shape)
         if sample.device.type == "cuda":
             torch.compiler.cudagraph_mark_step_begin()
         # A CUDA graph writes its next result into the same memory.
-        return (self._compiled(sample, times, states, **rest)[0].clone(),)
+        predicted = self._compiled(sample, times, states, **rest)[0].clone()
+        self._shapes.add(shape)
+        return (predicted,)
 
 
 def speed_up(parts: dict[str, Any], spec: ModelSpec) -> CompiledUNet | None:
@@ -85,6 +86,11 @@ def speed_up(parts: dict[str, Any], spec: ModelSpec) -> CompiledUNet | None:
 def bucket_of(rows: int, buckets: Sequence[int]) -> int:
     """The smallest bucket that holds `rows`; beyond the largest, or without buckets, `rows` itself."""
     return min((bucket for bucket in buckets if bucket >= rows), default=rows)
+
+
+def bucket_within(rows: int, buckets: Sequence[int]) -> int:
+    """The largest bucket of at most `rows`, or the smallest of all; without buckets, `rows` itself."""
+    return max((bucket for bucket in buckets if bucket <= rows), default=buckets[0] if buckets else rows)
 
 
 def call_unet(

@@ -197,7 +197,8 @@ def _call(model: LoadedModel, conditioning: Conditioning, inputs: torch.Tensor, 
         features = torch.stack([f for half in halves for f in (*half, *half[-1:] * conditioning.padding)])
         return call_last_layer(model, inputs, times, states, added, features)
     if all(row.request.cache_interval == 1 for row in rows):
-        return call_unet(model, inputs, times, states, added)
+        # For reproducible kernels PyTorch compiles anew, while everybody waits.
+        return call_unet(model, inputs, times, states, added, plain=rows[0].request.deterministic)
     with tapped(model.unet) as found:
         predicted = call_unet(model, inputs, times, states, added, plain=True)
     places = found[0].unflatten(0, (2 if conditioning.guided else 1, -1))

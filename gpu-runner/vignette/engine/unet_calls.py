@@ -16,11 +16,10 @@ from vignette.engine.loader import LoadedModel
 from vignette.engine.memory import MemoryProfile, free_unused
 from vignette.engine.observer import Observer, UNetCall
 from vignette.engine.pace import Pace
-from vignette.engine.planner import Planner
-from vignette.engine.speed import bucket_of
+from vignette.engine.speed import bucket_of, bucket_within
 from vignette.engine.stages import Conditioning, Row
 from vignette.engine.transfers import Moment
-from vignette.engine.work import BatchKey, Work
+from vignette.engine.work import BatchKey
 from vignette.errors import DrawingFailed
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,6 @@ class UNetCalls:
     def __init__(
         self,
         models: Mapping[str, LoadedModel],
-        planner: Planner[BatchKey, Work, Row],
         memory: MemoryProfile,
         pace: Pace | None,
         observer: Observer,
@@ -47,7 +45,6 @@ class UNetCalls:
         wanted: Callable[[Row], bool],
     ) -> None:
         self._models = models
-        self._planner = planner
         self._memory = memory
         self._pace = pace
         self._observer = observer
@@ -63,7 +60,8 @@ class UNetCalls:
 
     def size(self, key: BatchKey, most: int) -> int:
         """How many pictures the next call had best have."""
-        return most if self._pace is None else self._pace.size(self.shape(key), most)
+        buckets = () if key.deterministic else self._models[key.model].spec.buckets
+        return most if self._pace is None else self._pace.size(self.shape(key), most, buckets)
 
     def predict(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
         """The rows that could be predicted, each with its `[1, C, h, w]`; the others' requests have failed."""
@@ -103,26 +101,29 @@ class UNetCalls:
 
     def _predict_fewer(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
         self._observer.ran_out_of_memory()
-        cap = self._planner.halve(key, len(rows))
-        self._memory.fail(self.shape(key), len(rows))
-        log.warning("Out of memory with %d pictures of %s; at most %d from now on.", len(rows), key, cap)
+        size = self._padded(key, len(rows))
+        cap = bucket_within(self._memory.fail(self.shape(key), size), self._models[key.model].spec.buckets)
+        fewer = rows[:cap]
+        log.warning("Out of memory with %d pictures of %s; at most %d for a while.", size, key, cap)
         self.forget()
         try:
-            return self._call(key, rows[:cap])
+            return self._call(key, fewer)
         except Exception as error:
             if is_fatal(error):
                 raise
             if not is_out_of_memory(error):
                 return []  # the next tick finds the offender
         self.forget()
-        self._fail(rows[cap - 1], DrawingFailed("out_of_memory", TOO_LARGE))
+        self._fail(fewer[-1], DrawingFailed("out_of_memory", TOO_LARGE))
         return []
+
+    def _padded(self, key: BatchKey, rows: int) -> int:
+        return rows if key.deterministic else bucket_of(rows, self._models[key.model].spec.buckets)
 
     def _call(self, key: BatchKey, rows: list[Row]) -> list[tuple[Row, torch.Tensor]]:
         model = self._models[key.model]
         if self._conditioning.rows != tuple(rows) or self._conditioning.guided != rows[0].guided:
-            size = len(rows) if key.deterministic else bucket_of(len(rows), model.spec.buckets)
-            self._conditioning = Conditioning.of(tuple(rows), size)
+            self._conditioning = Conditioning.of(tuple(rows), self._padded(key, len(rows)))
         padding, request = self._conditioning.padding, rows[0].request
         begin = Moment(model.device)
         with self._memory.measured(model.device, self.shape(key), len(rows) + padding), reproducibly(model, key):

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 # How often a process may die while it draws the same request, and how often while it has it.
 MOST_BEGINNINGS = 2
 MOST_STARTS = 5
+UNREADABLE = "The runner's journal has this picture in a form that this version does not read; ask again with a new id."
 
 
 class Ledger:
@@ -73,12 +74,14 @@ class Ledger:
         """Remembers what an earlier process left, goes on with its callbacks, and returns what has still to be drawn."""
         unfinished = []
         for entry in self._journal.start():
+            now: dict[str, Any] = {"now": self.clock(), "now_on": self.timer(), "stream_code": self._stream_code}
             try:
-                prediction = Prediction.from_record(
-                    entry.record, now=self.clock(), now_on=self.timer(), stream_code=self._stream_code
-                )
-            except (ValueError, TypeError, KeyError):
-                log.exception("What the journal has of %s cannot be read; it stays there and is not drawn.", entry.id)
+                prediction = Prediction.from_record(entry.record, **now)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                log.exception("What the journal has of %s cannot be read.", entry.id)
+                if not entry.ended:  # else it was told, and the record stays for the version that wrote it
+                    lost = self._predictions[entry.id] = Prediction.remains(entry.id, entry.record, **now)
+                    self.end(lost, "failed", UNREADABLE, "runner_lost")
                 continue
             self._predictions[prediction.id] = prediction
             if prediction.terminal:

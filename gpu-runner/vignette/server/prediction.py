@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -156,6 +156,39 @@ class Prediction:
         if not prediction.terminal:
             prediction.status, prediction.started_at = "starting", None
         return prediction
+
+    @classmethod
+    def remains(
+        cls, id: str, record: str, *, now: float, now_on: float, stream_code: Callable[[str], str]
+    ) -> Prediction:
+        """What can be told of a record that `from_record` does not read: not to be drawn, only to be ended."""
+        kept = _table(record)
+        asked, order = kept.get("request"), kept.get("order")
+        asked, order = asked if isinstance(asked, dict) else {}, order if isinstance(order, dict) else {}
+        known = {part.name: order[part.name] for part in fields(Order) if part.name in order}
+        blank: dict[str, Any] = dict.fromkeys(("prompt", "negative_prompt", "scheduler"), "")
+        blank |= dict.fromkeys(("width", "height", "num_inference_steps", "num_images", "seed"), 0)
+        blank |= {"adapter": None, "adapter_scale": 1.0, "guidance_scale": 1.0, "output_format": "png"}
+        input, created_at = kept.get("input"), kept.get("created_at")
+        return cls(
+            id=id,
+            request=GenerationRequest(id=id, model=str(asked.get("model", "")), **blank),
+            version=str(kept.get("version", "")),
+            input=input if isinstance(input, dict) else {},
+            order=Order(**({"base_url": ""} | known)),
+            created_at=created_at if isinstance(created_at, float) else now,
+            accepted_on=now_on,
+            stream_code=stream_code(id),
+        )
+
+
+def _table(record: str) -> dict[str, Any]:
+    """The JSON object that `record` is, or an empty one."""
+    try:
+        read = json.loads(record)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def rfc3339(seconds: float | None) -> str | None:

@@ -107,19 +107,22 @@ async def _serve(
             loop.add_signal_handler(number, on_signal)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         main = asyncio.create_task(_until_stopped(engine, service, settings, stop))
+        code = 1
         try:
-            return await main
+            code = await main
         except asyncio.CancelledError:
-            return 1
+            pass
         finally:
             server.should_exit = True
             await serving
             ended = await engine.stop(patience=STOP_SECONDS)
             await service.close()
             if not ended:
-                # Python would wait for the device's own clean-up, which waits for what hangs.
+                # Python would wait for the device's own clean-up, which waits for what hangs. Loading takes its time too,
+                # but that is no fault.
                 logging.shutdown()
-                os._exit(1)
+                os._exit(code if engine.loading else 1)
+        return code
 
 
 async def _until_stopped(engine: Engine, service: PredictionService, settings: Settings, stop: asyncio.Event) -> int:

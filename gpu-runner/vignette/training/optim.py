@@ -29,6 +29,7 @@ def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
         factor.diagonal(dim1=-2, dim2=-1).add_(a)
         total = factor if total is None else factor @ total
         gram = factor @ gram @ factor
+    assert total is not None  # noqa: S101  # there is always a step
     # The iteration needs fp32: where rounding makes the Gram matrix's smallest values negative, it diverges. The end does not.
     short = torch.bfloat16 if multiplies_bfloat16(matrices.device) else matrices.dtype
     x = (total.to(short) @ x.to(short)).to(matrices.dtype)
