@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { command } from "./command.mjs";
 import { connect } from "./connect.mjs";
 import { interruption } from "./interruption.mjs";
@@ -25,11 +26,19 @@ export async function cli(argv) {
   }
   await ensurePackages();
   const { main, CliError } = await import("../../src/cli/main.ts");
+  const told = (error) => {
+    throw error instanceof Stop ? new CliError(error.message, error.code) : error;
+  };
   try {
     return await main(argv, {
-      connect,
+      // A Vignette that cannot be had fails as a command does, with --json too.
+      connect: async (options) => {
+        const connection = await connect(options).catch(told);
+        return { ...connection, failed: connection.failed.catch(told) };
+      },
       fromHere,
       signal: interruption,
+      sleep: (ms) => delay(ms, undefined, { signal: interruption }).catch(() => {}),
       stdout: process.stdout,
       stderr: process.stderr,
     });

@@ -15,6 +15,8 @@ export interface Host {
   fromHere(path: string): string;
   /** Aborts on Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Resolves after so many milliseconds, or as soon as `signal` aborts. */
+  sleep(ms: number): Promise<void>;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
 }

@@ -10,7 +10,7 @@ import { usage as showUsage } from "./commands/usage.ts";
 import { watch } from "./commands/watch.ts";
 import { webhooks } from "./commands/webhooks.ts";
 import { completionOf } from "./completion.ts";
-import { EXIT, usage } from "./error.ts";
+import { CliError, EXIT, usage } from "./error.ts";
 import type { Host } from "./host.ts";
 
 export { CliError } from "./error.ts";
@@ -55,7 +55,7 @@ const HELP = `Vignette: a sentence in, the picture you meant out.
 
 ${synopses("vignette", { ...COMMANDS, ...LAUNCHED })}
 
-\`vignette COMMAND --help\` says more. Every command takes --json.
+\`vignette COMMAND --help\` says more. Every command takes --json; a failure is a line of JSON on stderr then.
 They talk to VIGNETTE_URL with VIGNETTE_API_KEY, or to the instance that \`npm start\` runs here.
 
 Exit status: 0 done; ${EXIT.failed} it failed; ${EXIT.usage} the command line is wrong; ${EXIT.unreachable} nobody answers; ${EXIT.denied} the key may not do it;
@@ -65,13 +65,23 @@ ${EXIT.missing} there is no such thing; ${EXIT.limited} a limit is reached; 130 
 /**
  * The commands that speak to the API.
  * @returns the exit status
- * @throws {CliError} with a sentence for the user
+ * @throws {CliError} with a sentence for the user, unless `--json` asks for its failures too
  */
 export async function main(argv: string[], host: Host): Promise<number> {
+  try {
+    return await run(argv, host);
+  } catch (error) {
+    if (!(error instanceof CliError) || !asksFor(argv, "--json")) throw error;
+    host.stderr.write(`${JSON.stringify(error)}\n`);
+    return error.status;
+  }
+}
+
+async function run(argv: string[], host: Host): Promise<number> {
   const [name = "help", ...args] = argv;
   const asked = name === "help" || name === "--help" || name === "-h";
   const words = asked ? args : argv;
-  if (asked || wantsHelp(args)) {
+  if (asked || asksFor(args, "--help", "-h")) {
     host.stdout.write(help(words.filter((word) => !word.startsWith("-"))));
     return 0;
   }
@@ -81,9 +91,9 @@ export async function main(argv: string[], host: Host): Promise<number> {
 }
 
 /** A prompt may hold anything behind `--`. */
-function wantsHelp(args: string[]): boolean {
+function asksFor(args: string[], ...options: string[]): boolean {
   const end = args.indexOf("--");
-  return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === "--help" || arg === "-h");
+  return (end < 0 ? args : args.slice(0, end)).some((arg) => options.includes(arg));
 }
 
 /** The help of the innermost command that these words name. */

@@ -1,4 +1,4 @@
-import { Client, ClientError } from "../client/index.ts";
+import { Client, ClientError, StreamError } from "../client/index.ts";
 import { CliError, EXIT, type ExitStatus } from "./error.ts";
 import type { Host } from "./host.ts";
 
@@ -13,7 +13,7 @@ export async function withClient<T>(
 ): Promise<T> {
   const connection = await host.connect(options);
   try {
-    const client = new Client({ url: connection.url, apiKey: connection.apiKey });
+    const client = new Client({ url: connection.url, apiKey: connection.apiKey, sleep: (ms) => host.sleep(ms) });
     return await Promise.race([work(client), connection.failed]);
   } catch (error) {
     throw host.signal.aborted ? error : told(error, connection.url, called);
@@ -28,12 +28,16 @@ function told(error: unknown, url: string, called: Record<string, string>): unkn
     const fields = error.problem?.errors?.map(
       ({ pointer, detail }) => `${nameOf(pointer.replace("#/", ""))}: ${detail}`,
     );
-    return new CliError(fields?.join("\n") ?? error.message, statusOf(error.status));
+    return new CliError(fields?.join("\n") ?? error.message, statusOf(error.status), error.problem);
   }
-  // What fetch throws when it gets no answer (https://fetch.spec.whatwg.org/#fetch-method).
-  if (error instanceof TypeError && "cause" in error)
-    return new CliError(`${url} does not answer. Is Vignette running there?`, EXIT.unreachable);
+  if (error instanceof StreamError) return new CliError(`${url}: ${error.message}`, EXIT.unreachable);
+  if (isUnanswered(error)) return new CliError(`${url} does not answer. Is Vignette running there?`, EXIT.unreachable);
   return error;
+}
+
+/** Whether it is what fetch throws when it gets no answer (https://fetch.spec.whatwg.org/#fetch-method). */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof TypeError && "cause" in error;
 }
 
 function statusOf(http: number): ExitStatus {

@@ -31,6 +31,14 @@ export class ClientError extends Error {
   }
 }
 
+/** The event stream ended time and again with nothing in it, as behind a proxy that cuts it off. */
+export class StreamError extends Error {
+  constructor() {
+    super("The event stream ends time and again with nothing in it.");
+    this.name = "StreamError";
+  }
+}
+
 /** A proxy's error page is no answer of the API's. */
 function isProblem(body: unknown): body is Problem {
   const { code, title, detail } = (body ?? {}) as Record<string, unknown>;

@@ -21,7 +21,7 @@ import type {
   WebhookEndpointList,
   WebhookSecret,
 } from "../contract/webhooks.ts";
-import { ClientError } from "./errors.ts";
+import { ClientError, StreamError } from "./errors.ts";
 import { parseEvents } from "./sse.ts";
 
 export type { Account, UpdateAccountInput } from "../contract/accounts.ts";
@@ -52,7 +52,7 @@ export type {
   WebhookEndpoint,
   WebhookEndpointList,
 } from "../contract/webhooks.ts";
-export { ClientError } from "./errors.ts";
+export { ClientError, StreamError } from "./errors.ts";
 
 export interface ClientOptions {
   /** Where the edge answers, such as `http://127.0.0.1:8787`. */
@@ -73,6 +73,10 @@ export interface CreateOptions {
   fresh?: boolean;
 }
 
+/** An event as the stream carries it; its id resumes after it, as `lastEventId`. */
+export type StreamedEvent = GenerationEvent & { id: string };
+
+/** How often in a row a stream may bring nothing before it is given up. */
 const RECONNECTS = 8;
 const LONGEST_PAUSE_MS = 10_000;
 
@@ -130,8 +134,12 @@ export class Client {
     unshare: (id: string, index: number): Promise<void> =>
       this.#empty("DELETE", `${generation(id)}/images/${index}/share`),
 
-    /** Its events until the end; a broken stream is resumed after the last event seen. */
-    events: (id: string, options: Cancelable & { lastEventId?: string } = {}): AsyncGenerator<GenerationEvent> =>
+    /**
+     * Its events until the end; a broken stream is resumed after the last event seen.
+     * @param options.lastEventId begins after this event
+     * @throws {@link StreamError} when the stream ends again and again with nothing in it
+     */
+    events: (id: string, options: Cancelable & { lastEventId?: string } = {}): AsyncGenerator<StreamedEvent> =>
       this.#events(id, options),
 
     /** The ended generation, whatever its end. */
@@ -251,9 +259,15 @@ export class Client {
   async *#events(
     id: string,
     { signal, lastEventId = "" }: Cancelable & { lastEventId?: string },
-  ): AsyncGenerator<GenerationEvent> {
+  ): AsyncGenerator<StreamedEvent> {
     let last = lastEventId;
-    for (let failures = 0; ; ) {
+    let failures = 0;
+    // A stream that is kept alive in silence is as good as one with events.
+    const heard = () => {
+      failures = 0;
+    };
+    for (;;) {
+      let failure: unknown = null;
       try {
         const headers: Record<string, string> = {
           Accept: "text/event-stream",
@@ -261,19 +275,20 @@ export class Client {
         };
         const response = await this.#request("GET", `${generation(id)}/events`, { signal, headers });
         if (response.status === 204 || !response.body) return;
-        for await (const { id: eventId, event, data } of parseEvents(response.body)) {
-          failures = 0;
+        for await (const { id: eventId, event, data } of parseEvents(response.body, heard)) {
+          heard();
           last = eventId;
           // An event of a later version is none of ours.
           if (!isKnown(event)) continue;
           // Typed by the same contract that makes it, like every answer.
-          yield { type: event, data: JSON.parse(data) } as GenerationEvent;
+          yield { id: eventId, type: event, data: JSON.parse(data) } as StreamedEvent;
           if (event === "completed") return;
         }
       } catch (error) {
-        if (signal?.aborted || (error instanceof ClientError && error.status < 500) || ++failures > RECONNECTS)
-          throw error;
+        if (signal?.aborted || (error instanceof ClientError && error.status < 500)) throw error;
+        failure = error;
       }
+      if (++failures > RECONNECTS) throw failure ?? new StreamError();
       await this.#sleep(Math.min(LONGEST_PAUSE_MS, 250 * 2 ** failures) * Math.random());
     }
   }

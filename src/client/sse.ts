@@ -5,8 +5,14 @@ export interface ServerSentEvent {
   data: string;
 }
 
-/** Parses an event stream as the HTML standard says (section 9.2.6); comments are left out. */
-export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent> {
+/**
+ * Parses an event stream as the HTML standard says (section 9.2.6).
+ * @param onComment called for each comment, such as a keep-alive, which is no event
+ */
+export async function* parseEvents(
+  body: ReadableStream<Uint8Array>,
+  onComment: () => void = () => {},
+): AsyncGenerator<ServerSentEvent> {
   const decoder = new TextDecoder();
   const reader = body.getReader();
   let buffer = "";
@@ -21,7 +27,8 @@ export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGener
       buffer = (lines.pop() ?? "") + buffer.slice(whole.length);
       for (const line of lines) {
         if (line !== "") {
-          take(block, line);
+          if (line.startsWith(":")) onComment();
+          else take(block, line);
           continue;
         }
         if (block.data !== "") yield { ...block, data: block.data.slice(0, -1) };

@@ -88,6 +88,9 @@ export type Problem = z.infer<typeof Problem>;
 
 /** `#/a/0/b`, escaped as RFC 6901 sections 3 and 6 say. */
 export function pointer(path: readonly PropertyKey[]): string {
-  const escaped = path.map((part) => encodeURIComponent(String(part).replaceAll("~", "~0").replaceAll("/", "~1")));
+  // A field's name may hold half of a surrogate pair, which no URI can.
+  const escaped = path.map((part) =>
+    encodeURIComponent(String(part).toWellFormed().replaceAll("~", "~0").replaceAll("/", "~1")),
+  );
   return ["#", ...escaped].join("/");
 }

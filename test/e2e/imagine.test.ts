@@ -95,4 +95,14 @@ describe("npm run imagine", { timeout: 600_000 }, () => {
     assert.equal(await launch.ended, 3);
     assert.match(launch.stderr, /http:\/\/127\.0\.0\.1:9 does not answer\. Is Vignette running there\?\n$/);
   });
+
+  it("says in JSON what the launcher finds wrong, where --json asks for it", async () => {
+    const env = { VIGNETTE_URL: "nowhere", VIGNETTE_API_KEY: "vgt_none" };
+    const launch = place.launch(["imagine", "a robot", "--json"], env);
+    assert.equal(await launch.ended, 2);
+    assert.equal(launch.stdout, "");
+    const { code, detail } = JSON.parse(launch.stderr);
+    assert.equal(code, "usage");
+    assert.match(detail, /^VIGNETTE_URL is "nowhere"/);
+  });
 });

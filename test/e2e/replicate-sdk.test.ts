@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
-import Replicate, { parseProgressFromLogs } from "replicate";
+import Replicate, { parseProgressFromLogs, validateWebhook } from "replicate";
 import { type Instance, type Launch, Place, until } from "./launch.ts";
 
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -63,6 +67,72 @@ describe("the official replicate SDK", { timeout: 240_000 }, () => {
       seen,
       [...seen].sort((a, b) => a - b),
     );
+  });
+
+  it("waits for a prediction that was begun before", async () => {
+    const begun = await replicate.predictions.create({
+      model: "vignette/miniature",
+      input: { prompt: "a green frog", num_inference_steps: 8 },
+    });
+    const looked: string[] = [];
+    const ended = await replicate.wait(begun, { interval: 20 }, async ({ status }) => {
+      looked.push(status);
+      return false;
+    });
+    assert.equal(ended.status, "succeeded");
+    assert.deepEqual((await download(ended.output[0])).subarray(0, 8), PNG);
+    assert.ok(looked.every((status) => ["starting", "processing"].includes(status)));
+    // One that has ended is answered as it is.
+    assert.equal(await replicate.wait(ended), ended);
+  });
+
+  it("streams the log, the picture and the end", async () => {
+    const input = { prompt: "a yellow duck", num_inference_steps: 12 };
+    const events: { event: string; data: string }[] = [];
+    for await (const { event, data } of replicate.stream("vignette/miniature", { input })) events.push({ event, data });
+    const logs = events.filter(({ event }) => event === "logs").map(({ data }) => data);
+    assert.match(logs.join(""), /12\/12/);
+    assert.deepEqual(
+      events.filter(({ event }) => event !== "logs").map(({ event }) => event),
+      ["output", "done"],
+    );
+    const picture = events.find(({ event }) => event === "output")?.data ?? "";
+    assert.deepEqual((await download(picture)).subarray(0, 8), PNG);
+  });
+
+  it("is told by webhook, whose signature the default secret verifies", async () => {
+    const messages: { headers: Record<string, string>; body: string }[] = [];
+    const server = createServer(async (request, response) => {
+      messages.push({ headers: request.headers as Record<string, string>, body: await text(request) });
+      response.writeHead(204).end();
+    }).listen(0, "127.0.0.1");
+    try {
+      await once(server, "listening");
+      const { id } = await replicate.predictions.create({
+        model: "vignette/miniature",
+        input: { prompt: "a pink pig", num_inference_steps: 2 },
+        webhook: `http://127.0.0.1:${(server.address() as AddressInfo).port}/told`,
+        webhook_events_filter: ["completed"],
+      });
+      await until(async () => messages.length > 0);
+      const [{ headers, body }] = messages as [(typeof messages)[0]];
+      const { id: told, status } = JSON.parse(body);
+      assert.deepEqual([told, status], [id, "succeeded"]);
+      const { key: secret } = await replicate.webhooks.default.secret.get();
+      const message = {
+        id: headers["webhook-id"] ?? "",
+        timestamp: headers["webhook-timestamp"] ?? "",
+        signature: headers["webhook-signature"] ?? "",
+        secret,
+      };
+      assert.equal(await validateWebhook({ ...message, body }), true);
+      assert.equal(await validateWebhook({ ...message, body: `${body} ` }), false);
+      const request = new Request("http://receiver.test/told", { method: "POST", headers, body });
+      assert.equal(await validateWebhook(request, secret), true);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   it("cancels", async () => {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { afterEach } from "vitest";
 import type { Host } from "../../src/cli/host.ts";
 
@@ -19,13 +20,18 @@ export async function serve(answer: (request: IncomingMessage, response: ServerR
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** What the launcher lends to the commands, with what they said. */
-export function hostOf(url: string, signal = new AbortController().signal) {
+/** What the launcher lends to the commands, with what they said. @param sleep by default no time passes */
+export function hostOf(
+  url: string,
+  signal = new AbortController().signal,
+  sleep: (ms: number) => Promise<void> = () => setImmediate(),
+) {
   const said = { out: "", err: "" };
   const host = {
     connect: async () => ({ url, apiKey: "vgt_x", failed: new Promise<never>(() => {}), close: async () => {} }),
     fromHere: (path: string) => path,
     signal,
+    sleep,
     stdout: { write: (words: string) => Object.assign(said, { out: said.out + words }) },
     stderr: { write: (words: string) => Object.assign(said, { err: said.err + words }) },
   } as unknown as Host;

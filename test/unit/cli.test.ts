@@ -92,6 +92,16 @@ describe("exit statuses", () => {
     expect((await failure(["get", "gen_1"])).status).toBe(3);
   });
 
+  it("say that nobody answers when a stream ends with nothing in it, again and again", async () => {
+    const edge = await serve((request, response) => {
+      if (request.url?.endsWith("/events")) response.setHeader("Content-Type", "text/event-stream").end();
+      else response.end(JSON.stringify(generation({ status: "queued" })));
+    });
+    const error = await failure(["watch", "gen_1"], edge);
+    expect(error.message).toContain("nothing in it");
+    expect(error.status).toBe(3);
+  });
+
   it("come with the option that was wrong, by the name it has there", async () => {
     const edge = await serve((_, response) => {
       const errors = [
@@ -131,6 +141,10 @@ describe("exit statuses", () => {
     [["keys", "create", "--name", "x", "--scopes", "all"], /--scopes is "all"/],
     [["keys", "create", "--name", "x", "--expires", "soon"], /--expires is "soon"/],
     [["account", "erase", "acme"], /Say --yes if you mean it/],
+    [["keys", "show"], /Say which key/],
+    [["keys", "update", "key_1"], /Say what to change/],
+    [["keys", "update", "key_1", "--scopes", "all"], /--scopes is "all"/],
+    [["keys", "update", "key_1", "--concurrent", "2", "--unlimited"], /--unlimited takes no limit/],
     [["completion", "tcsh"], /Say one of bash, zsh, fish/],
     [["imagine"], /Say what the picture shows/],
   ])("2: %j is refused before anything is asked", async (argv, words) => {
@@ -149,6 +163,8 @@ describe("--json", () => {
     [["usage"], { data: [], quotas: [] }],
     [["keys", "create", "--name", "x"], { id: "key_1", key: "vgt_secret" }],
     [["keys", "rotate", "key_1"], { id: "key_1", key: "vgt_secret" }],
+    [["keys", "show", "key_1"], { id: "key_1" }],
+    [["keys", "update", "key_1", "--unlimited"], { id: "key_1", limits: {} }],
     [["account", "show"], { id: "acme" }],
     [["account", "limits", "--concurrent-per-user", "2"], { id: "acme" }],
     [["account", "retention", "--images", "30"], { id: "acme" }],
@@ -177,6 +193,100 @@ describe("--json", () => {
   ])("%j prints what it comes to", async (argv, answer, printed) => {
     const { out } = await says([...argv, "--json"], answer, answer === null ? 204 : 200);
     expect(JSON.parse(out)).toEqual(printed);
+  });
+});
+
+describe("--json, where it fails", () => {
+  /** The last line on stderr, and how it ended. */
+  async function fails(argv: string[], url = "http://127.0.0.1:1") {
+    const { host, said } = hostOf(url);
+    const exit = await main([...argv, "--json"], host);
+    expect(said.out).toBe("");
+    return { exit, told: JSON.parse(said.err.trimEnd().split("\n").at(-1) ?? "") };
+  }
+
+  it("prints the problem as the API told it, with the same exit status", async () => {
+    const problem = {
+      type: "urn:vignette:problem:invalid_request",
+      title: "The request is not valid",
+      status: 422,
+      detail: "#/seed: At least 0.",
+      instance: "/v1/generations",
+      code: "invalid_request",
+      request_id: "req_1",
+      errors: [{ pointer: "#/seed", detail: "At least 0." }],
+    };
+    const edge = await serve((_, response) => {
+      response.writeHead(422, { "Content-Type": "application/problem+json" });
+      response.end(JSON.stringify(problem));
+    });
+    expect(await fails(["imagine", "a cat", "--seed=-1"], edge)).toEqual({ exit: 1, told: problem });
+  });
+
+  it("says in the same members what the API never heard of", async () => {
+    const usage = await fails(["keys", "create"]);
+    expect(usage).toEqual({ exit: 2, told: { code: "usage", detail: expect.stringContaining("--name") } });
+    expect(await fails(["nonsense"])).toMatchObject({ exit: 2, told: { code: "usage" } });
+    const away = await fails(["get", "gen_1"]);
+    expect(away).toEqual({
+      exit: 3,
+      told: { code: "unreachable", detail: expect.stringContaining("does not answer") },
+    });
+    const proxy = await serve((_, response) => response.writeHead(403).end("<html>"));
+    expect(await fails(["list"], proxy)).toEqual({
+      exit: 4,
+      told: { code: "denied", detail: "The server answered 403." },
+    });
+  });
+
+  it("is not what a prompt asks for", async () => {
+    const { host, said } = hostOf("http://127.0.0.1:1");
+    await expect(main(["imagine", "--seed", "x", "--", "--json"], host)).rejects.toThrow(CliError);
+    expect(said.err).toBe("");
+  });
+});
+
+describe("a key", () => {
+  const key = {
+    id: "key_1",
+    object: "key",
+    name: "Ada",
+    prefix: "vgt_abcdef",
+    account: "acme",
+    scopes: ["generate", "read"],
+    limits: { concurrent: 2 },
+    created_at: "2026-11-24T00:00:00Z",
+    expires_at: "2027-01-31T00:00:00Z",
+    revoked_at: null,
+    last_used_at: null,
+    previous_secret_until: "2026-11-25T00:00:00Z",
+  };
+
+  it("is shown without its secret", async () => {
+    const { asked, out } = await says(["keys", "show", "key_1"], key);
+    expect(asked).toEqual([{ method: "GET", url: "/v1/keys/key_1", body: null }]);
+    for (const line of [
+      /^key +vgt_abcdef…$/m,
+      /^scopes +generate,read$/m,
+      /^concurrent +2$/m,
+      /^state +expires 2027-01-31/m,
+      /^old secret works until +2026-11-25/m,
+    ])
+      expect(out).toMatch(line);
+  });
+
+  it("is changed in what is said, and in nothing else", async () => {
+    const change = async (...options: string[]) => {
+      const { asked } = await says(["keys", "update", "key_1", ...options], key);
+      expect(asked[0]).toMatchObject({ method: "PATCH", url: "/v1/keys/key_1" });
+      return asked[0]?.body;
+    };
+    expect(await change("--name", "Grace", "--scopes", "read")).toEqual({ name: "Grace", scopes: ["read"] });
+    expect(await change("--concurrent", "3", "--per-minute", "60")).toEqual({
+      limits: { concurrent: 3, requests_per_minute: 60 },
+    });
+    expect(await change("--unlimited", "--expires", "never")).toEqual({ limits: {}, expires_at: null });
+    expect(await change("--expires", "2028-01-01")).toEqual({ expires_at: "2028-01-01T00:00:00.000Z" });
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, it, vi } from "vitest";
-import { Client, ClientError } from "../../src/client/index.ts";
+import { Client, ClientError, StreamError } from "../../src/client/index.ts";
 import { parseEvents } from "../../src/client/sse.ts";
 
 type Answer = (request: Request) => Response | Promise<Response>;
@@ -111,6 +111,32 @@ describe("the client", () => {
     expect(requests.map((request) => request.headers.get("Last-Event-ID"))).toEqual([null, "2", "2", "2"]);
   });
 
+  it("gives every event its id, after which a stream can be taken up again", async ({ expect }) => {
+    const { api, requests } = client(
+      () => new Response(event(8, "progress", progress(2)) + event(9, "completed", ended)),
+    );
+    const seen = await Array.fromAsync(api.generations.events("gen_1", { lastEventId: "7" }));
+    expect(seen.map(({ id, type }) => [id, type])).toEqual([
+      ["8", "progress"],
+      ["9", "completed"],
+    ]);
+    expect(requests[0]?.headers.get("Last-Event-ID")).toBe("7");
+  });
+
+  it("gives up on a stream that ends again and again with nothing in it", async ({ expect }) => {
+    const page = client(() => new Response("<html>Signed in</html>"));
+    await expect(page.api.generations.wait("gen_1")).rejects.toThrow(StreamError);
+    expect(page.requests.length).toBeGreaterThan(3);
+    expect(page.requests.length).toBeLessThan(20);
+  });
+
+  it("waits as long as a stream is kept alive, however often it is cut", async ({ expect }) => {
+    const silent = Array.from({ length: 30 }, () => () => new Response(": keep-alive\n\n"));
+    const { api, requests } = client(...silent, () => new Response(event(1, "completed", ended)));
+    expect(await api.generations.wait("gen_1")).toEqual(ended);
+    expect(requests).toHaveLength(31);
+  });
+
   it("does not insist where the API refuses, and gives up on a server that stays away", async ({ expect }) => {
     const refused = client(() => new Response(null, { status: 404 }));
     await expect(refused.api.generations.wait("gen_1")).rejects.toMatchObject({ status: 404 });
@@ -130,6 +156,13 @@ describe("the client", () => {
 });
 
 describe("the event parser", () => {
+  it("tells comments from events", async ({ expect }) => {
+    const comments = vi.fn();
+    const body = new Response(": one\n\nid: 1\n:two\ndata: x\n\n").body as ReadableStream<Uint8Array>;
+    expect(await Array.fromAsync(parseEvents(body, comments))).toEqual([{ id: "1", event: "message", data: "x" }]);
+    expect(comments).toHaveBeenCalledTimes(2);
+  });
+
   it("reads every line end and any split of the bytes", async ({ expect }) => {
     const text = ': hello\n\nid: 1\r\nevent: a\r\ndata: "\u{1f408}"\r\n\r\ndata: x\ndata:y\n\nid: 3\n\n';
     const bytes = new TextEncoder().encode(text);

@@ -57,6 +57,7 @@ describe("pointers", () => {
     expect(pointer([])).toBe("#");
     expect(pointer(["a", 0])).toBe("#/a/0");
     expect(pointer(["a/b", "m~n", "c d"])).toBe("#/a~1b/m~0n/c%20d");
+    expect(pointer(["half a pair: \ud83d"])).toBe("#/half%20a%20pair%3A%20%EF%BF%BD");
   });
 });
 

@@ -1,10 +1,17 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, it } from "vitest";
-import { CreateGeneration } from "../../src/contract/index.ts";
+import * as contract from "../../src/contract/index.ts";
+import { CreateImages } from "../../src/contract/openai.ts";
+import { pointer } from "../../src/contract/problem.ts";
+import type { z } from "../../src/contract/zod.ts";
 import { append, newHistory, progressAt } from "../../src/worker/generation/history.ts";
 import { type Bucket, filledAt, refill } from "../../src/worker/limits/bucket.ts";
 import { compile, skeleton } from "../../src/worker/policy/matcher.ts";
 import { faultOfUrl, isPublicAddress } from "../../src/worker/webhooks/guard.ts";
+import { bodies, bodyOperations, type Description } from "../fakes/bodies.ts";
+
+const { CreateGeneration } = contract;
 
 // The same cases each time: a new one that fails belongs into a commit, not into somebody else's run.
 fc.configureGlobal({ seed: 20261125, numRuns: 300 });
@@ -199,4 +206,36 @@ describe("a prompt's policy", () => {
       }),
     );
   });
+});
+
+describe("the contract's requests", () => {
+  const description: Description = JSON.parse(readFileSync("docs/openapi.json", "utf8"));
+  const names = [...new Set(bodyOperations(description).map(({ schema }) => schema))];
+  const schemas = { ...contract, CreateImages } as unknown as Record<string, z.ZodType>;
+
+  it.for(names)(
+    "%s takes a body or says what is wrong and where; what it takes it takes again unchanged",
+    (name, { expect }) => {
+      const schema = schemas[name];
+      if (!schema) throw new Error(`The contract exports no ${name}.`);
+      let taken = 0;
+      fc.assert(
+        fc.property(bodies(name, description), (body) => {
+          const first = schema.safeParse(body);
+          if (first.success) {
+            taken++;
+            expect(schema.parse(first.data)).toEqual(first.data);
+            return;
+          }
+          expect(first.error.issues.length).toBeGreaterThan(0);
+          for (const { message, path } of first.error.issues) {
+            expect(message).not.toBe("");
+            expect(decodeURIComponent(pointer(path))).toMatch(/^#(\/|$)/);
+          }
+        }),
+      );
+      // Refusing everything would be no proof.
+      expect(taken).toBeGreaterThan(0);
+    },
+  );
 });

@@ -1,4 +1,4 @@
-import { type CreatedKey, type Key, Scope } from "../../contract/index.ts";
+import { type CreatedKey, type Key, type KeyLimits, Scope } from "../../contract/index.ts";
 import { command, group } from "../command.ts";
 import { usage } from "../error.ts";
 import type { Host } from "../host.ts";
@@ -6,6 +6,12 @@ import { given, none, number, only, severalOf } from "../options.ts";
 import { printJson } from "../print.ts";
 import { withClient } from "../session.ts";
 import { table } from "../table.ts";
+
+const LIMITS = {
+  "per-minute": { type: "string", value: "N", help: "requests a minute" },
+  concurrent: { type: "string", value: "N", help: "generations at once" },
+  "images-per-day": { type: "string", value: "N", help: "pictures a day (UTC)" },
+} as const;
 
 const create = command({
   summary: "make a key; it is printed this once",
@@ -19,27 +25,53 @@ const create = command({
     },
     expires: { type: "string", value: "TIME", help: "such as 2027-01-31T00:00:00Z; never when left out" },
     account: { type: "string", value: "ID", help: "operators: in another account, made when it is new" },
-    "per-minute": { type: "string", value: "N", help: "requests a minute" },
-    concurrent: { type: "string", value: "N", help: "generations at once" },
-    "images-per-day": { type: "string", value: "N", help: "pictures a day (UTC)" },
+    ...LIMITS,
   },
   async run({ json, ...values }, positionals, host) {
     none("keys create", positionals);
     const { name } = values;
     if (name === undefined) throw usage("Give the key a --name that says who uses it.");
     const scopes = severalOf("scopes", values.scopes ?? "generate,read", Scope.options) ?? [];
-    const expires = values.expires === undefined ? undefined : new Date(values.expires);
-    if (expires && Number.isNaN(expires.getTime()))
-      throw usage(`--expires is ${JSON.stringify(values.expires)}; write a time such as 2027-01-31T00:00:00Z.`);
-    const limits = given({
-      requests_per_minute: number("per-minute", values["per-minute"]),
-      concurrent: number("concurrent", values.concurrent),
-      images_per_day: number("images-per-day", values["images-per-day"]),
+    const limits = limitsOf(values);
+    const request = given({ name, scopes, expires_at: time(values.expires), account: values.account, limits });
+    return withClient(host, {}, async (client) => reveal(await client.keys.create(request), host, json));
+  },
+});
+
+const update = command({
+  summary: "change one; what is left out stays as it is",
+  args: "ID",
+  details: "A limit that is named replaces all that it had.",
+  options: {
+    name: { type: "string", value: "NAME", help: "who uses it" },
+    scopes: { type: "string", value: "A,B", help: `of ${Scope.options.join(", ")}`, choices: Scope.options },
+    expires: { type: "string", value: "TIME", help: "such as 2027-01-31T00:00:00Z, or never" },
+    ...LIMITS,
+    unlimited: { type: "boolean", help: "without any limit of its own" },
+  },
+  async run({ json, ...values }, positionals, host) {
+    const id = only("key", positionals);
+    const limits = limitsOf(values);
+    const limited = Object.keys(limits).length > 0;
+    if (limited && values.unlimited) throw usage("--unlimited takes no limit beside it.");
+    const change = given({
+      name: values.name,
+      scopes: severalOf("scopes", values.scopes, Scope.options),
+      expires_at: values.expires === "never" ? null : time(values.expires),
+      limits: limited || values.unlimited ? limits : undefined,
     });
-    return withClient(host, {}, async (client) => {
-      const request = given({ name, scopes, expires_at: expires?.toISOString(), account: values.account, limits });
-      return show(await client.keys.create(request), host, json);
-    });
+    if (Object.keys(change).length === 0) throw usage("Say what to change: `vignette keys update --help` lists it.");
+    return withClient(host, {}, async (client) => show(await client.keys.update(id, change), host, json));
+  },
+});
+
+const get = command({
+  summary: "one with its limits, without its secret",
+  args: "ID",
+  options: {},
+  async run({ json }, positionals, host) {
+    const id = only("key", positionals);
+    return withClient(host, {}, async (client) => show(await client.keys.get(id), host, json));
   },
 });
 
@@ -51,16 +83,39 @@ const rotate = command({
     const id = only("key", positionals);
     const overlapSeconds = number("overlap", overlap);
     return withClient(host, {}, async (client) =>
-      show(await client.keys.rotate(id, given({ overlapSeconds })), host, json),
+      reveal(await client.keys.rotate(id, given({ overlapSeconds })), host, json),
     );
   },
 });
 
 /** The secret alone on stdout, so that it can be piped into a secret store. */
-function show(created: CreatedKey, host: Host, json: boolean | undefined): number {
+function reveal(created: CreatedKey, host: Host, json: boolean | undefined): number {
   host.stderr.write(`${created.id}: keep this key, it is shown only once.\n`);
   if (json) printJson(host, created);
   else host.stdout.write(`${created.key}\n`);
+  return 0;
+}
+
+function show(key: Key, host: Host, json: boolean | undefined): number {
+  if (json) {
+    printJson(host, key);
+    return 0;
+  }
+  const { id, prefix, name, account, scopes, limits, created_at, last_used_at, previous_secret_until } = key;
+  host.stdout.write(
+    table([
+      ["id", id],
+      ["key", `${prefix}…`],
+      ["name", name],
+      ["account", account],
+      ["scopes", scopes.join(",")],
+      ...Object.entries(limits).map(([limit, value]) => [limit, String(value)]),
+      ["created", created_at],
+      ["last used", last_used_at ?? "never"],
+      ["state", stateOf(key)],
+      ...(previous_secret_until ? [["old secret works until", previous_secret_until]] : []),
+    ]),
+  );
   return 0;
 }
 
@@ -84,9 +139,14 @@ const list = command({
   },
 });
 
-function row({ id, prefix, name, scopes, revoked_at, expires_at, last_used_at }: Key): string[] {
-  const state = revoked_at ? `revoked ${revoked_at}` : expires_at ? `expires ${expires_at}` : "active";
-  return [id, `${prefix}…`, name, scopes.join(","), last_used_at ?? "never", state];
+function row(key: Key): string[] {
+  const { id, prefix, name, scopes, last_used_at } = key;
+  return [id, `${prefix}…`, name, scopes.join(","), last_used_at ?? "never", stateOf(key)];
+}
+
+function stateOf({ revoked_at, expires_at }: Key): string {
+  if (revoked_at) return `revoked ${revoked_at}`;
+  return expires_at ? `expires ${expires_at}` : "active";
 }
 
 const revoke = command({
@@ -104,4 +164,27 @@ const revoke = command({
   },
 });
 
-export const keys = group("keys", "API keys, with a key of scope admin", { create, list, rotate, revoke });
+function limitsOf(values: { [Name in keyof typeof LIMITS]?: string }): KeyLimits {
+  return given({
+    requests_per_minute: number("per-minute", values["per-minute"]),
+    concurrent: number("concurrent", values.concurrent),
+    images_per_day: number("images-per-day", values["images-per-day"]),
+  });
+}
+
+/** A time as the API takes it. */
+function time(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const at = new Date(text);
+  if (!Number.isNaN(at.getTime())) return at.toISOString();
+  throw usage(`--expires is ${JSON.stringify(text)}; write a time such as 2027-01-31T00:00:00Z.`);
+}
+
+export const keys = group("keys", "API keys, with a key of scope admin", {
+  create,
+  list,
+  show: get,
+  update,
+  rotate,
+  revoke,
+});
