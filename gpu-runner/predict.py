@@ -52,7 +52,8 @@ class Runner(BaseRunner):
     def healthcheck(self) -> bool:
         return self._engine.state in (State.READY, State.BUSY) and self._engine.stuck_for < STUCK_SECONDS
 
-    # Cog's build reads this number from the text. Beyond it a request is answered with 409.
+    # Cog's build reads this number from the text. Beyond it a request is answered with 409, and so may one be that comes
+    # just after an answer: Cog has that slot back a moment later.
     @concurrent(max=16)
     async def run(
         self,

@@ -68,7 +68,13 @@ class CogServer:
             return error.code, json.load(error)
 
     def predict(self, **changes: object) -> dict[str, Any]:
-        return self.call("POST", "/predictions", {"input": INPUT | changes})[1]
+        """Asks again at 409: Cog answers before it has the slot back, so the next to come may find every slot taken."""
+        deadline = time.monotonic() + 60
+        while True:
+            status, done = self.call("POST", "/predictions", {"input": INPUT | changes})
+            if status != 409 or time.monotonic() > deadline:
+                return done
+            time.sleep(0.05)
 
     def health(self) -> str:
         try:
@@ -141,7 +147,7 @@ def test_loras_by_id_and_scale(cog: CogServer, with_lora: LoadedModel) -> None:
 def test_slots_share_unet_calls(cog: CogServer) -> None:
     with ThreadPoolExecutor(SLOTS) as pool:
         done = list(pool.map(lambda k: cog.predict(seed=k, num_inference_steps=50), range(SLOTS)))
-    assert [one.get("status") for one in done] == ["succeeded"] * SLOTS, done
+    assert [one.get("status") for one in done] == ["succeeded"] * SLOTS, [one.get("error") for one in done]
     # Alone, every call would hold one row; how many come in time to share one is the machine's affair.
     assert max(one["metrics"]["batch_mean"] for one in done) > 1
 
