@@ -4,11 +4,13 @@
 
 `npm run bench -- adapter-training` runs it for the miniature and for Stable Diffusion 1.5.
 
-Four ways to treat the same number of samples take turns, `--rounds` times over; `times_unet` is the median of the ratios
+Six ways to treat the same number of samples take turns, `--rounds` times over; `times_unet` is the median of the ratios
 within the rounds:
 * `UNet alone`: forward and backward of the frozen UNet to its text states, nothing else.
 * `vignette adapter train`: the trainer's own step with every cache filled, all four losses, optimiser and EMA included.
 * the same without cached keyword predictions (`--match-draws 0`), which asks the UNet once more, without gradients.
+* its first steps (`--align-steps`), which train alignment and distillation: all that reaches the adapter in the published
+  script, from the caches alone.
 * `published structure`: batches of 1, four accumulated; picture, VAE, text encoder and language model in every step, the
   token layout's adapter, and a denoising loss that does reach it. `…, detached` stops before the UNet's backward, as the
   published script does by mistake.
@@ -45,10 +47,11 @@ from vignette.training.teacher import Teacher
 from vignette.training.trainer import Trainer
 
 ACCUMULATED = 4  # by the published script (run.sh)
-UNET, OURS, UNCACHED, PUBLISHED_LOOP, DETACHED = (
+UNET, OURS, UNCACHED, ALIGNING, PUBLISHED_LOOP, DETACHED = (
     "UNet alone",
     "vignette adapter train",
     "the same without cached keyword predictions",
+    "its first steps, which need no UNet",
     "published structure",
     "published structure, detached",
 )
@@ -118,7 +121,7 @@ def training_rows(frozen: FrozenModel, options: Options, rounds: int, now: Calla
     """Every way once a round; the first round, which warms up, does not count."""
     examples = read_examples(options.data)
     teacher = Teacher(str(options.teacher), options.teacher_layer, options.teacher_tokens, frozen.device)
-    caches = Caches(options.output / "cache", frozen, options.resolution, options.match_draws, options.seed)
+    caches = Caches(options.output / "cache", frozen, options.resolution, options.draws(len(examples)), options.seed)
     caches.fill_teacher(teacher, [e.narrative for e in examples])
     caches.fill_prompts([text for e in examples for text in (e.narrative, e.keywords)])
     caches.fill_latents(examples)
@@ -138,6 +141,7 @@ def training_rows(frozen: FrozenModel, options: Options, rounds: int, now: Calla
         )
 
     cached, uncached = trainer(options), trainer(replace(options, match_draws=0))
+    aligning = trainer(replace(options, align_steps=rounds + 1))
     alone = UNetAlone(frozen, cached.batches)
     loop = PublishedLoop(frozen, teacher, examples, options.resolution)
     taken: dict[str, list[float]] = {}
@@ -146,6 +150,7 @@ def training_rows(frozen: FrozenModel, options: Options, rounds: int, now: Calla
             UNET: alone.prepare(step),
             OURS: partial(cached.step, step),
             UNCACHED: partial(uncached.step, step),
+            ALIGNING: partial(aligning.step, step),
             PUBLISHED_LOOP: partial(loop.run, options.batch_size, False),
             DETACHED: partial(loop.run, options.batch_size, True),
         }
@@ -163,6 +168,7 @@ def training_rows(frozen: FrozenModel, options: Options, rounds: int, now: Calla
             "samples_per_second": round(options.batch_size / statistics.median(times), 3),
             "times_unet": _ratio(times, taken[UNET]),
             "published_times": _ratio(taken[PUBLISHED_LOOP], times),
+            "detached_times": _ratio(taken[DETACHED], times),
         }
         for name, times in taken.items()
     ]

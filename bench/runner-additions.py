@@ -1,4 +1,4 @@
-"""What additions cost: start-up and memory, the adapter, a LoRA, and two LoRAs whose requests take turns at every step.
+"""What additions cost: loading and memory, the adapter, a LoRA, and two LoRAs whose requests take turns at every step.
 
     PYTHONPATH=gpu-runner gpu-runner/.venv/bin/python bench/runner-additions.py [--model sd15]
 
@@ -7,12 +7,22 @@ Seconds for 4 concurrent requests, the best of `--rounds`; the LoRAs have random
 
 from __future__ import annotations
 
-import resource
 import time
 
 import torch
 
-from runner_common import CLOCKS, Drawer, arguments, chosen_model, plot, request, save, synchronize
+from runner_common import (
+    CLOCKS,
+    Drawer,
+    arguments,
+    chosen_model,
+    peak_mebibytes,
+    plot,
+    request,
+    reset_peak,
+    save,
+    synchronize,
+)
 from vignette.engine.loader import LoadedModel
 from vignette.engine.lora import Lora, LowRank
 
@@ -53,15 +63,14 @@ def main() -> None:
     if adapter is not None:
         cases["adapter"] = [{"adapter": adapter}] * 4
     best = dict.fromkeys(cases, float("inf"))
+    peaks = dict.fromkeys(cases, 0)
     for _ in range(options.rounds):
         for name, changes in cases.items():
             model.text_cache.clear()
+            reset_peak(model.device)
             seconds = engine.draw([request(model, k, options.steps, **change) for k, change in enumerate(changes)])
             best[name] = min(best[name], seconds)
-    if model.device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(model.device)
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
+            peaks[name] = max(peaks[name], peak_mebibytes(model.device))
     rows = [
         {
             "case": name,
@@ -69,7 +78,7 @@ def main() -> None:
             "times_plain": round(seconds / best["plain"], 3),
             "load_seconds": round(load, 2),
             "first_two_steps_seconds": round(first, 2),
-            "peak_mebibytes": round(peak / 2**20),
+            "peak_mebibytes": peaks[name],
             "clock": options.clock,
             "what": "4 requests",
         }

@@ -1,13 +1,14 @@
-"""Waiting times when requests come at random: the engine against a lock around diffusers' pipeline, at the same arrivals.
+"""Waiting times when requests come at random: the engine against a lock around diffusers' pipeline, eager and compiled.
 
-    PYTHONPATH=gpu-runner gpu-runner/.venv/bin/python bench/runner-arrivals.py [--model sd15] [--requests 150] [--loads 0.7]
+    PYTHONPATH=gpu-runner gpu-runner/.venv/bin/python bench/runner-arrivals.py [--model sd15] [--loads 0.7]
 
-Arrivals are a Poisson process (open loop: nobody waits for an answer before asking again); `load` is the rate as a share
-of what the lock drew just before, by twelve pictures, and `load_met` as a share of what it drew during the run. Times are
-from arrival to the finished picture. With `n` requests p95 is the time of the `n / 20` slowest: a hundred are not many.
+Arrivals are a Poisson process (open loop: nobody waits for an answer before asking again), the same for all systems;
+`load` is the rate as a share of what the lock around the eager pipeline drew just before, by twelve pictures, and `load_met`
+as a share of what it drew during the run. Times are from arrival to the finished picture. With `n` requests p95 is the time
+of the `n / 20` slowest: a hundred are not many.
 
 On a machine that does other work, `OMP_NUM_THREADS=1 … --clock processor` counts the processor time of this process,
-skips the waiting in between, and lets both systems work in turns, each on a clock of its own: what both would take on
+skips the waiting in between, and lets the systems work in turns, each on a clock of its own: what each would take on
 one core of their own, under the same disturbance.
 """
 
@@ -24,6 +25,7 @@ from runner_common import CLOCKS, Drawer, Pipeline, arguments, chosen_model, plo
 
 LOADS = (0.5, 0.7, 0.9, 1.2)
 CALIBRATION = 12
+LOCK = "lock around diffusers"
 
 
 def arrivals(count: int, rate: float) -> list[float]:
@@ -115,26 +117,32 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--requests", type=int, default=150)
     parser.add_argument("--loads", type=float, nargs="+", default=LOADS)
+    parser.add_argument("--not-compiled", action="store_true", help="leave out the lock around the compiled pipeline")
     options = parser.parse_args()
-    model = chosen_model(options)
-    engine, pipeline = Drawer(model), Pipeline(model, clock=CLOCKS[options.clock])
+    model, clock = chosen_model(options), CLOCKS[options.clock]
+    engine, pipeline = Drawer(model), Pipeline(model, clock=clock)
+    locks = {LOCK: pipeline}
+    if not options.not_compiled:
+        locks[f"{LOCK}, compiled"] = Pipeline(model, compiled=True, clock=clock)
     warm = [request(model, k, options.steps) for k in range(4)]
     for count in (1, 2, 4):
         engine.draw(warm[:count])
-    pipeline.draw(warm[:1])
+    for lock in locks.values():
+        lock.draw(warm[:1])
     rows = []
     for load in options.loads:
         capacity = CALIBRATION / pipeline.draw([request(model, k, options.steps) for k in range(CALIBRATION)])
         at = arrivals(options.requests, load * capacity)
-        ours, theirs = (Run(at, options.steps, options.clock) for _ in range(2))
-        work([(ours, engine_run(engine, ours)), (theirs, lock_run(pipeline, theirs))], options.clock == "processor")
-        for system, run in (("engine", ours), ("lock around diffusers", theirs)):
+        runs = {name: Run(at, options.steps, options.clock) for name in ("engine", *locks)}
+        steps = [engine_run(engine, runs["engine"]), *(lock_run(lock, runs[name]) for name, lock in locks.items())]
+        work(list(zip(runs.values(), steps, strict=True)), options.clock == "processor")
+        for system, run in runs.items():
             p50, p95, p99 = np.quantile(run.times, (0.5, 0.95, 0.99))
             rows.append(
                 {
                     "system": system,
                     "load": load,
-                    "load_met": round(load * capacity * theirs.busy / len(at), 3),
+                    "load_met": round(load * capacity * runs[LOCK].busy / len(at), 3),
                     "requests": len(at),
                     "requests_per_second": round(load * capacity, 3),
                     "p50_seconds": round(float(p50), 3),

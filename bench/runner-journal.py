@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runner_common import write
+from runner_common import plot, write
 from vignette.server.journal import Journal
 
 CROWDS = (1, 8, 32, 128)
@@ -73,9 +73,10 @@ def main() -> None:
                     "p95_ms": round(float(p95), 2),
                     "entries_per_second": round(len(times) / seconds),
                     "fsync_ms": round(bare_fsync(folder) * 1000, 2),
+                    "what": "journal",
                 }
             )
-    write("journal", rows)
+    plot(write("journal", rows), "at_once", "p95_ms", rows, "what")
 
 
 if __name__ == "__main__":

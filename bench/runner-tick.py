@@ -4,6 +4,7 @@
 
 `overhead` is everything of a tick that is not the UNet's call: planning, scheduler arithmetic, guidance, events. Medians
 over the steps of `--rounds` drawings; the first step of each, which encodes the prompts, and the decoding are left out.
+`peak_mebibytes` is the most memory in those steps: the device's allocations, or the process's own on a CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ from typing import Any
 
 import torch
 
-from runner_common import CLOCKS, Drawer, arguments, chosen_model, plot, request, save, synchronize
+from runner_common import (
+    CLOCKS,
+    Drawer,
+    arguments,
+    chosen_model,
+    peak_mebibytes,
+    plot,
+    request,
+    reset_peak,
+    save,
+    synchronize,
+)
 
 BATCHES = (1, 2, 4, 8, 16)
 
@@ -43,6 +55,7 @@ def main() -> None:
     rows = []
     for batch in BATCHES:
         ticks: list[tuple[float, float]] = []
+        reset_peak(model.device)
         for _ in range(options.rounds):
             engine = Drawer(model)
             for k in range(batch):
@@ -64,6 +77,7 @@ def main() -> None:
                 "overhead_ms": round(around * 1000, 3),
                 "overhead_share": round(around / whole, 4),
                 "steps_per_second": round(batch / whole, 2),
+                "peak_mebibytes": peak_mebibytes(model.device),
                 "clock": options.clock,
                 "what": "engine",
             }

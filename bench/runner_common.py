@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import resource
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from vignette.engine.pace import Pace
 from vignette.engine.request import GenerationRequest
 from vignette.engine.warm_up import warm_up
 
+RESETS = Path("/proc/self/clear_refs")
 RESULTS = Path(__file__).resolve().parent / "results"
 PROMPTS = (
     "two purple cats fell asleep on the beach",
@@ -124,8 +126,11 @@ class Pipeline:
         self.pipeline = diffusers_pipeline(model)
         if compiled:
             self.pipeline.unet = torch.compile(model.unet)
-        else:
-            self.pipeline.unet = copy.deepcopy(model.unet).to(memory_format=torch.contiguous_format)
+            return
+        unet = copy.deepcopy(model.unet).to(memory_format=torch.contiguous_format)
+        if getattr(unet, "original_attn_processors", None):  # --compile joined the engine's projections
+            unet.unfuse_qkv_projections()
+        self.pipeline.unet = unet
 
     def draw(self, requests: Sequence[GenerationRequest]) -> float:
         began = self._clock()
@@ -146,6 +151,23 @@ class Pipeline:
 def synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def reset_peak(device: torch.device) -> None:
+    """`peak_mebibytes` counts from here: the device's allocations, or on a CPU the process's resident memory."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif RESETS.exists():
+        RESETS.write_text("5")  # https://docs.kernel.org/filesystems/proc.html, clear_refs
+
+
+def peak_mebibytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
+    if not RESETS.exists():
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)  # macOS counts bytes
+    lines = RESETS.with_name("status").read_text().splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**10)
 
 
 def save(name: str, rows: Sequence[dict[str, Any]], model: LoadedModel) -> Path:

@@ -62,7 +62,7 @@ class Waiting(TorchDispatchMode):
 
 def row(model: LoadedModel, index: int, **changes: object) -> Row:
     size = model.spec.defaults.width
-    asked = request(width=size, height=size, num_inference_steps=4, seed=index, **changes)
+    asked = request(**{"width": size, "height": size, "num_inference_steps": 4, "seed": index} | changes)
     width = SIZES[model.spec.id][1]
     scheduler, timesteps = build(asked.scheduler, model.scheduler_config, asked.num_inference_steps)
     states = [torch.empty(77, width, device=META, dtype=model.dtype) for _ in range(2)]
@@ -74,7 +74,7 @@ def row(model: LoadedModel, index: int, **changes: object) -> Row:
         uncond=states[1],
         scheduler=scheduler,
         timesteps=timesteps,
-        latents=torch.empty(1, 4, size // 8, size // 8, device=META),
+        latents=torch.empty(1, 4, asked.height // 8, asked.width // 8, device=META),
         step_arguments=step_arguments(scheduler, torch.Generator("cpu").manual_seed(index)),
         pooled=pooled[0],
         uncond_pooled=pooled[1],
@@ -103,6 +103,15 @@ def test_no_step_reads_anything_back_from_the_device(full_size: LoadedModel) -> 
     stages.step(rows[1], stages.denoise(full_size, Conditioning.of((rows[1],), 2)))
     assert [r.position for r in rows] == [1, 2]
     assert all(r.latents.device == META and r.latents.shape == shape for r in rows)
+
+
+@torch.inference_mode()
+def test_any_size_in_steps_of_64_pixels(full_size: LoadedModel) -> None:
+    """Of which the innermost of four levels has an odd number of places, 9 by 7."""
+    r = row(full_size, 0, width=576, height=448)
+    for _ in range(2):
+        stages.step(r, stages.denoise(full_size, Conditioning.of((r,), 1)))
+    assert r.latents.shape == (1, 4, 56, 72)
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.drawing import Drawing, assert_same, draw, request, with_diffusers
-from tests.tiny import write_adapter
+from tests.tiny import SD2_UNET, SD15, write_adapter, write_model
 from vignette.engine import schedulers
 from vignette.engine.catalogue import AdapterSpec, ModelSpec
 from vignette.engine.events import Finished, Progress, Started
@@ -39,6 +39,15 @@ def test_draws_what_diffusers_draws_with_sd15_schedules(sd15_folder: Path, sched
     assert_same(draw(model, r).pictures(), with_diffusers(sd15_folder, r))
 
 
+def test_draws_what_diffusers_draws_of_stable_diffusion_2(tmp_path: Path) -> None:
+    """Heads by level, linear projections, prediction of v, and "!" behind the end of a prompt."""
+    schedule = SD15 | {"prediction_type": "v_prediction"}
+    folder = write_model(tmp_path / "sd2", scheduler=schedule, unet_config=SD2_UNET, pad="!")
+    model = load_model(ModelSpec(id="tiny", path=folder), torch.device("cpu"))
+    r = request(negative_prompt="rain", num_images=2)
+    assert_same(draw(model, r).pictures(), with_diffusers(folder, r))
+
+
 def test_half_precision_draws_nearly_the_same(model: LoadedModel, model_folder: Path) -> None:
     half = load_model(ModelSpec(id="tiny", path=model_folder, dtype="bfloat16"), torch.device("cpu"))
     asked = [request("a"), request("b", seed=8, scheduler="DPMSolverMultistepScheduler")]
@@ -47,6 +56,17 @@ def test_half_precision_draws_nearly_the_same(model: LoadedModel, model_folder: 
         [ours], [theirs] = (drawing.pictures(r.id) for drawing in (drawn, whole))
         assert 0 < np.abs(ours.astype(int) - theirs).mean() < 4
         assert theirs.std() > 12  # of which that is a third at most
+
+
+def test_company_in_half_precision_changes_little(model_folder: Path) -> None:
+    """Kernels for other batch sizes round otherwise, and bfloat16 has eight bits: docs/performance.md has the bound."""
+    half = load_model(ModelSpec(id="tiny", path=model_folder, dtype="bfloat16"), torch.device("cpu"))
+    asked = [request(str(k), seed=k, num_inference_steps=5 + k) for k in range(5)]
+    together = draw(half, *asked)
+    assert max(together.calls) == 5
+    for r in asked:
+        [ours], [alone] = (drawing.pictures(r.id) for drawing in (together, draw(half, r)))
+        assert np.abs(ours.astype(int) - alone).mean() < 2
 
 
 def test_the_urgent_overtake_what_has_begun(model: LoadedModel) -> None:

@@ -47,10 +47,22 @@ def write_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> CLIPTokenizer:
     )
 
 
-def write_model(folder: Path, *, scheduler: dict = ZERO_SNR, latent_channels: int = 4, seed: int = 0) -> Path:
+# What Stable Diffusion 2.x has otherwise: heads by level, and projections that are no convolutions.
+SD2_UNET = {"attention_head_dim": (2, 4), "use_linear_projection": True}
+
+
+def write_model(
+    folder: Path,
+    *,
+    scheduler: dict = ZERO_SNR,
+    latent_channels: int = 4,
+    seed: int = 0,
+    unet_config: dict | None = None,
+    pad: str = "<|endoftext|>",
+) -> Path:
     """A `StableDiffusionPipeline` folder: text encoder 32 wide, 16 latent pixels for 32 image pixels (f = 2)."""
     torch.manual_seed(seed)
-    tokenizer = write_tokenizer(folder / "tokenizer-source")
+    tokenizer = write_tokenizer(folder / "tokenizer-source", pad)
     text_encoder = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -72,8 +84,8 @@ def write_model(folder: Path, *, scheduler: dict = ZERO_SNR, latent_channels: in
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=32,
-        attention_head_dim=2,
         norm_num_groups=4,
+        **({"attention_head_dim": 2} | (unet_config or {})),
     )
     vae = AutoencoderKL(
         in_channels=3,

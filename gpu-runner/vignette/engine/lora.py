@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from vignette.engine.transfers import to_device
 from vignette.errors import ConfigError
 
 # Ids with their scales, sorted by id; equal sets share UNet calls.
@@ -29,25 +30,45 @@ DOWN = (
 )
 UP = (".lora_up.weight", ".lora_B.weight", ".lora.up.weight", ".lora_linear_layer.up.weight", "_lora.up.weight")
 SHOWN = 3
+STABILITY_BLOCKS = ("lora_unet_input_blocks", "lora_unet_middle_block", "lora_unet_output_blocks")
+# In this order: the first input block is no block at all.
+STABILITY_NAMES = (
+    ("input_blocks_0_0", "conv_in"),
+    ("unet_out_2", "unet_conv_out"),
+    ("input_blocks", "down_blocks"),
+    ("middle_block", "mid_block"),
+    ("output_blocks", "up_blocks"),
+    ("downsamplers_0_op", "downsamplers_0_conv"),
+    ("in_layers_2", "conv1"),
+    ("out_layers_3", "conv2"),
+    ("emb_layers_1", "time_emb_proj"),
+    ("skip_connection", "conv_shortcut"),
+    ("time_embed_0", "time_embedding_linear_1"),
+    ("time_embed_2", "time_embedding_linear_2"),
+    ("label_emb_0_0", "add_embedding_linear_1"),
+    ("label_emb_0_2", "add_embedding_linear_2"),
+)
 
 
 @dataclass(frozen=True)
 class LowRank:
-    """A weight's change, `scale * up @ down`: `up` is `[out, r]`, `down` is `[r, in]` in float32."""
+    """A weight's change, `scale * up @ down`: `up` is `[out, r]`, `down` is `[r, in]`. They wait in the host's memory."""
 
     up: torch.Tensor
     down: torch.Tensor
     scale: float
 
-    def delta(self) -> torch.Tensor:
-        return self.scale * (self.up @ self.down)
+    def delta(self, device: torch.device) -> torch.Tensor:
+        """`[out, in]` on `device` in float32."""
+        up, down = (to_device(side, device).float() for side in (self.up, self.down))
+        return self.scale * (up @ down)
 
 
 # A LoRA's changes by (part, module): ("unet", "mid_block.attentions.0.proj_in").
 Lora = dict[tuple[str, str], LowRank]
 
 
-def read_lora(file: Path, parts: dict[str, Any], device: torch.device) -> Lora:
+def read_lora(file: Path, parts: dict[str, Any]) -> Lora:
     """
     Reads a LoRA in diffusers', PEFT's or kohya-ss's key names.
 
@@ -82,7 +103,7 @@ def read_lora(file: Path, parts: dict[str, Any], device: torch.device) -> Lora:
         rank = down.shape[0]
         alpha = weights.get(stem + ".alpha")
         scale = float(alpha) / rank if alpha is not None else 1.0
-        flat_up, flat_down = (side.flatten(1).to(device, torch.float32) for side in (up, down))
+        flat_up, flat_down = up.flatten(1), down.flatten(1)
         if not (torch.isfinite(flat_up).all() and torch.isfinite(flat_down).all()):
             raise ConfigError(f"The LoRA {file} holds invalid numbers (NaN) in {key}.")
         found[place] = LowRank(flat_up, flat_down, scale)
@@ -96,44 +117,59 @@ def read_lora(file: Path, parts: dict[str, Any], device: torch.device) -> Lora:
 @dataclass
 class LoraSwitch:
     """
-    Puts one set of LoRAs at a time into a model's weights, in place, so that compiled graphs stay valid. What it
-    changes it restores from copies, bit for bit.
+    Puts one set of LoRAs at a time into the weights of a part of the model, in place, so that compiled graphs stay valid.
+    What it changes it restores from copies, bit for bit. Parts are apart, because prompts are encoded for one set while the
+    UNet draws with another.
     """
 
     parts: dict[str, Any]
     loras: dict[str, Lora]
-    current: Loras = ()
+    _current: dict[str, Loras] = field(default_factory=dict)
     _originals: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict)
 
+    @property
+    def most_copied(self) -> int:
+        """Bytes of all copies that any of its LoRAs may need."""
+        return sum(self._weight(place).nbytes for place in {place for lora in self.loras.values() for place in lora})
+
     @torch.no_grad()
-    def use(self, wanted: Loras) -> None:
-        """After this the weights are the model's plus `wanted`; what is in place already costs nothing."""
-        if wanted == self.current:
-            return
-        self._restore(self.current)
-        self.current = ()
+    def use(self, wanted: Loras, *parts: str) -> None:
+        """After this the weights of `parts` are the model's plus `wanted`; what is in place already costs nothing."""
+        for part in parts:
+            if wanted != self._current.get(part, ()):
+                self._switch(part, wanted)
+
+    def forget(self) -> None:
+        """Takes out what is in place and gives the copies' memory back."""
+        self.use((), *self.parts)
+        self._originals.clear()
+
+    def _switch(self, part: str, wanted: Loras) -> None:
+        self._restore(part, self._current.pop(part, ()))
         try:
-            for place in self._places(wanted):
+            for place in self._places(part, wanted):
                 self._merge(place, wanted)
         except Exception:  # out of memory, say: half of a LoRA must not stay in everybody's weights
-            self._restore(wanted)
+            self._restore(part, wanted)
             raise
-        self.current = wanted
+        self._current[part] = wanted
 
     def _merge(self, place: tuple[str, str], wanted: Loras) -> None:
         weight = self._weight(place)
         if place not in self._originals:
             self._originals[place] = weight.detach().clone()
-        change = sum(scale * self.loras[id][place].delta() for id, scale in wanted if place in self.loras[id])
+        change = sum(
+            scale * self.loras[id][place].delta(weight.device) for id, scale in wanted if place in self.loras[id]
+        )
         weight.copy_(self._originals[place].float() + torch.as_tensor(change).view_as(weight))
 
-    def _restore(self, loras: Loras) -> None:
-        for place in self._places(loras):
+    def _restore(self, part: str, loras: Loras) -> None:
+        for place in self._places(part, loras):
             if place in self._originals:
                 self._weight(place).copy_(self._originals[place])
 
-    def _places(self, loras: Loras) -> Iterator[tuple[str, str]]:
-        yield from dict.fromkeys(place for id, _ in loras for place in self.loras[id])
+    def _places(self, part: str, loras: Loras) -> Iterator[tuple[str, str]]:
+        yield from dict.fromkeys(place for id, _ in loras for place in self.loras[id] if place[0] == part)
 
     def _weight(self, place: tuple[str, str]) -> torch.Tensor:
         part, name = place
@@ -177,9 +213,21 @@ def _fits(weight: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> bool:
 
 
 def _diffusers_blocks(weights: dict[str, torch.Tensor], unet: Any) -> dict[str, torch.Tensor]:
-    """kohya-ss names SDXL's blocks as Stability's code does; diffusers knows which of its own they are."""
-    if not any(key.startswith(("lora_unet_input_blocks", "lora_unet_output_blocks")) for key in weights):
+    """
+    kohya-ss names SDXL's blocks and layers as Stability's code does. diffusers knows which of its own blocks they are, but
+    leaves the names for a later step of its own, which expects other files than this loader takes.
+    """
+    if not any(key.startswith(STABILITY_BLOCKS) for key in weights):
         return weights
     from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers
 
-    return _maybe_map_sgm_blocks_to_diffusers(weights, unet.config)
+    numbered = _maybe_map_sgm_blocks_to_diffusers(weights, unet.config)
+    return {_diffusers_name(key): value for key, value in numbered.items()}
+
+
+def _diffusers_name(key: str) -> str:
+    if not key.startswith("lora_unet_"):
+        return key
+    for theirs, ours in STABILITY_NAMES:
+        key = key.replace(theirs, ours)
+    return key

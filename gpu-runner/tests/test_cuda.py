@@ -1,0 +1,123 @@
+"""What only a GPU can show: its kernels, compiled code with CUDA graphs, its allocator. Skipped where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from tests.drawing import Drawing, draw, request
+from vignette.engine.catalogue import Defaults, ModelSpec, SpeedSpec
+from vignette.engine.events import Failed, Finished
+from vignette.engine.loader import LoadedModel, load_model
+from vignette.engine.memory import MemoryProfile
+from vignette.engine.warm_up import warm_up
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+MIXED = ("DDIMScheduler", "DPMSolverMultistepScheduler", "EulerAncestralDiscreteScheduler", "DDIMScheduler")
+
+
+def load(folder: Path, dtype: str = "float32", **speed: object) -> LoadedModel:
+    spec = ModelSpec(
+        id="tiny",
+        path=folder,
+        dtype=dtype,
+        max_batch=4,
+        speed=SpeedSpec(**speed),
+        defaults=Defaults(width=64, height=64),
+    )  # type: ignore[arg-type]
+    return load_model(spec, torch.device("cuda"))
+
+
+@pytest.fixture
+def exact() -> Iterator[None]:
+    """float32 is computed as float32, not as TF32."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def difference(ours: list[np.ndarray], theirs: list[np.ndarray]) -> float:
+    """Of 8-bit values, the mean."""
+    assert all(picture.std() > 1 for picture in ours)
+    return float(np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(ours, theirs, strict=True)]))
+
+
+@pytest.mark.usefixtures("exact")
+def test_draws_what_diffusers_draws(model_folder: Path) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(model_folder, local_files_only=True).to("cuda")
+    r = request(negative_prompt="rain")
+    theirs = pipe(
+        r.prompt,
+        negative_prompt=r.negative_prompt,
+        width=r.width,
+        height=r.height,
+        num_inference_steps=r.num_inference_steps,
+        guidance_scale=r.guidance_scale,
+        generator=torch.Generator("cpu").manual_seed(r.seed),
+        output_type="np",
+    ).images
+    assert difference(draw(load(model_folder), r).pictures(), list((theirs * 255).round().astype(np.uint8))) < 0.5
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 0.5), ("bfloat16", 2.0)])
+def test_company_changes_little(model_folder: Path, dtype: str, bound: float) -> None:
+    model = load(model_folder, dtype)
+    asked = [request(str(k), seed=k, scheduler=name) for k, name in enumerate(MIXED)]
+    together = draw(model, *asked)
+    assert max(together.calls) == len(asked)
+    for r in asked:
+        assert difference(together.pictures(r.id), draw(model, r).pictures(r.id)) < bound
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_deterministic_pictures_are_the_same_bytes(model_folder: Path, dtype: str) -> None:
+    model = load(model_folder, dtype)
+    wanted = request("wanted", deterministic=True, num_images=2)
+    alone = draw(model, wanted).pictures("wanted")
+    company = draw(model, request("a", seed=9), wanted, request("b", seed=8)).pictures("wanted")
+    assert [a.tobytes() for a in alone] == [b.tobytes() for b in company]
+
+
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+def test_compiled_code_draws_the_same(model_folder: Path, mode: str) -> None:
+    """With CUDA graphs, whose results lie in memory that the next call overwrites."""
+    plain, compiled = load(model_folder), load(model_folder, compile=mode, fuse_qkv=True)
+    warm_up(compiled)
+    asked = [request(str(k), seed=k, width=64, height=64, scheduler=name) for k, name in enumerate(MIXED[:3])]
+    together, eager = draw(compiled, *asked), draw(plain, *asked)
+    for r in asked:
+        assert difference(together.pictures(r.id), eager.pictures(r.id)) < 2.0
+
+
+def test_a_call_that_does_not_fit_leaves_the_others_alone(model_folder: Path) -> None:
+    """The allocator itself refuses; what fits is drawn, and the next request too."""
+    model = load(model_folder)
+    device = torch.device("cuda", torch.cuda.current_device())
+    total = torch.cuda.get_device_properties(device).total_memory
+    draw(model, request())
+    torch.cuda.empty_cache()
+    allowed = torch.cuda.memory_reserved(device) + (64 << 20)
+    torch.cuda.set_per_process_memory_fraction(allowed / total, device)
+    try:
+        drawing = Drawing(model, MemoryProfile(total))
+        drawing.run(request("large", width=4096, height=4096, num_inference_steps=1), request("small"))
+        assert isinstance(drawing.events["large"][-1], Failed)
+        assert drawing.events["large"][-1].code == "out_of_memory"
+        assert isinstance(drawing.events["small"][-1], Finished)
+        assert drawing.run(request("later")).pictures("later")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+
+
+def test_peak_memory_is_learnt(model_folder: Path) -> None:
+    profile = MemoryProfile(torch.cuda.get_device_properties(0).total_memory)
+    drawing = Drawing(load(model_folder), profile)
+    drawing.run(*(request(str(k), seed=k) for k in range(4)))
+    assert max(drawing.calls) > 1
+    assert all(drawing.pictures(str(k)) for k in range(4))
