@@ -16,6 +16,7 @@ from vignette.engine.catalogue import read_catalogue
 from vignette.engine.engine import Engine, State
 from vignette.engine.events import Failed, Finished, Progress, Started
 from vignette.engine.finishing import FinishedFiles, finish
+from vignette.engine.kept import memory_profile, set_up_process, state_folder
 from vignette.engine.loader import pick_device
 from vignette.engine.request import GenerationInput, GenerationRequest
 from vignette.errors import InvalidInput
@@ -42,7 +43,9 @@ class Runner(BaseRunner):
     async def setup(self) -> None:
         catalogue = read_catalogue(Folder(os.environ.get("VIGNETTE_MODELS") or MODELS_TOML))
         self._signer = signer_from(os.environ)
-        self._engine = Engine(catalogue, pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto"))
+        device, state = pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto"), state_folder(os.environ)
+        set_up_process(state)
+        self._engine = Engine(catalogue, device, memory_profile=memory_profile(state))
         self._folders: deque[str] = deque()
         self._made = 0
         self._engine.start()

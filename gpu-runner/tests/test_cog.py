@@ -204,6 +204,34 @@ def test_the_inputs_are_the_runner_s() -> None:
     assert Runner.run.__cog_concurrent_max__ == SLOTS  # type: ignore[attr-defined]
 
 
+class Kept(Exception):
+    """In the place of an engine that starts: with what it would have been."""
+
+
+@pytest.mark.anyio
+async def test_a_start_keeps_what_the_server_s_keeps(
+    models_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import predict
+
+    def engine(*_: object, **given: object) -> None:
+        raise Kept(given)
+
+    monkeypatch.setattr(predict, "Engine", engine)
+    monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        monkeypatch.setenv(name, "")  # to be as it was after the test
+        monkeypatch.delenv(name)
+    env = {"VIGNETTE_STATE": str(tmp_path), "VIGNETTE_MODELS": str(models_toml), "VIGNETTE_DEVICE": "cpu"}
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Kept) as kept:
+        await predict.Runner().setup()
+    assert kept.value.args[0]["memory_profile"] == tmp_path / "runner" / "memory.json"
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "runner" / "compiled")
+    assert os.environ["TRITON_CACHE_DIR"] == str(tmp_path / "runner" / "triton")
+
+
 def test_the_configuration_names_what_is_there() -> None:
     config = yaml.safe_load((ROOT / "cog.yaml").read_text())
     file, name = config["run"].split(":")

@@ -121,3 +121,19 @@ def test_peak_memory_is_learnt(model_folder: Path) -> None:
     drawing.run(*(request(str(k), seed=k) for k in range(4)))
     assert max(drawing.calls) > 1
     assert all(drawing.pictures(str(k)) for k in range(4))
+
+
+@pytest.mark.parametrize("mode", ["none", "reduce-overhead"])
+def test_weights_that_come_back_are_drawn_with(model_folder: Path, mode: str) -> None:
+    """By compiled code too, whose CUDA graphs were recorded with the weights where they lay before."""
+    model = load(model_folder, compile=mode)
+    warm_up(model)
+    r = request(width=64, height=64)
+    before = draw(model, r).pictures()
+    held = torch.cuda.memory_allocated()
+    model.drop_weights()
+    assert torch.cuda.memory_allocated() <= held - model.weight_bytes * 9 // 10
+    other = torch.randn(model.weight_bytes, device="cuda")  # in their place
+    model.put_weights(model.read_weights())
+    assert difference(draw(model, r).pictures(), before) < 0.5
+    del other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.drawing import assert_same, draw, request, with_diffusers
+from tests.drawing import Drawing, assert_same, draw, request, with_diffusers
 from vignette.engine.catalogue import EmbeddingSpec, LoraSpec, ModelSpec
 from vignette.engine.events import Failed
 from vignette.engine.loader import LoadedModel, load_model
-from vignette.engine.lora import LowRank
+from vignette.engine.lora import Loras, LoraSwitch, LowRank
+from vignette.engine.planner import HOLD
 from vignette.engine.text import encode_texts
 from vignette.errors import ConfigError
 
@@ -95,7 +97,7 @@ def test_draws_what_diffusers_draws_from_merged_weights(
 
 
 def test_what_is_taken_out_leaves_no_trace(model: LoadedModel) -> None:
-    model.loras.use(())
+    model.loras.use((), "unet", "text_encoder")
     before = {k: v.clone() for k, v in model.unet.state_dict().items()}
     plain = draw(model, request()).pictures()[0]
     changed = draw(model, request(loras=(("kohya", 1.0), ("other", -0.5)))).pictures()[0]
@@ -111,11 +113,11 @@ def test_a_set_that_does_not_fit_into_memory_leaves_no_half_of_itself(
     merged: list[LowRank] = []
     delta = LowRank.delta
 
-    def third_time(change: LowRank) -> torch.Tensor:
+    def third_time(change: LowRank, device: torch.device) -> torch.Tensor:
         merged.append(change)
         if len(merged) % 3 == 0:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return delta(change)
+        return delta(change, device)
 
     monkeypatch.setattr(LowRank, "delta", third_time)
     drawing = draw(model, request("large", loras=(("other", 1.0),)), request("plain"))
@@ -136,6 +138,43 @@ def test_different_sets_in_company_draw_what_they_draw_alone(model: LoadedModel)
     assert max(together.calls) == 2
     for r in asked:
         assert_same(together.pictures(r.id), draw(model, r).pictures(r.id))
+
+
+def test_sets_in_company_are_not_exchanged_at_every_step(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    merges: list[str] = []
+    switch = LoraSwitch._switch
+
+    def counted(loras: LoraSwitch, part: str, wanted: Loras) -> None:
+        merges.append(part)
+        switch(loras, part, wanted)
+
+    model.loras.use((), "unet")
+    monkeypatch.setattr(LoraSwitch, "_switch", counted)
+    steps = 4 * HOLD
+    sets: tuple[Loras, ...] = ((("kohya", 1.0),), (("other", 1.0),))
+    draw(model, *(request(str(k), loras=loras, num_inference_steps=steps) for k, loras in enumerate(sets)))
+    assert merges.count("unet") == 2 * steps // HOLD
+    # A request that joins has its prompt encoded without the UNet being touched.
+    merges.clear()
+    drawing = Drawing(model)
+    later = request("b", prompt="a cat", loras=sets[1], num_inference_steps=1)
+    drawing.run(request("a", loras=sets[0], num_inference_steps=HOLD), at={2: lambda: drawing.core.submit(later)})
+    assert merges.count("text_encoder") >= 1
+    assert merges.count("unet") <= 2
+
+
+def test_copies_for_taking_loras_out_count_as_weights(
+    model: LoadedModel, model_folder: Path, files: dict[str, Path]
+) -> None:
+    plain = load_model(ModelSpec(id="tiny", path=model_folder), CPU)
+    changed = sum(math.prod(shape) for shape in WIDTHS.values()) * 4
+    assert model.weight_bytes == plain.weight_bytes + changed
+    model.text_cache.clear()
+    for id in files:
+        draw(model, request(loras=((id, 1.0),)))
+    assert sum(copy.nbytes for copy in model.loras._originals.values()) == changed
+    model.loras.forget()
+    assert model.loras._originals == {}
 
 
 def refusal(folder: Path, **fields: object) -> str:

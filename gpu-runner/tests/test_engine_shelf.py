@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,14 +18,13 @@ from tests.conftest import Gate
 from tests.drawing import Calls, assert_same, draw, request
 from tests.tiny import SD15, write_model
 from vignette.engine import device_thread, loader
-from vignette.engine import shelf as shelf_module
 from vignette.engine.catalogue import Catalogue, Defaults, Limits, MemorySpec, ModelSpec
 from vignette.engine.components import Components
 from vignette.engine.core import EngineCore
 from vignette.engine.engine import Engine, State
 from vignette.engine.events import Event, Failed, Finished
 from vignette.engine.loader import LoadedModel, load_model
-from vignette.engine.shelf import Shelf
+from vignette.engine.shelf import ModelGone, Shelf
 from vignette.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -44,18 +44,44 @@ class Paper:
 
     def __init__(self, id: str, size: int) -> None:
         self.spec, self.weight_bytes, self.here = SimpleNamespace(id=id), size, True
+        self.fault: Exception | None = None
 
     def drop_weights(self) -> None:
         self.here = False
+
+    def read_weights(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    def put_weights(self, found: None) -> None:
+        self.here = True
+
+
+class Disk:
+    """Reads at once, or what is asked of it waits until it goes on."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.asked: list[Callable[[], None]] = []
+
+    def __call__(self, run: Callable[[], None]) -> None:
+        if self.hangs:
+            self.asked.append(run)
+        else:
+            run()
+
+    def go_on(self) -> None:
+        asked, self.asked, self.hangs = self.asked, [], False
+        for run in asked:
+            run()
 
 
 class Papers:
     """A shelf for 10 bytes; `at` is the time."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **sizes: int) -> None:
-        monkeypatch.setattr(shelf_module, "reload_model", lambda model: setattr(model, "here", True))
-        self.at = 0.0
-        self.shelf = Shelf(10, Loads(), patience=5, clock=lambda: self.at)
+    def __init__(self, **sizes: int) -> None:
+        self.at, self.disk, self.news = 0.0, Disk(), 0
+        self.shelf = Shelf(10, Loads(), patience=5, clock=lambda: self.at, start=self.disk, news=self._hear)
         self.models: dict[str, Any] = {id: Paper(id, size) for id, size in sizes.items()}
         for model in self.models.values():
             self.shelf.add(model)
@@ -65,13 +91,16 @@ class Papers:
         self.shelf.provide([self.models[id] for id in wanted], busy)
         return "".join(id for id in self.models if self.shelf.is_open(id))
 
+    def _hear(self) -> None:
+        self.news += 1
+
     @property
     def here(self) -> str:
         return "".join(id for id, model in self.models.items() if model.here)
 
 
-def test_those_used_longest_ago_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    papers = Papers(monkeypatch, a=4, b=4, c=4)
+def test_those_used_longest_ago_give_way() -> None:
+    papers = Papers(a=4, b=4, c=4)
     assert papers.here == "bc"
     papers.shelf.used("b")
     assert papers.provide("a") == "ab"
@@ -79,8 +108,8 @@ def test_those_used_longest_ago_give_way(monkeypatch: pytest.MonkeyPatch) -> Non
     assert papers.provide("ab") == "ab"
 
 
-def test_the_busy_do_not_give_way_before_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    papers = Papers(monkeypatch, a=6, b=6)
+def test_the_busy_do_not_give_way_before_their_time() -> None:
+    papers = Papers(a=6, b=6)
     assert papers.provide("ab", busy="b") == "b"
     papers.at = 4.9
     assert papers.provide("ab", busy="b") == "b"
@@ -94,8 +123,8 @@ def test_the_busy_do_not_give_way_before_their_time(monkeypatch: pytest.MonkeyPa
     assert papers.provide("b", busy="a") == ""
 
 
-def test_whoever_waits_no_longer_closes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    papers = Papers(monkeypatch, a=6, b=6)
+def test_whoever_waits_no_longer_closes_nobody() -> None:
+    papers = Papers(a=6, b=6)
     papers.provide("a", busy="b")
     papers.at = 6
     assert papers.provide("a", busy="b") == ""
@@ -104,30 +133,79 @@ def test_whoever_waits_no_longer_closes_nobody(monkeypatch: pytest.MonkeyPatch) 
     assert papers.provide("a", busy="b") == "b"  # its patience begins anew
 
 
-def test_only_as_many_close_as_are_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    papers = Papers(monkeypatch, a=3, b=3, c=3, d=3)
+def test_only_as_many_close_as_are_in_the_way() -> None:
+    papers = Papers(a=3, b=3, c=3, d=3)
     papers.provide("a", busy="bcd")
     papers.at = 6
     assert papers.provide("a", busy="bcd") == "cd"
     assert papers.provide("a", busy="cd") == "acd"
 
 
-def test_idle_models_stay_where_their_going_would_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    papers = Papers(monkeypatch, a=9, b=2, c=6)
+def test_idle_models_stay_where_their_going_would_not_help() -> None:
+    papers = Papers(a=9, b=2, c=6)
     assert papers.provide("a", busy="c") == "bc"
     assert papers.here == "bc"
 
 
-def test_a_model_beyond_the_budget_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_beyond_the_budget_is_named() -> None:
     with pytest.raises(ConfigError, match=r"The model a .*memory\.budget_mib"):
-        Papers(monkeypatch, a=11)
+        Papers(a=11)
+
+
+def test_nobody_gives_way_before_the_other_is_read() -> None:
+    papers = Papers(a=6, b=6)
+    papers.disk.hangs = True
+    assert papers.provide("a") == "b"
+    assert papers.shelf.is_reading
+    papers.at = 60
+    assert papers.provide("a", busy="b") == "b"
+    papers.disk.go_on()
+    assert papers.news == 1
+    assert papers.shelf.has_news
+    assert papers.provide("a", busy="b") == ""  # its patience is over
+    assert papers.provide("a") == "a"
+    assert not papers.shelf.has_news
+
+
+def test_one_model_is_read_at_a_time() -> None:
+    papers = Papers(a=4, b=4, c=4, d=4)
+    papers.disk.hangs = True
+    for wanted in ("a", "ab", "b"):  # a is not wanted any more
+        papers.provide(wanted)
+        assert len(papers.disk.asked) == 1
+    papers.disk.go_on()
+    assert papers.provide("b") == "bd"
+    assert papers.here == "bd"
+
+
+def test_what_was_read_for_nobody_is_let_go() -> None:
+    papers = Papers(a=6, b=6)
+    papers.disk.hangs = True
+    papers.provide("a")
+    papers.disk.go_on()
+    assert papers.provide("") == "b"
+    assert not papers.shelf.has_news
+
+
+def test_nobody_gives_way_to_a_model_that_cannot_be_read() -> None:
+    papers = Papers(a=6, b=6)
+    papers.models["a"].fault = OSError("the disk is gone")
+    with pytest.raises(ModelGone, match="a"):
+        papers.provide("a")
+    assert papers.here == "b"
+    papers.models["a"].fault = torch.AcceleratorError("CUDA error: an illegal memory access", 700)
+    with pytest.raises(torch.AcceleratorError):
+        papers.provide("a")
+    papers.models["a"].fault = None
+    assert papers.provide("a") == "a"
 
 
 @pytest.fixture
 def two(model_folder: Path, tmp_path: Path) -> dict[str, LoadedModel]:
     """Two models of the same size with different weights."""
     other = write_model(tmp_path / "other", scheduler=SD15, seed=7)
-    return {id: load_model(ModelSpec(id=id, path=path), CPU) for id, path in (("a", model_folder), ("b", other))}
+    folders = {"a": model_folder, "b": other}
+    return {id: load_model(ModelSpec(id=id, path=path), CPU, returns=True) for id, path in folders.items()}
 
 
 def test_others_give_way_before_a_model_comes_to_the_device(
@@ -142,7 +220,7 @@ def test_others_give_way_before_a_model_comes_to_the_device(
     def components(spec: ModelSpec, dtype: torch.dtype) -> Components:
         found = original(spec, dtype)
         move = found.parts["unet"].to
-        found.parts["unet"].to = lambda *args, **rest: (there.append(two["a"].unet is not None), move(*args, **rest))[1]
+        found.parts["unet"].to = lambda *args, **rest: (there.append(two["a"].weights.are_here), move(*args, **rest))[1]
         return found
 
     monkeypatch.setattr(loader, "load_components", components)
@@ -163,8 +241,8 @@ class Crowded:
 
     def __init__(self, two: dict[str, LoadedModel], patience: float = 0.0) -> None:
         self.events: dict[str, list[Event]] = {}
-        self.loads = Loads()
-        shelf = Shelf(max(model.weight_bytes for model in two.values()), self.loads, patience)
+        self.loads, self.disk = Loads(), Disk()
+        shelf = Shelf(max(model.weight_bytes for model in two.values()), self.loads, patience, start=self.disk)
         for model in two.values():
             shelf.add(model)
         self.core = EngineCore(
@@ -183,7 +261,7 @@ def test_models_take_turns_and_draw_what_they_draw_alone(two: dict[str, LoadedMo
     crowded = Crowded(two)
 
     def one_at_most() -> None:
-        assert sum(model.unet is not None for model in two.values()) <= 1
+        assert sum(model.weights.are_here for model in two.values()) <= 1
 
     for r in requests:
         crowded.core.submit(r)
@@ -214,11 +292,29 @@ def test_what_is_under_way_is_finished_before_its_model_gives_way(two: dict[str,
     assert crowded.loads.loaded == ["a", "b"]  # b gave way once, after what it had begun, and came back
 
 
+def test_others_draw_on_while_a_model_is_read(two: dict[str, LoadedModel]) -> None:
+    crowded = Crowded(two)
+    crowded.disk.hangs = True
+    crowded.core.submit(request("b0", model="b", num_inference_steps=8))
+    crowded.core.submit(request("a0", model="a"))
+    crowded.core.submit(request("b1", model="b"))
+    while not all(isinstance(crowded.events.get(id, [None])[-1], Finished) for id in ("b0", "b1")):
+        assert not crowded.core.rests
+        crowded.core.tick()
+    assert "a0" not in crowded.events
+    assert crowded.core.rests  # there is nothing to do before it is read
+    crowded.disk.go_on()
+    assert not crowded.core.rests
+    crowded.run()
+    assert isinstance(crowded.events["a0"][-1], Finished)
+    assert crowded.loads.loaded == ["a"]
+
+
 def test_files_that_have_changed_are_not_drawn_with(
     two: dict[str, LoadedModel], model_folder: Path, tmp_path: Path
 ) -> None:
     moved = Path(shutil.copytree(model_folder, tmp_path / "moved"))
-    two["a"] = load_model(ModelSpec(id="a", path=moved), CPU)
+    two["a"] = load_model(ModelSpec(id="a", path=moved), CPU, returns=True)
     crowded = Crowded(two)
     weights = moved / "unet" / "diffusion_pytorch_model.safetensors"
     data = bytearray(weights.read_bytes())
@@ -243,10 +339,43 @@ async def test_the_engine_keeps_to_the_catalogue_s_budget(model_folder: Path, ga
     engine.start()
     assert await engine.settled() is State.READY
     size = engine.models["c"].weight_bytes
-    present = sum(model.unet is not None for model in engine.models.values())
+    present = sum(model.weights.are_here for model in engine.models.values())
     assert present * size <= 1 << 20 < (present + 1) * size or present == 3
     for id in ("a", "b", "c"):
         assert (await engine.submit(request(id, model=id)).result()).pictures
+    await engine.stop()
+
+
+@pytest.mark.anyio
+async def test_weights_are_read_on_a_thread_of_their_own(
+    model_folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is at it, the device's thread draws with another model, and is not taken to be stuck."""
+    small: dict[str, Any] = {"defaults": Defaults(width=64, height=64), "limits": Limits(min_width=16, min_height=16)}
+    specs = tuple(ModelSpec(id=id, path=model_folder, default=id == "a", **small) for id in ("a", "b"))
+    size = load_model(specs[0], CPU).weight_bytes
+    readers: list[str] = []
+    goes_on = threading.Event()
+    read = LoadedModel.read_weights
+
+    def slow(model: LoadedModel) -> Any:
+        readers.append(threading.current_thread().name)
+        goes_on.wait(60)
+        return read(model)
+
+    monkeypatch.setattr(LoadedModel, "read_weights", slow)
+    monkeypatch.setattr(device_thread, "Shelf", lambda _, observer, **rest: Shelf(size * 3 // 2, observer, **rest))
+    engine = Engine(Catalogue(models=specs, memory=MemorySpec(budget_mib=1)), CPU, observer=gate)
+    engine.start()
+    assert await engine.settled() is State.READY
+    away = next(id for id, model in engine.models.items() if not model.weights.are_here)
+    other = next(id for id in engine.models if id != away)
+    late = engine.submit(request("late", model=away))
+    for number in range(3):
+        assert (await engine.submit(request(str(number), model=other)).result()).pictures
+    assert readers == ["weights"]
+    goes_on.set()
+    assert (await late.result()).pictures
     await engine.stop()
 
 

@@ -14,7 +14,7 @@ import torch
 from tests.drawing import Drawing, assert_same, draw, request
 from vignette.engine import stages
 from vignette.engine.catalogue import Defaults, LoraSpec, ModelSpec, SpeedSpec
-from vignette.engine.loader import LoadedModel, load_model, reload_model
+from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.memory import MemoryProfile
 from vignette.engine.speed import MOST_SHAPES, bucket_of, bucket_within
 from vignette.engine.warm_up import warm_up
@@ -245,13 +245,34 @@ def test_the_unet_is_traced_in_one_piece(
     assert len(graphs) == 3  # two pairs; a pair, at the end alone; one without guidance
 
 
+def test_a_model_that_comes_back_is_not_traced_again(
+    model: LoadedModel, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What PyTorch has compiled holds for parameters of the same kind, wherever their numbers lie."""
+    graphs: list[Any] = []
+
+    def backend(graph: Any, inputs: Any) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    traced = load(model_folder, compile="default", max_batch=1)
+    draw(traced, request())
+    assert len(graphs) == 1
+    traced.drop_weights()
+    traced.put_weights(traced.read_weights())
+    assert_same(draw(traced, request()).pictures(), draw(model, request()).pictures())
+    assert len(graphs) == 1
+
+
 def test_a_model_that_comes_back_is_warm_still(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = Compiler(monkeypatch)
     compiled = load(model_folder, compile="default", max_batch=1)
     warm_up(compiled)
     warmed = set(compiler.shapes)
     compiled.drop_weights()
-    reload_model(compiled)
+    compiled.put_weights(compiled.read_weights())
+    assert len(compiler.asked) == 1
     compiler.shapes.clear()
     draw(compiled, request(width=24))
     assert compiler.shapes == []

@@ -13,7 +13,9 @@ from tests.drawing import assert_same, draw, request, with_diffusers
 from tests.tiny import write_adapter, write_tokenizer
 from tests.tiny_training import write_xl
 from vignette.engine.catalogue import AdapterSpec, ModelSpec
+from vignette.engine.events import Started
 from vignette.engine.loader import LoadedModel, load_model
+from vignette.reading import probe
 from vignette.sur import SURAdapter
 
 CPU = torch.device("cpu")
@@ -73,16 +75,39 @@ def test_long_prompts_go_on_in_both_encoders(xl: LoadedModel) -> None:
     assert (one != two).any()
 
 
-def test_an_adapter_is_as_wide_as_both_encoders(folder: Path, tmp_path: Path) -> None:
+def write_wide_adapter(folder: Path) -> AdapterSpec:
     torch.manual_seed(5)
     adapter = SURAdapter(56, num_heads=4)
     torch.nn.init.normal_(adapter.encoder.proj_out.weight, std=0.5)  # type: ignore[union-attr, arg-type]
-    adapter.save_pretrained(tmp_path / "wide")
+    adapter.save_pretrained(folder)
+    return AdapterSpec(id="sur", path=folder)
+
+
+def test_an_adapter_is_as_wide_as_both_encoders(folder: Path, tmp_path: Path) -> None:
+    wide = write_wide_adapter(tmp_path / "wide")
     write_adapter(tmp_path / "narrow")
-    model = load_model(
-        ModelSpec(id="tiny", path=folder, adapters=(AdapterSpec(id="sur", path=tmp_path / "wide"),)), CPU
-    )
+    model = load_model(ModelSpec(id="tiny", path=folder, adapters=(wide,)), CPU)
     plain, adapted = (draw(model, request(adapter=id)).pictures()[0] for id in (None, "sur"))
     assert (plain != adapted).any()
     with pytest.raises(Exception, match="another model"):
         load_model(ModelSpec(id="tiny", path=folder, adapters=(AdapterSpec(id="sur", path=tmp_path / "narrow"),)), CPU)
+
+
+def test_both_encoders_states_are_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "MOST_PROMPTS", 600)
+    adapters = (write_wide_adapter(tmp_path / "wide"),)
+    model = load_model(ModelSpec(id="tiny", path=folder, adapters=adapters, lexicon=tmp_path / "general"), CPU)
+    assert model.reader is not None
+    assert model.reader.probe.weight.shape == (2 * 56, len(model.reader.lexicon.entries))
+    plain, adapted = (draw(model, request(adapter=id)).events["a"][0] for id in (None, "sur"))
+    assert isinstance(plain, Started)
+    assert isinstance(adapted, Started)
+    assert plain.understood is not None
+    assert {entry["tag"] for entry in plain.understood.reading} <= set(model.reader.lexicon.tags)
+    assert plain.understood.reading != adapted.understood.reading  # type: ignore[union-attr]
+
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    with (other / "text_encoder_2" / "config.json").open("a") as file:
+        file.write("\n")
+    load_model(ModelSpec(id="tiny", path=other, lexicon=tmp_path / "general"), CPU)
+    assert len(list(tmp_path.glob("general.*.safetensors"))) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vignette.engine.planner import FAIR, Planner
+from vignette.engine.planner import FAIR, HOLD, Planner
 
 
 def planner(cap: int = 4) -> Planner[str, str, str]:
@@ -150,3 +150,61 @@ def test_the_oldest_goes_on_whatever_comes() -> None:
     for brief in (1, 2, 3):
         p.activate("key", [brief])
         assert p.next_batch() == ("key", [100])
+
+
+def with_sets(cap: int = 4) -> Planner[str, str, str]:
+    """Keys are a place, the set that it has to hold, and whatever else tells them apart: `xA1`."""
+    return Planner(lambda key: cap, urgency=lambda row: int(row[0]), weights=lambda key: (key[0], key[1]))
+
+
+def turns(p: Planner[str, str, str], count: int) -> list[str]:
+    return [turn[0] for turn in (p.next_batch() for _ in range(count)) if turn]
+
+
+def test_a_set_of_weights_keeps_its_place_for_a_while() -> None:
+    p = with_sets()
+    for key in ("xA", "xB"):
+        p.activate(key, ["3"])
+    assert turns(p, 3 * HOLD) == ["xA"] * HOLD + ["xB"] * HOLD + ["xA"] * HOLD
+
+
+def test_keys_of_the_same_set_and_of_other_places_take_turns_meanwhile() -> None:
+    p = with_sets()
+    for key in ("xA1", "xA2", "xB", "yA"):
+        p.activate(key, ["3"])
+    served = turns(p, 10 * HOLD)
+    assert served[:6] == ["xA1", "xA2", "yA"] * 2
+    sets = [key[1] for key in served if key[0] == "x"]
+    assert sets[: 3 * HOLD] == ["A"] * HOLD + ["B"] * HOLD + ["A"] * HOLD
+    assert all("yA" in served[k : k + 4] for k in range(len(served) - 3))
+
+
+def test_a_set_that_has_had_its_calls_gives_way_at_once() -> None:
+    p = with_sets()
+    p.activate("xA", ["3"])
+    turns(p, 2 * HOLD)
+    p.activate("xB", ["3"])
+    assert "xB" in turns(p, 2)
+
+
+def test_the_urgent_need_not_wait_for_another_set() -> None:
+    p = with_sets()
+    p.activate("xA", ["7"])
+    assert turns(p, 1) == ["xA"]
+    p.activate("xB", ["0"])
+    served = turns(p, 4 * HOLD)
+    assert served[0] == "xB"
+    assert 1 <= served.count("xA") <= 4  # it does not stand still either
+
+
+def test_no_more_is_taken_out_of_line_than_asked_for() -> None:
+    p = planner(10)
+    for work in ("a1", "a2", "a3"):
+        p.add("large", work, 3)
+    for work in ("b1", "b2"):
+        p.add("small", work, 3)
+    p.add("small", "now", 0)
+    assert p.admit(one, most=2) == ["now", "a1"]
+    assert p.admit(one, most=2) == ["b1", "a2"]
+    assert p.admit(one) == ["b2", "a3"]
+    assert p.idle

@@ -7,14 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vignette.errors import ConfigError
-
-if TYPE_CHECKING:
-    import torch
-
-    from vignette.engine.catalogue import Catalogue, ModelSpec
 
 MODELS_TOML = Path(__file__).resolve().parent.parent / "models.toml"
 # Commands with a parser of their own, by the module that has it.
@@ -70,10 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--public-url", default=None, help="how clients reach this runner, if not as they address it")
     serve.set_defaults(run=_serve)
 
-    models = commands.add_parser("models", help="list the models, or check that they load")
-    models.add_argument("action", nargs="?", choices=("list", "check"), default="list")
-    models.add_argument("--models", type=Path, default=MODELS_TOML)
-    models.set_defaults(run=_models)
+    from vignette.engine.cli import add_parser as add_models
+
+    add_models(commands, MODELS_TOML)
 
     adapter = commands.add_parser("adapter", help="SUR-adapter files")
     actions = adapter.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -81,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("file", type=Path, metavar="FILE")
     convert.add_argument("--eta", type=float, required=True, help="mixing weight; the published one is 0.1")
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    convert.add_argument("--model", help="folder or id of the model it was trained for, to be refused beside another")
+    convert.add_argument("--models", type=Path, default=MODELS_TOML, help="where that id is looked up")
     convert.set_defaults(run=_convert)
     inspect = actions.add_parser("inspect", help="say what an adapter's folder holds, and whether it loads")
     inspect.add_argument("folder", type=Path, metavar="FOLDER")
@@ -102,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from vignette.engine.kept import state_folder
     from vignette.server.logs import set_up
     from vignette.server.settings import Settings, read_secrets
 
@@ -111,7 +107,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         port=_port_from_environment() if arguments.port is None else arguments.port,
         models=arguments.models,
         device=os.environ.get("VIGNETTE_DEVICE") or "auto",
-        state=arguments.state or Path(os.environ.get("VIGNETTE_STATE") or ".vignette") / "runner",
+        state=arguments.state or state_folder(os.environ),
         token=token,
         webhook_secret=secret,
         max_queue=arguments.max_queue,
@@ -132,50 +128,17 @@ def _serve(arguments: argparse.Namespace) -> int:
         return serve(settings, catalogue, signer_from(os.environ), listener)
 
 
-def _models(arguments: argparse.Namespace) -> int:
-    from vignette.engine.catalogue import read_catalogue
-
-    catalogue = read_catalogue(arguments.models)
-    if arguments.action == "check":
-        return _check_models(catalogue)
-    for spec in catalogue.models:
-        adapters = ", ".join(a.id + ("*" if a.default else "") for a in spec.adapters) or "no adapter"
-        print(f"{spec.id}{'*' if spec is catalogue.default else ''}  {spec.path}  [{adapters}]  {spec.description}")
-    return 0
-
-
-def _check_models(catalogue: Catalogue) -> int:
-    from vignette.engine.loader import pick_device
-    from vignette.engine.memory import free_unused
-
-    device = pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto")
-    failed = 0
-    for spec in catalogue.models:
-        try:
-            print(f"{spec.id}: {_check_model(spec, device)}")
-        except ConfigError as error:
-            failed += 1
-            print(f"{spec.id}: {error}", file=sys.stderr)
-        except Exception as error:  # out of memory, say, which the next model may not be
-            failed += 1
-            print(f"{spec.id}: it does not load or draw: {type(error).__name__}: {error}", file=sys.stderr)
-        free_unused()
-    return 2 if failed else 0
-
-
-def _check_model(spec: ModelSpec, device: torch.device) -> str:
-    from vignette.engine.loader import load_model
-    from vignette.engine.warm_up import draw_two_steps
-
-    model = load_model(spec, device)
-    draw_two_steps(model)
-    return f'loads and draws on {device} as {model.dtype}, sha256 = "{model.version}"'
-
-
 def _convert(arguments: argparse.Namespace) -> int:
-    from vignette.sur.convert import convert_checkpoint
+    import torch
 
-    print(convert_checkpoint(arguments.file, arguments.eta, arguments.output))
+    from vignette.sur.convert import convert_checkpoint
+    from vignette.training.cli import model_folder
+    from vignette.training.frozen import FrozenModel
+
+    model = None
+    if arguments.model:
+        model = FrozenModel(model_folder(arguments.model, arguments.models), torch.device("cpu"))
+    print(convert_checkpoint(arguments.file, arguments.eta, arguments.output, model))
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vignette.engine.hub import snapshot
 from vignette.errors import ConfigError, InvalidInput
 
 if sys.version_info >= (3, 11):
@@ -49,12 +50,13 @@ class Limits(_Strict):
 
 
 class AdapterSpec(_Strict):
-    """A SUR-adapter's folder (config.json and safetensors)."""
+    """A SUR-adapter's folder (config.json and safetensors); `any_encoder` takes it for another text encoder than its own."""
 
     id: str = Identifier
     path: Path
     default: bool = False
     description: str = ""
+    any_encoder: bool = False
 
 
 class LoraSpec(_Strict):
@@ -120,10 +122,13 @@ class ModelSpec(_Strict):
     """
     A diffusers folder (`StableDiffusionPipeline` or `StableDiffusionXLPipeline`) or a single safetensors file, and how to
     serve it. A single file holds neither tokenizers nor configurations: `config` is a diffusers folder that does (its
-    weights are not read).
+    weights are not read). Of a repository on the Hugging Face Hub, `hub` with the commit `revision`, `path` is the place in
+    this machine's cache.
     """
 
     id: str = Identifier
+    hub: str | None = None
+    revision: str | None = None
     path: Path
     config: Path | None = None
     description: str = ""
@@ -131,6 +136,7 @@ class ModelSpec(_Strict):
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     variant: str | None = None
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="the version that `models check` prints")
+    manifest: Path | None = Field(None, description="SHA-256 of each file, as `models manifest` prints them")
     speed: SpeedSpec = SpeedSpec()
     max_batch: int = Field(16, ge=1, description="most pictures in one UNet call")
     defaults: Defaults = Defaults()
@@ -142,6 +148,15 @@ class ModelSpec(_Strict):
     notice: NoticeSpec | None = None
     safety: SafetySpec | None = None
     provenance: ProvenanceSpec = ProvenanceSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _located(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("hub") is None:
+            return given
+        if "path" in given:
+            raise ValueError("hub and path are two places of one model; keep one of them")
+        return {**given, "path": snapshot(given["hub"], given.get("revision"))}
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelSpec:
@@ -162,6 +177,8 @@ class ModelSpec(_Strict):
             raise ValueError("two embeddings have the same token")
         if sum(a.default for a in self.adapters) > 1:
             raise ValueError("more than one adapter is the default")
+        if self.revision is not None and self.hub is None:
+            raise ValueError("revision is a commit of hub, which is missing")
         if self.notice is not None and self.lexicon is None:
             raise ValueError("notice needs a lexicon beside it")
         return self
@@ -257,7 +274,7 @@ def _with_absolute_paths(node: Any, folder: Path) -> Any:
     if isinstance(node, dict):
         return {
             key: folder / Path(value).expanduser()
-            if key in ("path", "lexicon", "config") and isinstance(value, str)
+            if key in ("path", "lexicon", "config", "manifest") and isinstance(value, str)
             else _with_absolute_paths(value, folder)
             for key, value in node.items()
         }

@@ -71,19 +71,25 @@ def load_components(spec: ModelSpec, dtype: torch.dtype) -> Components:
 
 def files_of(spec: ModelSpec) -> list[Path]:
     """Every configuration and weight file that decides what the model draws, in a fixed order."""
+    return [file for _, file in named_files(spec)]
+
+
+def named_files(spec: ModelSpec) -> list[tuple[str, Path]]:
+    """The same with names that do not depend on where the folders lie; the model's own are those in its folder."""
     roots = [
-        spec.path,
-        *([spec.config] if spec.config else []),
-        *(a.path for a in spec.adapters),
-        *(lora.path for lora in spec.loras),
-        *(e.path for e in spec.embeddings),
+        ("", spec.path),
+        *([("config/", spec.config)] if spec.config else []),
+        *((f"adapters/{a.id}/", a.path) for a in spec.adapters),
+        *((f"loras/{lora.id}/", lora.path) for lora in spec.loras),
+        *((f"embeddings/{e.token}/", e.path) for e in spec.embeddings),
     ]
-    found: list[Path] = []
-    for root in roots:
+    found: list[tuple[str, Path]] = []
+    for prefix, root in roots:
         if root.is_file():
-            found.append(root)
+            found.append((prefix + root.name, root))
         else:
-            found += sorted(p for p in root.rglob("*") if p.suffix in (".json", ".txt", ".safetensors"))
+            files = sorted(p for p in root.rglob("*") if p.suffix in (".json", ".txt", ".safetensors"))
+            found += [(prefix + file.relative_to(root).as_posix(), file) for file in files]
     return found
 
 
@@ -94,6 +100,12 @@ def check_safetensors(file: Path) -> None:
             weights.keys()
     except Exception as error:
         raise ConfigError(f"{file} is cut off or damaged ({error}); copy or download it again.") from None
+
+
+def check_weights(folder: Path) -> None:
+    """`check_safetensors` for all weights that lie in a folder, before a library reads them and fails in its own way."""
+    for file in sorted(folder.glob("*.safetensors")):
+        check_safetensors(file)
 
 
 def _check(spec: ModelSpec) -> tuple[Path, bool]:
@@ -112,18 +124,21 @@ def _check(spec: ModelSpec) -> tuple[Path, bool]:
             )
         folder = spec.config
     if not (folder / "model_index.json").is_file():
+        if spec.hub is not None:
+            raise ConfigError(
+                f"The model {spec.id}: {spec.hub} at {spec.revision} is not in {folder}; `vignette models fetch {spec.id}`"
+                " downloads it."
+            )
         raise ConfigError(f"The model {spec.id}: {folder} is no diffusers folder (model_index.json is missing).")
     kind = read_json(folder / "model_index.json").get("_class_name")
     if kind not in KINDS:
         raise ConfigError(f"The model {spec.id}: {folder} holds a {kind}; supported are {' and '.join(KINDS)}.")
     if not spec.path.is_file():
         for part in ("text_encoder", "unet", "vae", *(["text_encoder_2"] if KINDS[kind] else [])):
-            files = sorted((folder / part).glob("*.safetensors"))
-            if not files:
+            if not any((folder / part).glob("*.safetensors")):
                 pickle = next((f for f in (folder / part).glob("*") if f.suffix in PICKLES), None)
                 raise ConfigError(refuse_pickle(pickle) if pickle else f"{folder / part} holds no safetensors.")
-            for file in files:
-                check_safetensors(file)
+            check_weights(folder / part)
     return folder, KINDS[kind]
 
 

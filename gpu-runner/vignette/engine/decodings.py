@@ -54,6 +54,10 @@ class Decodings:
         self._line = [pair for pair in self._line if pair[0] is not work]
 
     @property
+    def idle(self) -> bool:
+        return not self._line and not self._under_way
+
+    @property
     def models(self) -> set[str]:
         """Those that are still needed."""
         return {work.key.model for work, _ in self._line}
@@ -91,7 +95,8 @@ class Decodings:
         except Exception as error:
             if is_fatal(error):
                 raise
-            log.warning("Decoding %d pictures of %s failed.", len(pairs), key, exc_info=True)
+            about = {"prediction": pairs[0][0].request.id} if len(pairs) == 1 else None
+            log.warning("Decoding %d pictures of %s failed.", len(pairs), key, exc_info=True, extra=about)
             if out_of_memory := is_out_of_memory(error):
                 self._observer.ran_out_of_memory()
                 self._memory.fail(self.shape(key), len(pairs))

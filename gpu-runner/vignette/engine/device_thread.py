@@ -66,7 +66,7 @@ class DeviceThread:
         self._setup_failed = setup_failed
         self._broken = broken
         budget = catalogue.memory.budget_mib
-        self._shelf = Shelf(None if budget is None else budget << 20, observer)
+        self._shelf = Shelf(None if budget is None else budget << 20, observer, news=self._nudge)
         self._commands: list[Command] = []
         self._wake = threading.Condition()
         self._stopping = False
@@ -100,6 +100,10 @@ class DeviceThread:
         began = self._tick_began
         return 0.0 if began is None else time.monotonic() - began
 
+    def _nudge(self) -> None:
+        with self._wake:
+            self._wake.notify()
+
     def _run(self) -> None:
         try:
             memory = self._profile()
@@ -123,7 +127,7 @@ class DeviceThread:
         while True:
             with self._wake:
                 self._tick_began = None
-                while core.idle and not self._commands and not self._stopping:
+                while core.rests and not self._commands and not self._stopping:
                     self._wake.wait()
                 if self._stopping:
                     return
@@ -147,7 +151,8 @@ class DeviceThread:
     def _load(self, memory: MemoryProfile) -> None:
         for spec in self._catalogue.models:
             began = time.perf_counter()
-            model = load_model(spec, self._device, expect=partial(self._shelf.expect, spec.id))
+            returns = self._catalogue.memory.budget_mib is not None
+            model = load_model(spec, self._device, expect=partial(self._shelf.expect, spec.id), returns=returns)
             self._shelf.add(model)
             self._models[spec.id] = model
             warm_up(model, memory)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vignette.engine import schedulers
-from vignette.engine.catalogue import ModelSpec
+from vignette.engine.catalogue import AdapterSpec, ModelSpec
 from vignette.engine.components import files_of, load_components
 from vignette.engine.inversion import add_inversion
-from vignette.engine.lora import LoraSwitch, read_lora
+from vignette.engine.lora import LoraSwitch
+from vignette.engine.lora_files import read_lora
+from vignette.engine.manifest import SHOWN, checked_version, fingerprint
 from vignette.engine.preview import LinearDecoder
 from vignette.engine.safety import SafetyCheck, load_check
 from vignette.engine.speed import CompiledUNet, speed_up
 from vignette.engine.text import TextCache
+from vignette.engine.weights import Place, Weights, find_homes, parameters_of
 from vignette.errors import ConfigError
 from vignette.reading.reader import Reader, load_reader
 from vignette.sur import SURAdapter
+from vignette.sur.text_encoder import check_text_encoder, identify
 
 
 @dataclass
@@ -32,7 +35,8 @@ class LoadedModel:
 
     `loras` holds the LoRAs and which of them are in the weights now; `inversions` the ids to be read in place of a
     textual inversion's; `zeros_for_empty` is SDXL's `force_zeros_for_empty_prompt`; `weight_bytes` is what the weights
-    take on the device. Without its weights (`drop_weights`) it can be described and count tokens, nothing more.
+    take on the device, with the copies of those that its LoRAs may change; `stamp` is the size and time of each file.
+    Without its weights (`drop_weights`) it can be described and count tokens, nothing more.
     """
 
     spec: ModelSpec
@@ -55,8 +59,9 @@ class LoadedModel:
     check: SafetyCheck | None = None
     previewer: LinearDecoder | None = None
     text_cache: TextCache = field(default_factory=TextCache)
-    stamp: tuple[tuple[int, int], ...] = ()
+    stamp: dict[Path, tuple[int, int]] = field(default_factory=dict)
     compiled: CompiledUNet | None = None
+    weights: Weights = field(default_factory=lambda: Weights({}, {}))
 
     @property
     def is_xl(self) -> bool:
@@ -74,15 +79,33 @@ class LoadedModel:
 
     def drop_weights(self) -> None:
         """Gives the device's memory back."""
-        self.unet = self.vae = self.text_encoder = self.text_encoder_2 = None
-        self.adapters, self.loras = {}, LoraSwitch({}, {})
-        self.reader = self.previewer = None
-        if self.compiled is not None:
-            self.compiled.drop_weights()
+        self.loras.forget()
+        self.weights.drop()
         self.text_cache.clear()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def read_weights(self) -> Mapping[Place, torch.Tensor]:
+        """
+        The weights that were dropped, in the host's memory. Another thread may call it: nothing changes.
+
+        Raises:
+            ConfigError: The files are not those that it was first loaded from.
+        """
+        found = self.weights.read()
+        now = _stamp(self.spec)
+        if now != self.stamp and fingerprint(self.spec) != self.version:
+            changed = sorted(str(file) for file in {*now, *self.stamp} if now.get(file) != self.stamp.get(file))
+            raise ConfigError(
+                f"The files of the model {self.spec.id} have changed since the runner was started ({', '.join(changed[:SHOWN])});"
+                " start it again."
+            )
+        return found
+
+    def put_weights(self, found: Mapping[Place, torch.Tensor]) -> None:
+        """Copies to the device what `read_weights` has found."""
+        self.weights.put(found)
 
 
 def pick_device(name: str) -> torch.device:
@@ -100,55 +123,36 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def reload_model(model: LoadedModel) -> None:
-    """
-    Reads the weights of a model that has dropped them.
-
-    Raises:
-        ConfigError: The files are not those that it was first loaded from.
-    """
-    fresh = load_model(model.spec, model.device, None if _stamp(model.spec) != model.stamp else model.version)
-    if fresh.version != model.version:
-        raise ConfigError(
-            f"The files of the model {model.spec.id} have changed since the runner was started; start it again."
-        )
-    if fresh.compiled is not None and model.compiled is not None:
-        fresh.compiled.go_on_from(model.compiled)
-    for part in fields(LoadedModel):
-        if part.name not in ("spec", "version", "check"):
-            setattr(model, part.name, getattr(fresh, part.name))
-
-
 def load_model(
     spec: ModelSpec,
     device: torch.device,
-    version: str | None = None,
     expect: Callable[[int], None] = lambda needed: None,
+    *,
+    returns: bool = False,
 ) -> LoadedModel:
     """
     Loads one model with its adapters, LoRAs and textual inversions.
 
     Args:
-        version: The files' fingerprint if it is known already.
         expect: Told how many bytes are about to come to the device.
+        returns: Whether its weights may be dropped and read again. Where each is in the files is then found out; without
+            that, those that are dropped stay in the host's memory.
 
     Raises:
         ConfigError: A missing, damaged or unsupported file, pickled weights, or an addition that does not fit.
     """
     dtype = _dtype(spec, device)
     components = load_components(spec, dtype)
-    expect(_bytes(components.parts.values()))
-    parts = {name: part.to(device).eval().requires_grad_(False) for name, part in components.parts.items()}
-    encoders = [(t, parts[name]) for t, name in zip(components.tokenizers, components.encoders, strict=True)]
+    on_host = {name: part.eval().requires_grad_(False) for name, part in components.parts.items()}
+    encoders = [(t, on_host[name]) for t, name in zip(components.tokenizers, components.encoders, strict=True)]
     inversions = dict(add_inversion(e.token, e.path, encoders) for e in spec.embeddings)
+    homes = find_homes(files_of(spec), parameters_of(on_host)) if returns else {}
     # LoRAs go into the weights themselves, which compiled code reads too.
-    changeable = {name: parts[name] for name in ("unet", *components.encoders)}
-    version = version or fingerprint(spec)
-    if spec.sha256 not in (None, version):
-        raise ConfigError(
-            f"The model {spec.id}: its files have the SHA-256 {version}, models.toml expects {spec.sha256}; restore the files,"
-            " or correct sha256 if the change was meant."
-        )
+    changeable = {name: on_host[name] for name in ("unet", *components.encoders)}
+    loras = LoraSwitch(changeable, {lora.id: read_lora(lora.path, changeable) for lora in spec.loras})
+    expect(_bytes(on_host.values()) + loras.most_copied)
+    parts = {name: part.to(device) for name, part in on_host.items()}
+    version = checked_version(spec)
     compiled = speed_up(parts, spec)
     model = LoadedModel(
         spec=spec,
@@ -160,7 +164,7 @@ def load_model(
         device=device,
         dtype=dtype,
         version=version,
-        loras=LoraSwitch(changeable, {lora.id: read_lora(lora.path, changeable, device) for lora in spec.loras}),
+        loras=loras,
         inversions=inversions,
         zeros_for_empty=components.zeros_for_empty,
         stamp=_stamp(spec),
@@ -169,36 +173,25 @@ def load_model(
     if spec.defaults.scheduler not in schedulers.supported(model.scheduler_config):
         raise ConfigError(f"The model {spec.id}: defaults.scheduler {spec.defaults.scheduler!r} does not fit it.")
     for adapter in spec.adapters:
-        model.adapters[adapter.id] = _load_adapter(adapter.path, model)
+        model.adapters[adapter.id] = _load_adapter(adapter, model)
     model.reader = load_reader(model)
-    model.weight_bytes = _bytes([*parts.values(), *model.adapters.values()])
+    model.weight_bytes = _bytes([*parts.values(), *model.adapters.values()]) + loras.most_copied
+    model.weights = Weights(parts | {f"adapter {id}": adapter for id, adapter in model.adapters.items()}, homes)
     model.check = load_check(spec.id, spec.safety)
     return model
-
-
-def fingerprint(spec: ModelSpec) -> str:
-    """SHA-256 (hex) over every configuration and weight file of the model and its additions: other bytes, other id."""
-    digest = hashlib.sha256()
-    for file in files_of(spec):
-        root = next((r for r in (spec.path, *(a.path for a in spec.adapters)) if file.is_relative_to(r)), file.parent)
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0")
-        digest.update(file.stat().st_size.to_bytes(8, "big"))
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _bytes(modules: Iterable[Any]) -> int:
     return sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
 
 
-def _stamp(spec: ModelSpec) -> tuple[tuple[int, int], ...]:
+def _stamp(spec: ModelSpec) -> dict[Path, tuple[int, int]]:
     """Sizes and times of the files: while they are the same, hashing gigabytes again would tell nothing new."""
-    return tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files_of(spec))
+    return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in files_of(spec)}
 
 
-def _load_adapter(folder: Path, model: LoadedModel) -> SURAdapter:
+def _load_adapter(spec: AdapterSpec, model: LoadedModel) -> SURAdapter:
+    folder = spec.path
     try:
         adapter = SURAdapter.load(folder)
     except ValueError as error:
@@ -212,6 +205,10 @@ def _load_adapter(folder: Path, model: LoadedModel) -> SURAdapter:
         )
     if adapter.config["layout"] == "sequence" and adapter.config["max_length"] < length:
         raise ConfigError(f"The adapter in {folder} takes fewer tokens than {model.spec.id}'s tokenizer gives.")
+    if not spec.any_encoder:
+        marks = identify(encoder for _, encoder in model.encoders)
+        remedy = "set any_encoder = true in its entry of models.toml"
+        check_text_encoder(adapter, marks, f"The adapter in {folder}", f"the model {model.spec.id}", remedy)
     # diffusers' own `to` warns of modules to be kept in float32, of which there are none.
     torch.nn.Module.to(adapter, model.device, model.dtype)
     return adapter.requires_grad_(False)

@@ -12,6 +12,8 @@ Row = TypeVar("Row")
 
 # Every so many calls one is chosen without regard to urgency, so that nothing that has begun stands still.
 FAIR = 4
+# Calls that one set of a model's weights may keep while another set of the same model waits.
+HOLD = 8
 
 
 class Line(Generic[Work]):
@@ -62,17 +64,22 @@ class Planner(Generic[Key, Work, Row]):
     """
     Work waits in its key's line until the key's batch has room; its rows are then drawn with the others of that key.
 
-    Keys take turns, one UNet call each, so a line of large pictures cannot hold up small ones. But for every `FAIR`th call
-    the most urgent come first: in line, where less urgent rows that have begun take no room from them, among the keys, and
-    among a key's rows. Of equally urgent work callers take turns, so that none waits behind all that another has sent, and
-    a caller's own comes in the order of its arrival. Of more rows than fit into a call, half of the places go to the oldest
-    and the others to those that have the least before them: brief ones overtake, and nobody is overtaken for ever.
+    Keys take turns, one UNet call each, so a line of large pictures cannot hold up small ones. Where keys need different
+    weights in one place, as the LoRA sets of one model do, the set that is there has up to `HOLD` calls before another takes
+    its place. So each other set keeps a key waiting for `HOLD` calls, or for one call by each key that came before it.
+
+    But for every `FAIR`th call the most urgent come first: in line, where less urgent rows that have begun take no room
+    from them, among the keys, and among a key's rows. Of equally urgent work callers take turns, so that none waits behind
+    all that another has sent, and a caller's own comes in the order of its arrival. Of more rows than fit into a call, half
+    of the places go to the oldest and the others to those that have the least before them: brief ones overtake, and nobody
+    is overtaken for ever.
 
     Args:
         cap: The most rows of a key that are begun with, not counting those of less urgency.
         size: Given a key and its cap, the most rows in the next call.
         left: A row's steps to come.
         urgency: A row's.
+        weights: Of a key, the place of the weights that it is drawn with, and which of several sets has to be in it.
     """
 
     def __init__(
@@ -81,12 +88,16 @@ class Planner(Generic[Key, Work, Row]):
         size: Callable[[Key, int], int] = lambda key, cap: cap,
         left: Callable[[Row], int] = lambda row: 0,
         urgency: Callable[[Row], int] = lambda row: 0,
+        weights: Callable[[Key], tuple[Hashable, Hashable]] = lambda key: (None, None),
     ) -> None:
         self._cap = cap
         self._size = size
         self._left = left
         self._urgency = urgency
+        self._weights = weights
         self._calls = 0
+        # By place: the set that was drawn with last, and its calls without a break.
+        self._sets: dict[Hashable, tuple[Hashable, int]] = {}
         self._waiting: dict[Key, Line[Work]] = {}
         # Insertion order is the order of turns: the key served last stands at the end.
         self._active: OrderedDict[Key, list[Row]] = OrderedDict()
@@ -101,17 +112,32 @@ class Planner(Generic[Key, Work, Row]):
             self._waiting[key].remove(work)
             self._forget_if_empty(key)
 
-    def admit(self, rows_of: Callable[[Work], int], is_open: Callable[[Key], bool] = lambda key: True) -> list[Work]:
+    def admit(
+        self,
+        rows_of: Callable[[Work], int],
+        is_open: Callable[[Key], bool] = lambda key: True,
+        most: int | None = None,
+    ) -> list[Work]:
         """
-        Takes out of every line that `is_open` what finds room now; `activate` has to follow for what could be prepared.
+        Takes what finds room now out of the lines that are `is_open`, at most `most`, the most urgent first and then line
+        by line; `activate` has to follow for what could be prepared.
         """
-        admitted = []
-        for key, line in self._waiting.items():
-            begun = [self._urgency(row) for row in self._active[key]]
-            while is_open(key) and line and sum(other <= line.urgency for other in begun) < self._cap(key):
-                urgency = line.urgency
-                admitted.append(line.pop())
-                begun += [urgency] * rows_of(admitted[-1])
+        admitted: list[Work] = []
+        begun = {key: [self._urgency(row) for row in self._active[key]] for key in self._waiting if is_open(key)}
+        while most is None or len(admitted) < most:
+            roomy = [
+                key
+                for key, rows in begun.items()
+                if (line := self._waiting[key]) and sum(other <= line.urgency for other in rows) < self._cap(key)
+            ]
+            if not roomy:
+                break
+            key = min(roomy, key=lambda key: self._waiting[key].urgency)
+            urgency = self._waiting[key].urgency
+            admitted.append(self._waiting[key].pop())
+            # Behind the others, here and at the next time.
+            begun[key] = begun.pop(key) + [urgency] * rows_of(admitted[-1])
+            self._waiting[key] = self._waiting.pop(key)
         for key in [key for key, line in self._waiting.items() if not line]:
             del self._waiting[key]
         return admitted
@@ -128,9 +154,20 @@ class Planner(Generic[Key, Work, Row]):
         if self._calls % FAIR == 0:
             urgencies = {key: [0] * len(rows) for key, rows in urgencies.items()}
         first = min(map(min, urgencies.values()))
-        key = next(key for key, found in urgencies.items() if first in found)
+        key = self._turn([key for key, found in urgencies.items() if first in found])
         self._active.move_to_end(key)
         return key, self._chosen(self._active[key], urgencies[key], self._size(key, self._cap(key)))
+
+    def _turn(self, keys: list[Key]) -> Key:
+        """The first of `keys` but for those that would drive out a set whose calls are not over."""
+        there = {self._weights(key) for key in keys}
+        for key in keys:
+            place, wanted = self._weights(key)
+            held, calls = self._sets.get(place, (wanted, 0))
+            if held == wanted or calls >= HOLD or (place, held) not in there:
+                break
+        self._sets[place] = wanted, calls + 1 if held == wanted else 1
+        return key
 
     def _chosen(self, rows: list[Row], urgencies: list[int], size: int) -> list[Row]:
         chosen: list[int] = []
@@ -150,7 +187,7 @@ class Planner(Generic[Key, Work, Row]):
             self._forget_if_empty(key)
 
     def waiting_keys(self) -> list[Key]:
-        """Keys with work in line, those first whose line is oldest."""
+        """Keys with work in line, those first from whose line nothing was taken for longest."""
         return list(self._waiting)
 
     def active_keys(self) -> list[Key]:

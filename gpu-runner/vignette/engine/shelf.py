@@ -7,10 +7,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
-import torch
-
-from vignette.engine.loader import LoadedModel, reload_model
+from vignette.engine.faults import is_fatal
+from vignette.engine.loader import LoadedModel
 from vignette.engine.observer import Observer
+from vignette.engine.reading_back import ReadingBack, Start, in_a_thread
 from vignette.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -25,12 +25,14 @@ class ModelGone(Exception):
 
 class Shelf:
     """
-    Models that give way lose their weights, not their place: what describes them stays. They are read from their files
-    again, which the operating system mostly still has in memory.
+    Models that give way lose their weights, not their place: what describes them stays. Their weights are read again by
+    another thread, one model's at a time; all that is decided and changed here is so by the one that calls.
 
     Args:
         budget: Most bytes of weights on the device, or None where all fit.
         clock: Seconds on a clock that does not jump.
+        start: How a reading is begun.
+        news: Called on the thread that has read, when `provide` should be asked again.
     """
 
     def __init__(
@@ -39,11 +41,16 @@ class Shelf:
         observer: Observer,
         patience: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        start: Start = in_a_thread,
+        news: Callable[[], None] = lambda: None,
     ) -> None:
         self._budget = budget
         self._observer = observer
         self._patience = patience
         self._clock = clock
+        self._start = start
+        self._news = news
+        self._reading: ReadingBack | None = None
         # Those with their weights, the least recently used first.
         self._present: OrderedDict[str, LoadedModel] = OrderedDict()
         self._wanted_since: dict[str, float] = {}
@@ -76,39 +83,59 @@ class Shelf:
         if self._budget is not None:
             self._present.move_to_end(model_id)
 
+    @property
+    def is_reading(self) -> bool:
+        return self._reading is not None and not self._reading.is_over
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something has been read that `provide` has not dealt with."""
+        return self._reading is not None and self._reading.is_over
+
     def provide(self, wanted: Iterable[LoadedModel], busy: Collection[str]) -> None:
         """
-        Brings in a model that has work in line, if those that are `busy` leave room; when it has been kept away for too
-        long, they finish what they have begun and then give way.
+        Has a model that has work in line read, and brings it in if those that are `busy` leave room; when it has been kept
+        away for too long, they finish what they have begun and then give way. Nobody does before it is read.
 
         Raises:
             ModelGone: It cannot be loaded again.
         """
         if self._budget is None:
             return
+        self._closing = set()
         away = [model for model in wanted if model.spec.id not in self._present]
         self._wanted_since = {m.spec.id: self._wanted_since.get(m.spec.id, self._clock()) for m in away}
-        if not away:
-            self._closing.clear()
+        first = min(away, key=lambda model: self._wanted_since[model.spec.id], default=None)
+        reading = self._read(first)
+        if first is None or reading is None:
             return
-        first = min(away, key=lambda model: self._wanted_since[model.spec.id])
-        if self._make_room(first.weight_bytes, busy):
-            self._bring(first)
+        if reading.failed or self._make_room(first.weight_bytes, busy):
+            self._bring(reading)
         elif self._clock() - self._wanted_since[first.spec.id] >= self._patience:
             self._closing = self._in_the_way(first.weight_bytes)
 
-    def _bring(self, model: LoadedModel) -> None:
+    def _read(self, model: LoadedModel | None) -> ReadingBack | None:
+        """The reading of `model` once it is over. One that nobody waits for any more is let end first."""
+        if self._reading is not None and self._reading.model is not model and self._reading.is_over:
+            self._reading = None
+        if self._reading is None and model is not None:
+            self._reading = ReadingBack(model, self._start, self._news)
+        reading = self._reading
+        return reading if reading is not None and reading.model is model and reading.is_over else None
+
+    def _bring(self, reading: ReadingBack) -> None:
+        model, self._reading = reading.model, None
         began = time.perf_counter()
         try:
-            with torch.inference_mode(False):  # as they were loaded first
-                reload_model(model)
+            model.put_weights(reading.weights())
         except Exception as error:
+            if is_fatal(error):
+                raise
             raise ModelGone(model.spec.id) from error
         seconds = time.perf_counter() - began
         self._present[model.spec.id] = model
-        self._closing.clear()
-        self._observer.model_loaded(model.spec.id, seconds)
-        log.info("Model %s is back after %.1f s.", model.spec.id, seconds)
+        self._observer.model_loaded(model.spec.id, reading.seconds + seconds)
+        log.info("Model %s is back: read in %.1f s, copied in %.1f s.", model.spec.id, reading.seconds, seconds)
 
     def _make_room(self, needed: int, busy: Collection[str]) -> bool:
         """Whether `needed` bytes find room; idle models give way only if that is enough."""

@@ -41,13 +41,6 @@ class CompiledUNet:
     def close(self) -> None:
         self._open = False
 
-    def drop_weights(self) -> None:
-        self._plain = self._compiled = None
-
-    def go_on_from(self, other: CompiledUNet) -> None:
-        """Of the same model before its weights were dropped: the shapes are the same, and PyTorch's cache has the code."""
-        self._shapes, self._open = other._shapes, other._open
-
     def __call__(self, sample: torch.Tensor, times: torch.Tensor, states: torch.Tensor, **rest: Any) -> Any:
         shape = (sample.shape, states.shape)
         if shape not in self._shapes:

@@ -181,7 +181,6 @@ def denoise(model: LoadedModel, conditioning: Conditioning) -> torch.Tensor:
     cfg = rows[0].guided
     if cfg:
         inputs, times = torch.cat([inputs, inputs]), torch.cat([times, times])
-    model.loras.use(rows[0].request.loras)
     predicted = _call(model, conditioning, inputs, times)
     if not cfg:
         return predicted[: len(rows)]

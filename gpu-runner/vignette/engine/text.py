@@ -124,7 +124,7 @@ def run_encoder(model: LoadedModel, texts: list[str], loras: Loras = ()) -> list
     Encodes `texts` at once, past the cache; a long one in chunks, each with its own begin and end. SDXL's states are
     the last but one of both encoders, side by side, as in diffusers' `StableDiffusionXLPipeline.encode_prompt`.
     """
-    model.loras.use(loras)
+    model.loras.use(loras, "text_encoder", "text_encoder_2")
     tokenizer = model.tokenizer
     length = tokenizer.model_max_length
     cut = [_chunks(model, text) for text in texts]

@@ -35,8 +35,11 @@ class Moment:
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A host's tensor on `device`. From memory that is not pinned, CUDA copies only after all that is in its queue."""
-    if device.type == "cuda":
+    """
+    A host's tensor on `device`, or one that is there already. From memory that is not pinned, CUDA copies only after all
+    that is in its queue.
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=device.type != "mps")
 

@@ -125,6 +125,8 @@ class UNetCalls:
         if self._conditioning.rows != tuple(rows) or self._conditioning.guided != rows[0].guided:
             self._conditioning = Conditioning.of(tuple(rows), self._padded(key, len(rows)))
         padding, request = self._conditioning.padding, rows[0].request
+        # A merge is no part of what a call takes; the copies that it leaves are there for every later one.
+        model.loras.use(key.loras, "unet")
         begin = Moment(model.device)
         with self._memory.measured(model.device, self.shape(key), len(rows) + padding), reproducibly(model, key):
             predicted = stages.denoise(model, self._conditioning)
