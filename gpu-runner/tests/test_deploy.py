@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from kubernetes_validate import SchemaNotFoundError, ValidationError, validate
 
+from tests.foreign_kinds import SCHEMAS
 from tests.processes import ROOT
 from vignette.cli import _parser
-from vignette.engine.catalogue import read_catalogue
+from vignette.engine.catalogue import Catalogue, read_catalogue
+from vignette.server.service import CALLERS_SHARE
 
 KUBERNETES = ROOT / "deploy/kubernetes"
 VERSIONS = ("1.31", "1.37")
-# Kinds of Kubernetes' own that its schemas cover; the others are KEDA's and the Prometheus operator's.
-FOREIGN = {"Kustomization", "ScaledObject", "PodMonitor"}
 YAML = [ROOT / "compose.yaml", ROOT / "cog.yaml", *sorted(KUBERNETES.glob("*.yaml"))]
 
 
@@ -52,9 +54,10 @@ def test_yamllint_has_nothing_to_say() -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_manifests_are_what_kubernetes_takes(version: str) -> None:
     for one in documents():
-        if one["kind"] in FOREIGN:
+        if one["kind"] in SCHEMAS:
             with pytest.raises(SchemaNotFoundError):
                 validate(one, version, strict=True)
+            jsonschema.validate(one, SCHEMAS[one["kind"]])
         else:
             validate(one, version, strict=True)
 
@@ -64,6 +67,10 @@ def test_the_check_of_manifests_can_fail() -> None:
     broken["spec"]["template"]["spec"]["containers"][0]["liveness"] = {}
     with pytest.raises(ValidationError):
         validate(broken, VERSIONS[0], strict=True)
+    misspelt = found("ScaledObject")
+    misspelt["spec"]["maxReplicas"] = misspelt["spec"].pop("maxReplicaCount")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(misspelt, SCHEMAS["ScaledObject"])
 
 
 def test_kustomize_takes_every_file() -> None:
@@ -109,10 +116,40 @@ def test_the_autoscaler_asks_for_a_metric_that_is_told() -> None:
     assert re.search(r"vignette_\w+", trigger["metadata"]["query"])[0] in dashboard  # type: ignore[index]
 
 
-def test_the_example_s_models_are_a_catalogue(tmp_path: Path) -> None:
+def test_a_full_runner_asks_for_another_one(example: Catalogue) -> None:
+    """The edge gives work to the next runner only once the first is full, be it of a single caller's work."""
+    [container] = found("StatefulSet")["spec"]["template"]["spec"]["containers"]
+    most = _parser().parse_args(container["args"]).max_queue
+    in_line = math.ceil(CALLERS_SHARE * most) - example.default.max_batch
+    [trigger] = found("ScaledObject")["spec"]["triggers"]
+    # Twice: so n full runners, too, ask for more than n.
+    assert in_line >= 2 * int(trigger["metadata"]["threshold"])
+
+
+def test_the_edge_reaches_every_runner_that_may_be_started() -> None:
+    [container] = found("StatefulSet")["spec"]["template"]["spec"]["containers"]
+    public_url = _parser().parse_args(container["args"]).public_url
+    pods = [f"runner-{k}" for k in range(found("ScaledObject")["spec"]["maxReplicaCount"])]
+    rules = found("Ingress")["spec"]["rules"]
+    assert [f"https://{rule['host']}" for rule in rules] == [public_url.replace("$(POD_NAME)", pod) for pod in pods]
+    assert {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}} in container["env"]
+    services = {one["metadata"]["name"]: one["spec"] for one in documents() if one["kind"] == "Service"}
+    for pod, rule in zip(pods, rules, strict=True):
+        assert [path["path"] for path in rule["http"]["paths"]] == ["/v1", "/files", "/readyz"]
+        assert {path["backend"]["service"]["name"] for path in rule["http"]["paths"]} == {pod}
+        assert services[pod]["selector"] == {"statefulset.kubernetes.io/pod-name": pod}
+        assert services[pod]["ports"] == services["runner"]["ports"]
+
+
+def test_the_example_s_models_are_a_catalogue(example: Catalogue) -> None:
+    assert example.default.id == "sd15"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Catalogue:
     file = tmp_path / "models.toml"
     file.write_text(found("ConfigMap")["data"]["models.toml"])
-    assert read_catalogue(file).default.id == "sd15"
+    return read_catalogue(file)
 
 
 def compose() -> dict[str, Any]:

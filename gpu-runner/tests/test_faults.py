@@ -80,6 +80,26 @@ def test_a_scheduler_that_raises_fails_its_own_request(model: LoadedModel, monke
     assert drawing.pictures("good")
 
 
+def test_what_the_log_has_of_a_failure_names_its_prediction(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = decoding.decode
+
+    def step(row: Row, predicted: torch.Tensor) -> None:
+        raise IndexError("index 21 is out of bounds")
+
+    def decode(model: LoadedModel, rows: list[Row]) -> Decoding:
+        raise RuntimeError("decoder")
+
+    monkeypatch.setattr(decoding, "decode", decode)
+    draw(model, request("undecodable"))
+    monkeypatch.setattr(decoding, "decode", original)
+    monkeypatch.setattr(stages, "step", step)
+    draw(model, request("unstepped"))
+    named = [record.__dict__.get("prediction") for record in caplog.records if record.exc_info]
+    assert named == ["undecodable", "unstepped"]
+
+
 def test_a_batch_that_raises_is_drawn_one_by_one(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(rows: tuple[Row, ...]) -> None:
         if any(row.request.id == "bad" for row in rows):

@@ -66,6 +66,42 @@ def test_a_stop_while_the_models_load_is_no_failure(start: Start) -> None:
     assert "Traceback" not in lines
 
 
+# A device that hangs in the first step of a request with this many steps; the process waits half a second for it.
+HANGS = """
+import time
+from vignette.cli import main
+from vignette.engine import stages
+from vignette.server import run
+run.STOP_SECONDS = 0.5
+step = stages.denoise
+def denoise(model, conditioning):
+    if conditioning.rows[0].request.num_inference_steps == 50:
+        time.sleep(3600)
+    return step(model, conditioning)
+stages.denoise = denoise
+raise SystemExit(main())
+"""
+
+
+def test_a_second_signal_ends_a_drain_and_loses_nothing(start: Start, receiver: Receiver) -> None:
+    runner = start("--drain-seconds", "3600", program=("-c", HANGS))
+    runner.wait_for("Ready at")
+    runner.call(
+        "PUT", "/v1/predictions/gen_1", long_prediction(receiver.url) | {"webhook_events_filter": ["completed"]}
+    )
+    runner.process.send_signal(signal.SIGTERM)
+    runner.wait_for("Draining: 1 requests are under way.")
+    runner.process.send_signal(signal.SIGTERM)
+    code, lines = runner.end()
+    assert code == 1, lines
+    assert "Second signal" in lines
+    assert "Traceback" not in lines
+    again = start()
+    again.wait_for("Ready at")
+    told = receiver.hear()
+    assert (told["id"], told["status"]) == ("gen_1", "succeeded")
+
+
 def test_a_busy_port_is_one_sentence(models_toml: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

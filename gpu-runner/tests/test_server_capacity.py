@@ -16,15 +16,41 @@ from vignette.server.service import PredictionService
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_full_runner_answers_503_with_a_delay(client: httpx.AsyncClient, engine: Engine, gate: Gate) -> None:
+async def test_a_full_runner_answers_503_with_a_delay(
+    client: httpx.AsyncClient, engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "max_queue", 4)  # one more than a caller who gives a name may have
     gate.shut()
-    for _ in range(engine.max_queue):
+    for _ in range(4):
         assert (await client.post("/v1/predictions", json={"input": INPUT})).status_code == 201
     full = await client.post("/v1/predictions", json={"input": INPUT})
     assert full.status_code == 503
     assert int(full.headers["retry-after"]) > 0
     assert (await client.get("/health-check")).json()["status"] == "BUSY"
     assert (await client.get("/readyz")).status_code == 200
+    gate.open()
+
+
+async def test_one_caller_cannot_fill_the_line(
+    client: httpx.AsyncClient, engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "max_queue", 4)
+    gate.shut()
+
+    async def asked(caller: str) -> httpx.Response:
+        return await client.post("/v1/predictions", json={"input": INPUT}, headers={"X-Vignette-Caller": caller})
+
+    mine = [await asked("a") for _ in range(3)]
+    assert [one.status_code for one in mine] == [201] * 3
+    full = await asked("a")
+    assert full.status_code == 503
+    assert int(full.headers["retry-after"]) > 0
+    assert "3 requests of this caller" in full.json()["detail"]
+    assert (await asked("b")).status_code == 201
+    await client.post(mine[0].json()["urls"]["cancel"])
+    assert (await asked("a")).status_code == 201
+    text = (await client.get("/metrics")).text
+    assert 'vignette_refused_total{reason="caller_busy"} 1.0' in text
     gate.open()
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.conftest import Gate
-from tests.serving import INPUT, TOKEN, listening
+from tests.serving import CODES, INPUT, TOKEN, listening
 from vignette.server.prediction import Prediction
 from vignette.server.service import PredictionService
 
@@ -59,7 +59,7 @@ async def test_a_reader_of_a_stream_that_goes_away(service: PredictionService, g
     async with listening(service) as port:
         writer = await connect(port, "POST", "/v1/predictions", json.dumps({"input": INPUT}).encode())
         prediction = await first_prediction(service)
-        reader = await connect(port, "GET", f"/v1/streams/{prediction.id}/{prediction.stream_code}")
+        reader = await connect(port, "GET", f"/v1/streams/{prediction.id}/{CODES.stream(prediction.id)}")
         reader.transport.abort()
         gate.open()
         await asyncio.wait_for(prediction.done.wait(), 60)

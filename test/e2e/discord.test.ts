@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { DiscordServer } from "../bots/discord-server.ts";
 import { DISCORD_PUBLIC_KEY, signAsDiscord } from "../fakes/chat-keys.ts";
 import { APP_ID, BOT_TOKEN, type FakeMessage } from "../fakes/discord.ts";
-import { type Instance, type Launch, Place, until } from "./launch.ts";
+import { type Instance, Place, until } from "./launch.ts";
 
 const PROMPT = "three purple cats fell asleep on the beach";
 
@@ -11,28 +11,18 @@ const PROMPT = "three purple cats fell asleep on the beach";
 describe("/imagine on Discord with a running Vignette", { timeout: 600_000 }, () => {
   let place: Place;
   let server: DiscordServer;
-  let running: Launch | null = null;
 
   before(async () => {
     place = await Place.create();
     server = await DiscordServer.start(() => Date.now());
   });
   after(async () => {
-    await stop();
-    await server.stop();
-    await place.remove();
+    await place?.leave();
+    await server?.stop();
   });
 
   async function start(env: Record<string, string>): Promise<Instance> {
-    const { launch, instance } = await place.start({ DISCORD_API_URL: server.apiUrl, ...env });
-    running = launch;
-    return instance;
-  }
-  async function stop(): Promise<void> {
-    running?.process.kill("SIGTERM");
-    await running?.ended;
-    running = null;
-    await place.empty();
+    return (await place.start({ DISCORD_API_URL: server.apiUrl, ...env })).instance;
   }
 
   /** The message becomes a picture whose buttons draw another one. */
@@ -65,7 +55,7 @@ describe("/imagine on Discord with a running Vignette", { timeout: 600_000 }, ()
       await until(async () => server.discord.of(payload).message !== null);
       return server.discord.messageOf(payload);
     });
-    await stop();
+    await place.stop();
   });
 
   it("over HTTP, answered by the edge itself", async () => {

@@ -64,12 +64,12 @@ describe("the edge as a process", { timeout: 300_000 }, () => {
     const drawn = await begin();
     await arrived(drawn);
     await runner.draw(drawn);
-    await until(async () => (await client.generations.get(drawn)).status === "succeeded");
+    assert.equal((await client.generations.wait(drawn)).status, "succeeded");
     const drawing = await begin();
     await arrived(drawing);
     await runner.start(drawing);
     await runner.progress(drawing, 3, 25);
-    await until(async () => (await client.generations.get(drawing)).status === "running");
+    for await (const event of client.generations.events(drawing)) if (event.type === "progress") break;
     const taken = await begin();
     await arrived(taken);
     runner.mood = "busy";
@@ -91,7 +91,7 @@ describe("the edge as a process", { timeout: 300_000 }, () => {
     }
 
     const all = [drawn, drawing, taken, waiting, accepted];
-    for (const id of all) await until(async () => (await client.generations.get(id)).status === "succeeded");
+    for (const id of all) assert.equal((await client.generations.wait(id)).status, "succeeded");
     // Late and repeated words change nothing.
     for (const id of all) await runner.succeed(id);
     for (const id of all) {

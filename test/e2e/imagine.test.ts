@@ -63,10 +63,11 @@ describe("npm run imagine", { timeout: 600_000 }, () => {
     assert.equal((await readFile(file)).subarray(8, 12).toString(), "WEBP");
     assert.equal(`${imagine.stdout}${imagine.stderr}`.includes(instance.api_key), false);
 
-    // The picture says how it was made, and the same can be asked for again.
-    const again = join(place.state, "again.png");
-    const like = place.launch(["imagine", "--like", file, "-o", again]);
+    // The picture says how it was made, and the same comes out again: the first had no seed, so it is drawn anew.
+    const again = join(place.state, "again.webp");
+    const like = place.launch(["imagine", "--like", file, "-o", again, "--json"]);
     assert.equal(await like.ended, 0, like.stderr);
+    assert.equal(JSON.parse(like.stdout).cached, false);
     const inspect = [join(ROOT, "scripts/vignette.mjs"), "inspect"];
     const recipes = await Promise.all(
       [file, again].map(async (picture) => {
@@ -75,6 +76,8 @@ describe("npm run imagine", { timeout: 600_000 }, () => {
       }),
     );
     assert.deepEqual(recipes[1], recipes[0]);
+    assert.ok((await readFile(again)).equals(await readFile(file)), "other bytes, so other pixels");
+    assert.equal(like.stderr.includes("has changed"), false);
     assert.equal(recipes[0]?.prompt, "a blue robot in the snow");
     assert.equal(recipes[0]?.seed, generation.images[0].seed);
 

@@ -1,13 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const RUN = join(ROOT, "scripts", "run.mjs");
+/** A guard against hanging alone: a poll that outlived its test would keep the whole run from ending. */
+const PATIENCE_MS = 240_000;
 
 /** dev.json of a running instance. */
 export interface Instance {
@@ -21,7 +24,7 @@ export interface Instance {
 
 /** A command under test with all it says. */
 export class Launch {
-  readonly process: ChildProcess;
+  readonly process: ChildProcessByStdio<null, Readable, Readable>;
   stdout = "";
   stderr = "";
   /** Exit status, or the signal's name. */
@@ -29,13 +32,21 @@ export class Launch {
 
   constructor(args: string[], env: NodeJS.ProcessEnv) {
     this.process = spawn(process.execPath, [RUN, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
-    this.process.stdout?.on("data", (chunk) => {
+    this.process.stdout.on("data", (chunk) => {
       this.stdout += chunk;
     });
-    this.process.stderr?.on("data", (chunk) => {
+    this.process.stderr.on("data", (chunk) => {
       this.stderr += chunk;
     });
     this.ended = once(this.process, "close").then(([code, signal]) => code ?? signal);
+  }
+
+  /** Resolves once its output has these words. @throws when it ends without them */
+  async says(words: string): Promise<void> {
+    while (!this.stdout.includes(words)) {
+      const news = await Promise.race([once(this.process.stdout, "data"), this.ended]);
+      if (!Array.isArray(news)) throw new Error(`It ended (${news}) and never said "${words}":\n${this.stderr}`);
+    }
   }
 }
 
@@ -68,9 +79,7 @@ export class Place {
   /** Starts an instance and waits until it says that it is ready. */
   async start(env: Record<string, string> = {}): Promise<{ launch: Launch; instance: Instance }> {
     const launch = this.launch(["start"], env);
-    const ready = until(async () => launch.stdout.includes("Vignette is ready"));
-    const early = await Promise.race([ready.then(() => undefined), launch.ended]);
-    if (early !== undefined) throw new Error(`It ended (${early}) before it was ready:\n${launch.stderr}`);
+    await launch.says("Vignette is ready");
     return { launch, instance: (await this.instance()) as Instance };
   }
 
@@ -87,24 +96,29 @@ export class Place {
     return found;
   }
 
-  /** Resolves once no process is left; the test's own timeout says when that is too late. */
+  /** Resolves once no process is left. */
   async empty(): Promise<void> {
     await until(async () => (await this.processes()).length === 0);
   }
 
-  /** After a test: what a failed one left running is stopped, nothing else may be there, and the folder goes. */
-  async leave(): Promise<void> {
+  /** Stops what still runs; nothing else may be left of it. The folder stays for another start. */
+  async stop(): Promise<void> {
     for (const { process } of this.#launches) if (process.exitCode === null) process.kill("SIGTERM");
     await this.empty();
-    await this.remove();
   }
 
-  async remove(): Promise<void> {
+  /** Stops what still runs, and the folder goes. */
+  async leave(): Promise<void> {
+    await this.stop();
     await rm(this.state, { recursive: true, force: true });
   }
 }
 
-/** Polls until the condition holds. */
+/** Polls until the condition holds, for what tells nobody of itself. */
 export async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await delay(50);
+  const end = Date.now() + PATIENCE_MS;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`This never came true: ${condition}`);
+    await delay(50);
+  }
 }

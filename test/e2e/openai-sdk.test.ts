@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import OpenAI, {
   type APIError,
   AuthenticationError,
@@ -8,27 +8,18 @@ import OpenAI, {
   PermissionDeniedError,
   RateLimitError,
 } from "openai";
-import { Client } from "../../src/client/index.ts";
-import { type Instance, type Launch, Place } from "./launch.ts";
+import type { Client } from "../../src/client/index.ts";
+import type { Instance } from "./launch.ts";
+import { withVignette } from "./running.ts";
 
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /** OpenAI's own client against a running Vignette over HTTP; every picture is really drawn. */
 describe("the official openai SDK", { timeout: 240_000 }, () => {
-  let place: Place;
-  let launch: Launch;
   let instance: Instance;
   let client: Client;
-
-  before(async () => {
-    place = await Place.create();
-    ({ launch, instance } = await place.start());
-    client = new Client({ url: instance.url, apiKey: instance.api_key });
-  });
-  after(async () => {
-    launch.process.kill("SIGTERM");
-    await launch.ended;
-    await place.leave();
+  withVignette((running) => {
+    ({ instance, client } = running);
   });
 
   const sdk = (apiKey = instance.api_key) => new OpenAI({ apiKey, baseURL: `${instance.url}/v1`, maxRetries: 0 });

@@ -1,30 +1,19 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import Replicate, { parseProgressFromLogs, validateWebhook } from "replicate";
-import { type Instance, type Launch, Place, until } from "./launch.ts";
+import type { Instance } from "./launch.ts";
+import { receiver } from "./receiver.ts";
+import { withVignette } from "./running.ts";
 
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /** Replicate's own client against the runner, as a customer who knows only that client would use it. */
 describe("the official replicate SDK", { timeout: 240_000 }, () => {
-  let place: Place;
-  let launch: Launch;
   let instance: Instance;
   let replicate: Replicate;
-
-  before(async () => {
-    place = await Place.create();
-    ({ launch, instance } = await place.start());
+  withVignette((running) => {
+    ({ instance } = running);
     replicate = new Replicate({ auth: instance.runner_token, baseUrl: `${instance.runner_url}/v1` });
-  });
-  after(async () => {
-    launch.process.kill("SIGTERM");
-    await launch.ended;
-    await place.leave();
   });
 
   const download = async (url: string) => {
@@ -49,7 +38,9 @@ describe("the official replicate SDK", { timeout: 240_000 }, () => {
     const [first, second] = await Promise.all([download(byName), download(byVersion)]);
     assert.deepEqual(first.subarray(0, 8), PNG);
     assert.ok(first.equals(second));
-    assert.equal((await fetch(byName)).status, 401);
+    // The address opens its file by itself, and by its code alone.
+    assert.ok(Buffer.from(await (await fetch(byName)).arrayBuffer()).equals(first));
+    assert.equal((await fetch(byName.split("?")[0] ?? "")).status, 401);
   });
 
   it("reads the progress out of the logs", async () => {
@@ -72,7 +63,8 @@ describe("the official replicate SDK", { timeout: 240_000 }, () => {
   it("waits for a prediction that was begun before", async () => {
     const begun = await replicate.predictions.create({
       model: "vignette/miniature",
-      input: { prompt: "a green frog", num_inference_steps: 8 },
+      // Enough for it to be still under way when it is looked at.
+      input: { prompt: "a green frog", num_inference_steps: 25 },
     });
     const looked: string[] = [];
     const ended = await replicate.wait(begun, { interval: 20 }, async ({ status }) => {
@@ -81,6 +73,7 @@ describe("the official replicate SDK", { timeout: 240_000 }, () => {
     });
     assert.equal(ended.status, "succeeded");
     assert.deepEqual((await download(ended.output[0])).subarray(0, 8), PNG);
+    assert.ok(looked.length > 0);
     assert.ok(looked.every((status) => ["starting", "processing"].includes(status)));
     // One that has ended is answered as it is.
     assert.equal(await replicate.wait(ended), ended);
@@ -100,49 +93,38 @@ describe("the official replicate SDK", { timeout: 240_000 }, () => {
     assert.deepEqual((await download(picture)).subarray(0, 8), PNG);
   });
 
-  it("is told by webhook, whose signature the default secret verifies", async () => {
-    const messages: { headers: Record<string, string>; body: string }[] = [];
-    const server = createServer(async (request, response) => {
-      messages.push({ headers: request.headers as Record<string, string>, body: await text(request) });
-      response.writeHead(204).end();
-    }).listen(0, "127.0.0.1");
-    try {
-      await once(server, "listening");
-      const { id } = await replicate.predictions.create({
-        model: "vignette/miniature",
-        input: { prompt: "a pink pig", num_inference_steps: 2 },
-        webhook: `http://127.0.0.1:${(server.address() as AddressInfo).port}/told`,
-        webhook_events_filter: ["completed"],
-      });
-      await until(async () => messages.length > 0);
-      const [{ headers, body }] = messages as [(typeof messages)[0]];
-      const { id: told, status } = JSON.parse(body);
-      assert.deepEqual([told, status], [id, "succeeded"]);
-      const { key: secret } = await replicate.webhooks.default.secret.get();
-      const message = {
-        id: headers["webhook-id"] ?? "",
-        timestamp: headers["webhook-timestamp"] ?? "",
-        signature: headers["webhook-signature"] ?? "",
-        secret,
-      };
-      assert.equal(await validateWebhook({ ...message, body }), true);
-      assert.equal(await validateWebhook({ ...message, body: `${body} ` }), false);
-      const request = new Request("http://receiver.test/told", { method: "POST", headers, body });
-      assert.equal(await validateWebhook(request, secret), true);
-    } finally {
-      server.closeAllConnections();
-      server.close();
-    }
+  it("is told by webhook, whose signature the default secret verifies", async (test) => {
+    const { url: webhook, message } = await receiver(test);
+    const { id } = await replicate.predictions.create({
+      model: "vignette/miniature",
+      input: { prompt: "a pink pig", num_inference_steps: 2 },
+      webhook,
+      webhook_events_filter: ["completed"],
+    });
+    const { headers, body } = await message;
+    const { id: told, status } = JSON.parse(body);
+    assert.deepEqual([told, status], [id, "succeeded"]);
+    const { key: secret } = await replicate.webhooks.default.secret.get();
+    const signed = {
+      id: headers["webhook-id"] ?? "",
+      timestamp: headers["webhook-timestamp"] ?? "",
+      signature: headers["webhook-signature"] ?? "",
+      secret,
+    };
+    assert.equal(await validateWebhook({ ...signed, body }), true);
+    assert.equal(await validateWebhook({ ...signed, body: `${body} ` }), false);
+    const request = new Request(webhook, { method: "POST", headers, body });
+    assert.equal(await validateWebhook(request, secret), true);
   });
 
   it("cancels", async () => {
     const model = "vignette/miniature";
-    const { id } = await replicate.predictions.create({
+    const begun = await replicate.predictions.create({
       model,
       input: { prompt: "a slow owl", num_inference_steps: 100 },
     });
-    await replicate.predictions.cancel(id);
-    await until(async () => (await replicate.predictions.get(id)).status === "canceled");
+    await replicate.predictions.cancel(begun.id);
+    assert.equal((await replicate.wait(begun, { interval: 20 })).status, "canceled");
   });
 
   it("is told what is wrong with an input", async () => {

@@ -16,7 +16,7 @@ import {
   USER,
 } from "../fakes/slack.ts";
 import { requestOf } from "../fakes/slack-request.ts";
-import { type Instance, type Launch, Place, ROOT, until } from "./launch.ts";
+import { type Instance, Place, ROOT, until } from "./launch.ts";
 
 const PROMPT = "three purple cats fell asleep on the beach";
 
@@ -24,32 +24,19 @@ const PROMPT = "three purple cats fell asleep on the beach";
 describe("/imagine on Slack with a running Vignette", { timeout: 600_000 }, () => {
   let place: Place;
   let server: SlackServer;
-  let running: Launch | null = null;
 
   before(async () => {
     place = await Place.create();
     server = await SlackServer.start(() => Date.now());
   });
   after(async () => {
-    await stop();
-    await server.stop();
-    await place.remove();
+    await place?.leave();
+    await server?.stop();
   });
 
   async function start(env: Record<string, string>): Promise<Instance> {
-    const { launch, instance } = await place.start({
-      SLACK_API_URL: server.apiUrl,
-      SLACK_BOT_TOKEN: BOT_TOKEN,
-      ...env,
-    });
-    running = launch;
-    return instance;
-  }
-  async function stop(): Promise<void> {
-    running?.process.kill("SIGTERM");
-    await running?.ended;
-    running = null;
-    await place.empty();
+    const given = { SLACK_API_URL: server.apiUrl, SLACK_BOT_TOKEN: BOT_TOKEN, ...env };
+    return (await place.start(given)).instance;
   }
 
   /** The message becomes a picture whose buttons draw another one, tell of it and take it away. */
@@ -116,7 +103,7 @@ describe("/imagine on Slack with a running Vignette", { timeout: 600_000 }, () =
       server.dispatch(delivery);
       await until(async () => delivery.ackedAt !== null);
     }, becomesData);
-    await stop();
+    await place.stop();
   });
 
   it("over HTTP, answered by the edge itself", async () => {

@@ -61,12 +61,20 @@ export const vignette: Protocol = {
   full: () => detail(503, "The runner has 128 requests, as many as it holds.", { "Retry-After": "2" }),
   output(runner, { id }, index, bytes) {
     runner.files.set(`/files/${id}/${index}.png`, bytes);
-    return `${runner.url}/files/${id}/${index}.png`;
+    return `${runner.url}/files/${id}/${index}.png?code=0123456789abcdef`;
   },
 };
 
+/** What our runner heeds of a request's headers and the edge has no reason to send. */
+const UNEXPECTED = /^(?:x-vignette-(?!caller$).*|cancel-after|priority|traceparent)$/;
+
 async function create(runner: FakeRunner, id: string, request: Request): Promise<Response> {
   if (request.headers.get("Prefer") !== "respond-async") return detail(400, "This test wants asynchronous creation.");
+  const unexpected = [...request.headers.keys()].find((name) => UNEXPECTED.test(name));
+  if (unexpected !== undefined) return detail(400, `This test expects no header ${unexpected}.`);
+  const caller = request.headers.get("X-Vignette-Caller") ?? "";
+  if (!/^[0-9a-f]{32}$/.test(caller)) return detail(400, "This test wants to know who asks, and not by name.");
+  runner.callers.set(id, caller);
   const body = (await request.json()) as CreateBody;
   if (body.id !== id) return invalid("id", "The body's id is not the URL's.");
   if (body.model !== "vignette/miniature") return invalid("model", "There is no such model here.");

@@ -37,6 +37,8 @@ const PROTOCOLS = { vignette, replicate: cloud, cog };
 export class FakeRunner {
   readonly predictions = new Map<string, FakePrediction>();
   readonly files = new Map<string, Uint8Array<ArrayBuffer>>();
+  /** Whom our runner was told that each prediction is for. */
+  readonly callers = new Map<string, string>();
   /** Every request that arrived, as `METHOD /path`. */
   readonly requests: string[] = [];
   mood: FakeMood = "well";

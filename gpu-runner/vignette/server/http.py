@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1 << 20
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# A stream's path ends in what opens it, which no log may have; a file's code is in the query, which none has anyway.
+STREAM_CODE = re.compile(r"^(/v1/streams/[^/]+/).+", re.DOTALL)
+# How a request's client reaches this runner.
+BaseUrl = Callable[[Request], str]
 
 
 class BearerToken:
@@ -73,7 +78,8 @@ class RequestIds:
             await self._app(scope, receive, marked)
         finally:
             if scope["method"] not in ("GET", "HEAD"):
-                facts = {"method": scope["method"], "path": scope["path"], "status": status}
+                path = STREAM_CODE.sub(r"\1…", scope["path"])
+                facts = {"method": scope["method"], "path": path, "status": status}
                 milliseconds = round((time.perf_counter() - began) * 1000, 1)
                 log.info("%s %s: %d", *facts.values(), extra={**facts, "milliseconds": milliseconds})
             request_ids.reset(token)

@@ -11,11 +11,13 @@ from typing import Any
 
 from vignette.engine.request import GenerationRequest
 from vignette.errors import Unavailable
+from vignette.server.codes import UrlCodes
 from vignette.server.journal import Journal, JournalError, Message
 from vignette.server.metrics import Metrics
 from vignette.server.outbox import Outbox
 from vignette.server.outputs import Outputs
 from vignette.server.prediction import TERMINAL, Order, Prediction, Status
+from vignette.server.record import from_record, remains, to_record
 from vignette.server.webhooks import WebhookSender, new_message_id
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class Ledger:
     Every prediction that it has accepted ends exactly once, and its webhook is told, whatever becomes of this process.
 
     Args:
-        stream_code: What the URL of a prediction's event stream ends in.
+        codes: Of its predictions' URLs.
         longest: Seconds after which any prediction is canceled.
         retention: Seconds for which a finished prediction and its files are remembered.
         clock: Seconds since 1970.
@@ -45,7 +47,7 @@ class Ledger:
         sender: WebhookSender,
         metrics: Metrics,
         *,
-        stream_code: Callable[[str], str],
+        codes: UrlCodes,
         longest: float = 3600.0,
         retention: float = 3600.0,
         clock: Callable[[], float] = time.time,
@@ -59,7 +61,7 @@ class Ledger:
         self._outputs = outputs
         self._outbox = Outbox(sender, journal, clock=clock, on_outcome=metrics.webhook)
         self._metrics = metrics
-        self._stream_code = stream_code
+        self._codes = codes
         self._longest = longest
         self._retention = retention
         self._predictions: dict[str, Prediction] = {}
@@ -74,13 +76,13 @@ class Ledger:
         """Remembers what an earlier process left, goes on with its callbacks, and returns what has still to be drawn."""
         unfinished = []
         for entry in self._journal.start():
-            now: dict[str, Any] = {"now": self.clock(), "now_on": self.timer(), "stream_code": self._stream_code}
+            now: dict[str, Any] = {"now": self.clock(), "now_on": self.timer(), "codes": self._codes}
             try:
-                prediction = Prediction.from_record(entry.record, **now)
+                prediction = from_record(entry.record, **now)
             except (ValueError, TypeError, KeyError, AttributeError):
-                log.exception("What the journal has of %s cannot be read.", entry.id)
+                log.exception("What the journal has of %s cannot be read.", entry.id, extra={"prediction": entry.id})
                 if not entry.ended:  # else it was told, and the record stays for the version that wrote it
-                    lost = self._predictions[entry.id] = Prediction.remains(entry.id, entry.record, **now)
+                    lost = self._predictions[entry.id] = remains(entry.id, entry.record, **now)
                     self.end(lost, "failed", UNREADABLE, "runner_lost")
                 continue
             self._predictions[prediction.id] = prediction
@@ -91,6 +93,7 @@ class Ledger:
                 message = f"The runner died {entry.starts} times while it had this picture; it is not tried again."
                 self.end(prediction, "failed", message, "runner_lost")
             else:
+                prediction.suspect = entry.begun > 0
                 unfinished.append(prediction)
                 self._limit(prediction)
         self._outputs.keep_only(self._predictions)
@@ -109,13 +112,13 @@ class Ledger:
             order=order,
             created_at=self.clock(),
             accepted_on=self.timer(),
-            stream_code=self._stream_code(id),
+            codes=self._codes,
         )
         self._outbox.withdraw(id)
         # Put anew, so that the order stays that of acceptance.
         self._predictions.pop(id, None)
         self._predictions[id] = prediction
-        accepted = self._accepted[id] = asyncio.ensure_future(self._journal.accept(id, prediction.to_record()))
+        accepted = self._accepted[id] = asyncio.ensure_future(self._journal.accept(id, to_record(prediction)))
         accepted.add_done_callback(lambda _: self._accepted.pop(id, None))
         self._limit(prediction)
         return prediction
@@ -187,7 +190,7 @@ class Ledger:
         order, message = prediction.order, None
         if order.webhook is not None and prediction.wants("completed"):
             message = Message(new_message_id(), prediction.id, order.webhook, prediction.to_json(), order.traceparent)
-        await self._try(self._journal.end(prediction.id, prediction.to_record(), message))
+        await self._try(self._journal.end(prediction.id, to_record(prediction), message))
         prediction.done.set()
         prediction.touch()
         if message is not None:

@@ -18,7 +18,10 @@ FIELDS = ("prediction", "method", "path", "status", "milliseconds", "code")
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: `time, level, logger, message`, then what is known of `request_id`, `trace_id` and `FIELDS`."""
+    """
+    One object a line: `time, level, logger, message`, then what is known of `request_id`, `trace_id` and `FIELDS`. What
+    nobody has just asked for has the request that its prediction came with.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -28,6 +31,9 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **request_ids.get(),
         }
+        request_id = getattr(record, "request_id", None)
+        if request_id:
+            line.setdefault("request_id", request_id)
         traceparent = getattr(record, "traceparent", None)
         if traceparent:
             line["trace_id"] = trace_id(traceparent)

@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from vignette.server.journal import Journal, JournalError, Message
-from vignette.server.webhooks import Outcome, WebhookSender
+from vignette.server.webhooks import WebhookSender
 
 log = logging.getLogger(__name__)
 
-# With these a receiver may be away for three quarters of an hour, about as long as outputs are kept.
+# With these a receiver may be away for three quarters of an hour, about as long as outputs are kept. Whatever is not 2xx
+# is sent again, as Standard Webhooks has it, for it may be a mistake in the receiver's set-up; 410 alone means never.
 ATTEMPTS = 40
+GONE = 410
 FIRST_DELAY, LONGEST_DELAY = 0.2, 120.0
 
 
@@ -75,15 +77,18 @@ class Outbox:
         while True:
             # A clock that jumped must not make this wait for ever.
             await self._sleep(min(max(0.0, message.due_at - self._clock()), LONGEST_DELAY))
-            outcome = await self._sender.post(message.url, message.body, message.id, message.traceparent)
-            if outcome is not Outcome.RETRY or message.attempts + 1 >= ATTEMPTS:
+            status = await self._sender.post(message.url, message.body, message.id, message.traceparent)
+            taken = status is not None and 200 <= status < 300
+            if taken or status == GONE or message.attempts + 1 >= ATTEMPTS:
                 break
+            if message.attempts == 0:
+                log.warning("A callback %s and is sent again.", _what_came(status), extra=_marks(message))
             delay = min(LONGEST_DELAY, FIRST_DELAY * 2**message.attempts) * random.uniform(0.5, 1.0)
             message = replace(message, attempts=message.attempts + 1, due_at=self._clock() + delay)
             await self._kept(self._journal.postpone(message))
-        if outcome is Outcome.RETRY:
-            log.warning("A webhook could not be delivered in %d attempts.", ATTEMPTS)
-        self._on_outcome("delivered" if outcome is Outcome.TAKEN else "lost")
+        if not taken:
+            log.warning("A callback %s and is given up.", _what_came(status), extra=_marks(message))
+        self._on_outcome("delivered" if taken else "lost")
         await self._kept(self._journal.settle(message.id))
 
     async def _kept(self, entry: Awaitable[None]) -> None:
@@ -91,3 +96,11 @@ class Outbox:
             await entry
         except JournalError as error:
             log.error("The journal did not take an entry (%s); after a restart this callback may come twice.", error)
+
+
+def _what_came(status: int | None) -> str:
+    return "was not answered" if status is None else f"was answered with {status}"
+
+
+def _marks(message: Message) -> dict[str, str | None]:
+    return {"prediction": message.prediction, "traceparent": message.traceparent}

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 from vignette.engine.request import DEFAULT_URGENCY, GenerationRequest
+from vignette.server.codes import UrlCodes
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled"})
-# What outlives the process; the rest belongs to it.
-_KEPT = (
-    "id",
-    "version",
-    "input",
-    "created_at",
-    "started_at",
-    "completed_at",
-    "status",
-    "files",
-    "error",
-    "error_code",
-)
-_KEPT_WHEN_ENDED = ("logs", "metrics")
 
 
 @dataclass(frozen=True)
@@ -36,7 +23,8 @@ class Order:
 
     `base_url` is how the client reaches this runner, `cancel_after` how many seconds after its acceptance a prediction
     that is not done is canceled, `urgency` from 0, the most urgent, to 7 (RFC 9218, section 4.1), `caller` whom requests
-    of equal urgency are for, who then take turns, `traceparent` the trace that the prediction belongs to.
+    of equal urgency are for, who then take turns, `traceparent` the trace and `request_id` the request that the prediction
+    came with.
     """
 
     base_url: str
@@ -46,6 +34,7 @@ class Order:
     urgency: int = DEFAULT_URGENCY
     caller: str = ""
     traceparent: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(eq=False)
@@ -53,7 +42,7 @@ class Prediction:
     """
     Times are seconds since 1970; `input` is what the client sent. `accepted_on` and `started_on` are the same moments as
     `created_at` and `started_at` on a clock that does not jump. `files` are the names of its outputs, `previews` the data
-    URLs of what is not finished yet. `stream_code` is what its event stream's URL is good for.
+    URLs of what is not finished yet. `suspect` is whether a process died while it drew it.
     """
 
     id: str
@@ -63,7 +52,8 @@ class Prediction:
     order: Order
     created_at: float
     accepted_on: float
-    stream_code: str
+    codes: UrlCodes
+    suspect: bool = False
     status: Status = "starting"
     files: list[str] = field(default_factory=list)
     previews: list[str] = field(default_factory=list)
@@ -91,7 +81,8 @@ class Prediction:
     @property
     def marks(self) -> dict[str, str | None]:
         """What a line in the log says of it."""
-        return {"prediction": self.id, "traceparent": self.order.traceparent}
+        order = self.order
+        return {"prediction": self.id, "traceparent": order.traceparent, "request_id": order.request_id}
 
     def touch(self) -> None:
         """Sets `changed` and replaces it."""
@@ -99,7 +90,11 @@ class Prediction:
         self.changed = asyncio.Event()
 
     def output(self, base_url: str) -> list[str] | None:
-        return [f"{base_url}/files/{self.id}/{name}" for name in self.files] or list(self.previews) or None
+        """Each picture's URL, which opens it without the bearer token; before the end, the previews."""
+        return [self._file_url(base_url, name) for name in self.files] or list(self.previews) or None
+
+    def _file_url(self, base_url: str, name: str) -> str:
+        return f"{base_url}/files/{self.id}/{name}?code={self.codes.file(self.id, name, self.created_at)}"
 
     def to_dict(self, base_url: str | None = None) -> dict[str, Any]:
         """For who reaches this runner at `base_url`; by default, for who has asked for the prediction."""
@@ -126,69 +121,13 @@ class Prediction:
             "urls": {
                 "get": url,
                 "cancel": f"{url}/cancel",
-                "stream": f"{base_url}/v1/streams/{self.id}/{self.stream_code}",
+                "stream": f"{base_url}/v1/streams/{self.id}/{self.codes.stream(self.id)}",
                 "web": url,
             },
         }
 
     def to_json(self) -> bytes:
         return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":")).encode()
-
-    def to_record(self) -> str:
-        """For the journal; a prediction that has not ended is begun anew, without what was drawn of it."""
-        names = _KEPT + (_KEPT_WHEN_ENDED if self.terminal else ())
-        kept = {name: getattr(self, name) for name in names}
-        return json.dumps(kept | {"request": asdict(self.request), "order": asdict(self.order)})
-
-    @classmethod
-    def from_record(cls, record: str, *, now: float, now_on: float, stream_code: Callable[[str], str]) -> Prediction:
-        """`now` and `now_on` are this moment on the two clocks."""
-        kept = json.loads(record)
-        request, order = kept.pop("request"), Order(**kept.pop("order"))
-        request["loras"] = tuple((id, scale) for id, scale in request["loras"])
-        prediction = cls(
-            request=GenerationRequest(**request),
-            order=order,
-            accepted_on=now_on - max(0.0, now - kept["created_at"]),
-            stream_code=stream_code(kept["id"]),
-            **kept,
-        )
-        if not prediction.terminal:
-            prediction.status, prediction.started_at = "starting", None
-        return prediction
-
-    @classmethod
-    def remains(
-        cls, id: str, record: str, *, now: float, now_on: float, stream_code: Callable[[str], str]
-    ) -> Prediction:
-        """What can be told of a record that `from_record` does not read: not to be drawn, only to be ended."""
-        kept = _table(record)
-        asked, order = kept.get("request"), kept.get("order")
-        asked, order = asked if isinstance(asked, dict) else {}, order if isinstance(order, dict) else {}
-        known = {part.name: order[part.name] for part in fields(Order) if part.name in order}
-        blank: dict[str, Any] = dict.fromkeys(("prompt", "negative_prompt", "scheduler"), "")
-        blank |= dict.fromkeys(("width", "height", "num_inference_steps", "num_images", "seed"), 0)
-        blank |= {"adapter": None, "adapter_scale": 1.0, "guidance_scale": 1.0, "output_format": "png"}
-        input, created_at = kept.get("input"), kept.get("created_at")
-        return cls(
-            id=id,
-            request=GenerationRequest(id=id, model=str(asked.get("model", "")), **blank),
-            version=str(kept.get("version", "")),
-            input=input if isinstance(input, dict) else {},
-            order=Order(**({"base_url": ""} | known)),
-            created_at=created_at if isinstance(created_at, float) else now,
-            accepted_on=now_on,
-            stream_code=stream_code(id),
-        )
-
-
-def _table(record: str) -> dict[str, Any]:
-    """The JSON object that `record` is, or an empty one."""
-    try:
-        read = json.loads(record)
-    except ValueError:
-        return {}
-    return read if isinstance(read, dict) else {}
 
 
 def rfc3339(seconds: float | None) -> str | None:

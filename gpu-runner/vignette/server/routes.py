@@ -1,90 +1,33 @@
-"""Every route: parse, call the service, answer."""
+"""Replicate's surface: parse, call the service, answer."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import secrets
-from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi import APIRouter, Header, HTTPException, Query, Request
+from fastapi.responses import JSONResponse
 
-from vignette import __version__
-from vignette.engine.engine import State
-from vignette.engine.images import CONTENT_TYPES
 from vignette.engine.loader import LoadedModel
 from vignette.errors import InvalidInput
 from vignette.server import trace
 from vignette.server.asking import cancel_after, chosen_model, preferences, urgency
+from vignette.server.http import BaseUrl
+from vignette.server.logs import request_ids
 from vignette.server.models import OWNER, model_to_dict, version_to_dict
 from vignette.server.prediction import Order, Prediction
 from vignette.server.schema import PredictionBody
 from vignette.server.service import PredictionService
-from vignette.server.stream import StreamCodes, events
 
 PAGE = 100
 MAX_CALLER = 200
-# How a request's client reaches this runner.
-BaseUrl = Callable[[Request], str]
 Prefer = Annotated[str | None, Header()]
 
 
-def public_routes(service: PredictionService, streams: StreamCodes, base_url: BaseUrl) -> APIRouter:
-    """Health and metrics, for orchestrators that hold no token, and event streams, whose URLs are tokens themselves."""
-    router = APIRouter()
-    engine = service.engine
-
-    @router.get("/health-check")
-    async def health_check() -> dict[str, Any]:
-        # Cog knows no DRAINING: what matters to its callers is that nothing is taken.
-        names = {State.DRAINING: State.BUSY, State.STOPPED: State.DEFUNCT}
-        return {
-            "status": names.get(engine.state, engine.state).name,
-            "setup": {"status": _setup_status(engine.state), "logs": engine.setup_error or ""},
-            "version": {"vignette": __version__},
-        }
-
-    @router.get("/healthz")
-    async def healthz() -> JSONResponse:
-        alive = engine.state is not State.DEFUNCT
-        return JSONResponse({"status": "ok" if alive else "defunct"}, 200 if alive else 503)
-
-    @router.get("/readyz")
-    async def readyz() -> JSONResponse:
-        # A full runner stays ready: the queue in front of it waits for it, and another replica is no less full.
-        if engine.state in (State.READY, State.BUSY):
-            return JSONResponse({"status": engine.state.value})
-        return JSONResponse(
-            {"status": engine.state.value, "detail": engine.setup_error or "The runner takes no work now."},
-            503,
-            {"Retry-After": "2"},
-        )
-
-    @router.get("/v1/streams/{id}/{code}")
-    async def stream(
-        request: Request, id: str, code: str, last_event_id: Annotated[str | None, Header()] = None
-    ) -> StreamingResponse:
-        prediction = service.get(id)
-        if prediction is None or not streams.valid(id, code):
-            raise HTTPException(404, "There is no such stream here; finished predictions are kept for an hour.")
-        after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            events(prediction, base_url(request), after), media_type="text/event-stream", headers=headers
-        )
-
-    @router.get("/metrics")
-    async def prometheus() -> Response:
-        return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
-
-    return router
-
-
 def api_routes(service: PredictionService, webhook_secret: str, base_url: BaseUrl) -> APIRouter:
-    """Replicate's surface and the files; the bearer token is checked by whoever includes this router."""
+    """The bearer token is checked by whoever includes this router."""
     router = APIRouter()
     engine = service.engine
 
@@ -113,6 +56,7 @@ def api_routes(service: PredictionService, webhook_secret: str, base_url: BaseUr
             urgency=urgency(headers.get("priority")),
             caller=headers.get("x-vignette-caller", "")[:MAX_CALLER],
             traceparent=trace.accepted(headers.get("traceparent")),
+            request_id=request_ids.get().get("request_id"),
         )
         prediction, new = await service.create(id, body.input, raw_input, order)
         wait, asynchronous = preferences(prefer)
@@ -191,13 +135,6 @@ def api_routes(service: PredictionService, webhook_secret: str, base_url: BaseUr
     async def default_secret() -> dict[str, str]:
         return {"key": webhook_secret}
 
-    @router.get("/files/{id}/{name}")
-    async def get_file(id: str, name: str) -> FileResponse:
-        path = service.file(id, name)
-        if path is None:
-            raise HTTPException(404, "There is no such file here; outputs are kept for an hour.")
-        return FileResponse(path, media_type=CONTENT_TYPES[path.suffix[1:]])
-
     return router
 
 
@@ -210,7 +147,3 @@ async def _wait(prediction: Prediction, seconds: float) -> None:
 
 def _new_id() -> str:
     return secrets.token_hex(13)
-
-
-def _setup_status(state: State) -> str:
-    return {State.STARTING: "starting", State.SETUP_FAILED: "failed"}.get(state, "succeeded")

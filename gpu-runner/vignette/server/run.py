@@ -8,26 +8,25 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 
-import httpx
 import torch
 import uvicorn
 
 from vignette.engine.catalogue import Catalogue
 from vignette.engine.engine import Engine, State
+from vignette.engine.kept import memory_profile, set_up_process
 from vignette.engine.loader import pick_device
 from vignette.provenance.c2pa import Signer
 from vignette.server.app import build_app
+from vignette.server.codes import UrlCodes
 from vignette.server.journal import Journal
 from vignette.server.ledger import Ledger
 from vignette.server.metrics import Metrics
 from vignette.server.outputs import Outputs
 from vignette.server.service import PredictionService
 from vignette.server.settings import Settings
-from vignette.server.stream import StreamCodes
-from vignette.server.webhooks import WebhookSender
+from vignette.server.webhooks import WebhookSender, http_client
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +52,11 @@ def serve(settings: Settings, catalogue: Catalogue, signer: Signer | None, liste
         ConfigError: There is no such device here, or the state folder is damaged or another runner's.
     """
     device, metrics = pick_device(settings.device), Metrics()
-    memory_profile = settings.state / "memory.json"
-    engine = Engine(catalogue, device, settings.max_queue, observer=metrics, memory_profile=memory_profile)
+    set_up_process(settings.state)
+    kept = memory_profile(settings.state)
+    engine = Engine(catalogue, device, settings.max_queue, observer=metrics, memory_profile=kept)
     journal = Journal(settings.state / "journal.sqlite")
     outputs = Outputs(settings.state / "outputs")
-    # Compiling takes minutes, so what was compiled once is kept; both are read when something is first compiled.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.state / "compiled"))
-    os.environ.setdefault("TRITON_CACHE_DIR", str(settings.state / "triton"))
-    # The device's thread needs the interpreter for microseconds between two operations; with Python's 5 ms
-    # a busy event loop would hold up each of them.
-    sys.setswitchinterval(0.0005)
     metrics.watch_state(lambda: engine.state)
     if device.type == "cuda":
         capacity = torch.cuda.get_device_properties(device).total_memory
@@ -81,15 +75,15 @@ async def _serve(
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with _http_client() as client:
-        streams = StreamCodes(settings.token)
+    async with http_client() as client:
+        codes = UrlCodes(settings.token)
         sender = WebhookSender(settings.webhook_secret, client)
-        ledger = Ledger(journal, outputs, sender, metrics, stream_code=streams, longest=settings.longest)
+        ledger = Ledger(journal, outputs, sender, metrics, codes=codes, longest=settings.longest)
         service = PredictionService(engine, ledger, outputs, sender, metrics, signer=signer)
         service.restore()
         app = build_app(
             service,
-            streams,
+            codes,
             token=settings.token,
             webhook_secret=settings.webhook_secret,
             public_url=settings.public_url,
@@ -158,9 +152,3 @@ async def _watch(engine: Engine, seconds: float) -> None:
     while engine.stuck_for <= seconds:  # noqa: ASYNC110  # what hangs sets no event
         await asyncio.sleep(min(1.0, seconds / 4))
     engine.give_up(f"A step has taken more than {seconds:g} s.")
-
-
-def _http_client() -> httpx.AsyncClient:
-    # A proxy from the environment must not swallow callbacks to an edge on this machine.
-    direct = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
-    return httpx.AsyncClient(mounts=direct, follow_redirects=False)

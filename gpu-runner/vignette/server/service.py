@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from vignette.server.ledger import Ledger
 from vignette.server.metrics import Metrics
 from vignette.server.outputs import Outputs
 from vignette.server.prediction import Order, Prediction, progress_line
+from vignette.server.restored import Restored
 from vignette.server.webhooks import Updates, WebhookSender
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 EVENTS = ("start", "output", "logs", "completed")
 # Ends that are the runner's fault and not the request's: asked again under the same id, it is drawn.
 ASK_AGAIN = frozenset({"shutting_down", "runner_defunct"})
+# Of the line, for one caller that says who it is: the rest is left for others.
+CALLERS_SHARE = 3 / 4
 
 
 class PredictionService:
@@ -54,7 +58,7 @@ class PredictionService:
         self._sender = sender
         self._signer = signer
         self._webhook_interval = webhook_interval
-        self._unresumed: list[Prediction] = []
+        self._restored = Restored((), self._draw_again)
         self._tickets: dict[str, Ticket] = {}
         self._updates: dict[str, Updates] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,22 +66,13 @@ class PredictionService:
 
     def restore(self) -> None:
         """Remembers what an earlier process left. Comes before the models are loaded."""
-        self._unresumed = self._ledger.restore()
-        if self._unresumed:
-            log.info("%d predictions of an earlier process are drawn again.", len(self._unresumed))
+        self._restored = Restored(self._ledger.restore(), self._draw_again)
+        if self._restored.waiting:
+            log.info("%d predictions of an earlier process are drawn again.", len(self._restored.waiting))
 
     def resume(self) -> None:
         """Hands over what was restored, once the engine is ready."""
-        waiting, self._unresumed = self._unresumed, []
-        for prediction in waiting:
-            if prediction.terminal:
-                continue
-            try:
-                self._draw_again(prediction)
-            except InvalidInput as error:  # models.toml is another one by now
-                self._ledger.end(prediction, "failed", error.message, "invalid_input")
-            except Unavailable as error:
-                self._ledger.end(prediction, "failed", error.message, "shutting_down")
+        self._restored.hand_over()
 
     async def create(
         self, id: str, given: GenerationInput, raw_input: dict[str, Any], order: Order
@@ -90,7 +85,7 @@ class PredictionService:
 
         Raises:
             InvalidInput: The input cannot be drawn, or `id` is taken by another input.
-            Unavailable: Nothing is accepted now.
+            Unavailable: Nothing is accepted now, or nothing of this caller.
         """
         known = self._ledger.get(id)
         if known is not None:
@@ -100,6 +95,7 @@ class PredictionService:
                 await self._ledger.written(known)
                 return known, False
         self.engine.check_available()
+        self._check_share(order.caller)
         request = replace(self.engine.resolve(given, id), urgency=order.urgency, caller=order.caller)
         ticket = self.engine.submit(request)
         prediction = self._ledger.accept(id, request, self.engine.models[request.model].version, raw_input, order)
@@ -132,7 +128,7 @@ class PredictionService:
         within `webhook_seconds` is delivered after the next start.
         """
         message = "The runner was shut down before this was done; ask again."
-        for prediction in self._unresumed:
+        for prediction in self._restored.waiting:
             self._ledger.end(prediction, "failed", message, "shutting_down")
         await self.engine.drain(seconds)
         await asyncio.gather(*self._tasks)
@@ -144,12 +140,24 @@ class PredictionService:
             updates.stop()
         await self._ledger.close()
 
+    def _check_share(self, caller: str) -> None:
+        most = math.ceil(CALLERS_SHARE * self.engine.max_queue)
+        if caller and sum(ticket.request.caller == caller for ticket in self._tickets.values()) >= most:
+            raise Unavailable(f"The runner has {most} requests of this caller, as many as it holds.", 2, "caller_busy")
+
     def _draw_again(self, prediction: Prediction) -> None:
         order = prediction.order
-        request = self.engine.resolve(prediction.request.as_input(), prediction.id)
-        prediction.request = replace(request, urgency=order.urgency, caller=order.caller)
-        prediction.version = self.engine.models[request.model].version
-        self._follow(prediction, self.engine.submit(prediction.request, restored=True))
+        try:
+            request = self.engine.resolve(prediction.request.as_input(), prediction.id)
+            prediction.request = replace(request, urgency=order.urgency, caller=order.caller)
+            prediction.version = self.engine.models[request.model].version
+            ticket = self.engine.submit(prediction.request, restored=True)
+        except InvalidInput as error:  # models.toml is another one by now
+            self._ledger.end(prediction, "failed", error.message, "invalid_input")
+        except Unavailable as error:
+            self._ledger.end(prediction, "failed", error.message, "shutting_down")
+        else:
+            self._follow(prediction, ticket)
 
     def _follow(self, prediction: Prediction, ticket: Ticket) -> None:
         self._tickets[prediction.id] = ticket
@@ -170,6 +178,7 @@ class PredictionService:
         updates = self._updates.pop(prediction.id, None)
         if updates is not None:
             updates.stop()
+        self._restored.ended(prediction)
 
     async def _heed(self, prediction: Prediction, ticket: Ticket) -> None:
         try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 from collections.abc import AsyncIterator
 
@@ -12,19 +10,6 @@ from vignette.server.prediction import Prediction
 
 HEARTBEAT_SECONDS = 15.0
 DONE = {"succeeded": {}, "failed": {"reason": "error"}, "canceled": {"reason": "canceled"}}
-
-
-class StreamCodes:
-    """Event streams' URLs are each good for one prediction: Replicate's clients fetch them without the bearer token."""
-
-    def __init__(self, token: str) -> None:
-        self._key = token.encode()
-
-    def __call__(self, id: str) -> str:
-        return hmac.new(self._key, f"stream {id}".encode(), hashlib.sha256).hexdigest()[:32]
-
-    def valid(self, id: str, code: str) -> bool:
-        return hmac.compare_digest(self(id).encode(), code.encode())
 
 
 async def events(

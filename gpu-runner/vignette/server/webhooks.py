@@ -6,25 +6,23 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import logging
 import secrets
 import time
+import weakref
 from collections.abc import Callable
-from enum import Enum
 
 import httpx
 
 from vignette.server.settings import secret_key
 from vignette.server.trace import child_of
 
-log = logging.getLogger(__name__)
-
 TIMEOUT = httpx.Timeout(10.0)
 # From the first byte sent to the answer's status: `TIMEOUT` starts anew with every byte that trickles in.
 PATIENCE_SECONDS = 30.0
 # Of an answer's body, which says nothing, read so that the connection can be used again.
 MOST_BODY_BYTES = 64 << 10
-RETRIED = frozenset({408, 409, 425, 429})
+# Connections to one host; all others have their own, so that nobody waits for a receiver that is silent.
+MOST_PER_HOST = 64
 
 
 def signed_headers(secret: str, message_id: str, body: bytes, now: float) -> dict[str, str]:
@@ -39,12 +37,14 @@ def signed_headers(secret: str, message_id: str, body: bytes, now: float) -> dic
     }
 
 
-class Outcome(str, Enum):
-    """What became of one attempt: another one may help only after RETRY."""
-
-    TAKEN = "taken"
-    REFUSED = "refused"
-    RETRY = "retry"
+def http_client() -> httpx.AsyncClient:
+    """
+    For `WebhookSender`. httpx's own limit, 100 connections in all, would let silent receivers hold up every other one.
+    """
+    # A proxy from the environment must not swallow callbacks to an edge on this machine.
+    direct = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+    return httpx.AsyncClient(mounts=direct, limits=limits, follow_redirects=False)
 
 
 def new_message_id() -> str:
@@ -71,9 +71,21 @@ class WebhookSender:
         self._client = client
         self._clock = clock
         self._patience = patience
+        self._places: weakref.WeakValueDictionary[bytes, asyncio.Semaphore] = weakref.WeakValueDictionary()
 
-    async def post(self, url: str, body: bytes, message_id: str, traceparent: str | None = None) -> Outcome:
-        """Every attempt at a message carries its id and a timestamp of its own."""
+    async def post(self, url: str, body: bytes, message_id: str, traceparent: str | None = None) -> int | None:
+        """
+        Every attempt at a message carries its id and a timestamp of its own.
+
+        Returns:
+            The answer's status, or None where none came.
+        """
+        host = httpx.URL(url).netloc
+        places = self._places.setdefault(host, asyncio.Semaphore(MOST_PER_HOST))
+        async with places:
+            return await self._post(url, body, message_id, traceparent)
+
+    async def _post(self, url: str, body: bytes, message_id: str, traceparent: str | None) -> int | None:
         headers = signed_headers(self._secret, message_id, body, self._clock())
         if traceparent is not None:
             headers["traceparent"] = child_of(traceparent)
@@ -81,14 +93,9 @@ class WebhookSender:
         try:
             response = await asyncio.wait_for(self._client.send(request, stream=True), self._patience)
         except (httpx.HTTPError, asyncio.TimeoutError):
-            return Outcome.RETRY
+            return None
         await self._finish(response)
-        if response.is_success:
-            return Outcome.TAKEN
-        if response.status_code >= 500 or response.status_code in RETRIED:
-            return Outcome.RETRY
-        log.warning("A webhook was refused with status %d and is not sent again.", response.status_code)
-        return Outcome.REFUSED
+        return response.status_code
 
     async def _finish(self, response: httpx.Response) -> None:
         """The status has decided; a body that breaks off, never ends or is too long changes nothing."""

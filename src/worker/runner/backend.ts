@@ -47,8 +47,8 @@ export interface Backend {
   readonly declared: Model[] | null;
   /** The runner's models; null when it does not answer with a list of them. */
   models(): Promise<Model[] | null>;
-  /** Starts a prediction whose news come to `callback`. */
-  create(id: string, input: PredictionInput, callback: string): Promise<RunnerReply>;
+  /** Starts a prediction whose news come to `callback`. @param account whom it is for */
+  create(id: string, input: PredictionInput, callback: string, account: string): Promise<RunnerReply>;
   /** How it stands with a prediction; `silent` when that cannot be asked here. */
   get(ref: PredictionRef): Promise<RunnerReply | { kind: "silent" }>;
   cancel(ref: PredictionRef): Promise<void>;

@@ -25,6 +25,7 @@ export const Prediction = z.object({
     .regex(/^[a-z][a-z_]{0,49}$/)
     .nullish()
     .catch(null),
+  completed_at: z.string().nullish().catch(null),
   logs: z
     .string()
     .nullish()

@@ -1,3 +1,4 @@
+import { hashText } from "../bytes.ts";
 import { answers, type Backend, fetchOutput, READY_TIMEOUT_MS, reply, sdk } from "./backend.ts";
 import { parseCatalogue } from "./catalogue.ts";
 import type { VignetteRunner } from "./settings.ts";
@@ -30,9 +31,10 @@ export function vignetteBackend(
         return null;
       }
     },
-    create: (id, input, webhook) =>
-      reply(
-        predictions.create({
+    async create(id, input, webhook, account) {
+      const client = sdk(`${url}/v1`, token, forCaller(await callerOf(account, token), fetcher));
+      return reply(
+        client.predictions.create({
           // Not in the SDK's types, and sent on by it: safeFetch makes it the address.
           ...{ id },
           model: `${OWNER}/${input.model}`,
@@ -40,11 +42,26 @@ export function vignetteBackend(
           webhook,
           webhook_events_filter: ["start", "logs", "completed", ...(input.preview_every ? (["output"] as const) : [])],
         }),
-      ),
+      );
+    },
     get: ({ id }) => reply(predictions.get(id)),
     cancel: async ({ id }) => void (await reply(predictions.cancel(id))),
     ready: () => answers(`${url}/readyz`, {}, fetcher),
     download: (output) => fetchOutput(output, url, token, fetcher),
     verify: (headers, body, now) => verifySignature(headers, body, webhook_secret, now),
+  };
+}
+
+/** Whom a runner draws for: the same word for the same account, from which nobody without the token can tell which. */
+async function callerOf(account: string, token: string): Promise<string> {
+  return (await hashText(`${token} ${account}`)).slice(0, 32);
+}
+
+/** A `fetch` that says whom it is for, so that callers take turns at the runner; the SDK has no place for a header. */
+function forCaller(caller: string, fetcher: typeof fetch): typeof fetch {
+  return function callerFetch(input, init) {
+    const headers = new Headers(init?.headers);
+    headers.set("X-Vignette-Caller", caller);
+    return fetcher(input, { ...init, headers });
   };
 }

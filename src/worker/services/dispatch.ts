@@ -47,7 +47,7 @@ export async function dispatch(deps: Deps, id: string): Promise<Dispatched> {
 
 /** Asks the runner to draw a row that this caller has claimed. */
 export async function hand(deps: Deps, row: GenerationRow): Promise<Dispatched> {
-  const offered = await offerToRunners(deps, row.id, inputOf(row));
+  const offered = await offerToRunners(deps, row, inputOf(row));
   if (offered.kind === "refused") {
     // An answer that broke off says nothing about the next.
     if (offered.busy || offered.retryAfter > 0) refusedAt.set(deps.config, deps.now());

@@ -2,6 +2,7 @@ import type { Deps } from "../deps.ts";
 import type { Backend, PredictionInput } from "../runner/backend.ts";
 import type { Prediction } from "../runner/prediction.ts";
 import { DEFAULT_RUNNER } from "../runner/settings.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
 import { enter, leave } from "./circuit.ts";
 import { currentModels } from "./models.ts";
 
@@ -13,7 +14,11 @@ export type Offered =
   | { kind: "refused"; retryAfter: number; busy: boolean };
 
 /** Offers a generation to the runners that draw its model, the preferred one first, until one takes it. */
-export async function offerToRunners(deps: Deps, id: string, input: PredictionInput): Promise<Offered> {
+export async function offerToRunners(
+  deps: Deps,
+  { id, accountId }: Pick<GenerationRow, "id" | "accountId">,
+  input: PredictionInput,
+): Promise<Offered> {
   const catalogue = await currentModels(deps);
   let retryAfter = Number.POSITIVE_INFINITY;
   let busy = false;
@@ -23,7 +28,7 @@ export async function offerToRunners(deps: Deps, id: string, input: PredictionIn
       retryAfter = Math.min(retryAfter, entry.retryAfter);
       continue;
     }
-    const reply = await runner.create(id, input, callbackUrl(deps, runner, id));
+    const reply = await runner.create(id, input, callbackUrl(deps, runner, id), accountId);
     const ill = reply.kind === "unavailable";
     await leave(deps, runner.name, { kind: entry.kind, ill });
     if (reply.kind === "prediction") return { kind: "taken", runner, prediction: reply.prediction };

@@ -43,7 +43,8 @@ function isolate(): Deps {
   const all = deps.runners.all.filter(({ name }) => name === "default");
   return { ...deps, config: { ...deps.config }, runners: { ...deps.runners, all }, now: () => time };
 }
-const offer = (deps: Deps): Promise<Offered> => offerToRunners(deps, newId("gen", time), INPUT);
+const offer = (deps: Deps): Promise<Offered> =>
+  offerToRunners(deps, { id: newId("gen", time), accountId: "acme" }, INPUT);
 const pass = (seconds: number) => {
   time += seconds * 1000;
 };
