@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,14 +18,16 @@ from diffusers import DDIMScheduler, DiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 from torch import nn
 
-from tests.drawing import request
-from tests.published import FrozenResize, Published, states_for_the_unet
+from tests.drawing import draw, request
+from tests.published import FrozenResize, Published, states_for_the_unet, unchecked
 from tests.surd import builder, write_folder
 from tests.tiny import write_adapter
 from vignette.engine import stages
-from vignette.engine.catalogue import AdapterSpec, ModelSpec
+from vignette.engine.catalogue import AdapterSpec, ModelSpec, SafetySpec
+from vignette.engine.finishing import finish
 from vignette.engine.loader import LoadedModel, load_model
-from vignette.errors import ConfigError
+from vignette.engine.safety import Detector
+from vignette.errors import ConfigError, DrawingFailed
 from vignette.sur import SURAdapter
 from vignette.sur.convert import convert_checkpoint
 from vignette.surd.sources.folder import Folder
@@ -280,6 +283,25 @@ def test_15_pickles_are_refused_with_an_exception_that_is_one(name: str, tmp_pat
         convert_checkpoint(folder / "diffusion_pytorch_model.safetensors", 0.1, tmp_path / "out")
 
 
+def everything() -> Detector:
+    """A detector that finds a violin in every picture."""
+    return lambda picture: {"violin": 0.9}
+
+
+@pytest.mark.parametrize("adapter", [None, "sur"])
+def test_15_a_model_keeps_its_safety_check_with_an_adapter(
+    adapter: str | None, model_folder: Path, tmp_path: Path
+) -> None:
+    picture = np.zeros((32, 32, 3), np.uint8)
+    assert unchecked([picture], None) == ([picture], False)  # as published: whatever it is, it is shown
+    adapters = (AdapterSpec(id="sur", path=write_adapter(tmp_path / "adapter")),)
+    safety = SafetySpec(detector="tests.test_sur_flaws:everything", policy="refuse")
+    model = load_model(ModelSpec(id="tiny", path=model_folder, adapters=adapters, safety=safety), torch.device("cpu"))
+    asked = request(adapter=adapter)
+    with pytest.raises(DrawingFailed, match="the safety check found violin"):
+        finish(model, asked, draw(model, asked).pictures(), None)
+
+
 def test_16_data_is_fetched_verified_and_named_as_an_imagefolder(tmp_path: Path) -> None:
     # As published: certificates unchecked, a loop one past the end, and rows whose file_name lacks ".png".
     sources = (ROOT / "gpu-runner/vignette").rglob("*.py")
@@ -302,7 +324,8 @@ def test_16_data_is_fetched_verified_and_named_as_an_imagefolder(tmp_path: Path)
 
 def test_17_no_file_names_a_model_that_was_deleted() -> None:
     gone = "runwayml/" + "stable-diffusion"
-    texts = [f for folder in ("docs", "gpu-runner/vignette", "src") for f in (ROOT / folder).rglob("*.[mpt][dys]*")]
+    files = (f for folder in ("docs", "gpu-runner/vignette", "src") for f in (ROOT / folder).rglob("*.*"))
+    texts = [f for f in files if f.suffix in (".md", ".py", ".ts", ".tsx")]
     assert len(texts) > 100
     assert [f.name for f in [*texts, ROOT / "README.md"] if gone in f.read_text(encoding="utf-8")] == []
 

@@ -1,9 +1,10 @@
-"""Captioners and CLIP models of transformers, small random ones through the same path as BLIP and OpenAI's CLIP."""
+"""Captioners and CLIP models of transformers, small random ones through the same path as the published ones."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from transformers import AutoModel, AutoProcessor
 
 from tests.surd import builder, picture, table, write_folder
-from tests.surd_models import WORDS, write_blip, write_clip
+from tests.surd_models import WORDS, write_blip, write_chat, write_clip, write_git, write_pair
 from vignette.cli import main
 from vignette.errors import ConfigError
 from vignette.surd import stages
@@ -20,6 +21,19 @@ from vignette.surd.models import identity
 from vignette.surd.score import score_stage
 from vignette.surd.sources.folder import Folder
 from vignette.surd.stages import load_upright
+
+WRITERS = {"blip": write_blip, "git": write_git, "pair": write_pair, "chat": write_chat}
+
+
+@pytest.fixture(scope="module", params=WRITERS)
+def captioner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of every way in which transformers' captioners are asked."""
+    return WRITERS[request.param](tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_chat(tmp_path_factory.mktemp("chat"))
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +53,42 @@ def pictures(tmp_path: Path) -> list[dict[str, str]]:
     return [{"path": str(tmp_path / str(number))} for number in range(4)]
 
 
-def test_captions_are_the_same_alone_and_in_company(blip: Path, pictures: list[dict[str, str]]) -> None:
-    stage = caption_stage(str(blip), max_new_tokens=8)
-    caption = stage.make(**stage.arguments)
-    together = caption(pictures)
-    assert together == [caption([row])[0] for row in pictures]
-    texts = [row["text"] for row in together]
-    assert len(set(texts)) == 4
-    assert {word for text in texts for word in text.split()} <= {*WORDS}
+def captions(model: Path, pictures: list[dict[str, str]], **options: object) -> list[str]:
+    stage = caption_stage(str(model), **options)  # type: ignore[arg-type]
+    return [row["text"] for row in stage.make(**stage.arguments)(pictures)]
 
 
-def test_a_caption_may_be_begun(blip: Path, pictures: list[dict[str, str]]) -> None:
-    stage = caption_stage(str(blip), question="the picture of", max_new_tokens=16)
-    for row in stage.make(**stage.arguments)(pictures):
-        assert row["text"].startswith("the picture of")
+def test_captions_are_the_same_alone_and_in_company(captioner: Path, pictures: list[dict[str, str]]) -> None:
+    together = captions(captioner, pictures, max_new_tokens=8)
+    assert together == [captions(captioner, [row], max_new_tokens=8)[0] for row in pictures]
+    assert len(set(together)) > 1
+    for text in together:
+        assert 0 < len(text.split()) <= 8
+        assert set(text.split()) <= {*WORDS}
+
+
+@pytest.mark.parametrize("write", [write_blip, write_git])
+def test_a_caption_may_be_begun(write: Callable[[Path], Path], tmp_path: Path, pictures: list[dict[str, str]]) -> None:
+    begun = captions(write(tmp_path / "model"), pictures, question="the picture of", max_new_tokens=16)
+    assert all(text.startswith("the picture of ") for text in begun)
+    assert len(set(begun)) > 1
+
+
+def test_a_chat_model_is_told_what_to_do_and_only_its_answer_counts(chat: Path, pictures: list[dict[str, str]]) -> None:
+    one, two = (captions(chat, pictures, question=q, max_new_tokens=8) for q in ("red dog and cat", "three blue bird"))
+    assert one != two
+    assert not any(text.startswith("red dog and cat") for text in one)
+    assert all(len(text.split()) <= 8 for text in one)
+
+
+def test_a_model_that_takes_no_words_says_so_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, model = write_folder(tmp_path / "in", 1, text=False), write_pair(tmp_path / "pair")
+    arguments = ["--from-folder", str(folder), "--captioner", str(model), "--caption-prompt", "a picture of"]
+    assert main(["surd", "build", str(tmp_path / "surd"), *arguments]) == 2
+    assert "leave --caption-prompt out" in capsys.readouterr().err
+    assert not (tmp_path / "surd").exists()
 
 
 def test_scores_are_clips_cosines(clip: Path, pictures: list[dict[str, str]]) -> None:

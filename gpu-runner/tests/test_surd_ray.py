@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from tests.surd import builder, namer, picture, tree, write_folder
+from tests.surd_models import write_blip
 from vignette.errors import ConfigError
-from vignette.surd.engines import RayEngine
+from vignette.surd.caption import caption_stage
+from vignette.surd.engines import LocalEngine, RayEngine
 from vignette.surd.sources.folder import Folder
 from vignette.surd.stages import Row, Stage, Work
 
@@ -48,6 +51,15 @@ def test_batches_come_one_by_one_each_row_once(engine: RayEngine) -> None:
     assert results == {f"key{number}": 2 * number for number in range(50)}
     assert sum(map(len, batches)) == 50
     assert list(engine.run(Stage("test", make_double), [])) == []
+
+
+def test_a_captioner_is_loaded_by_the_workers(engine: RayEngine, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 5)
+    rows = [(file.name, {"path": str(file)}) for file in sorted(folder.glob("*.png"))]
+    stage = caption_stage(str(write_blip(tmp_path / "blip")), max_new_tokens=8, batch_size=2)
+    one, two = (dict(chain(*runs.run(stage, rows))) for runs in (LocalEngine(), engine))
+    assert one == two
+    assert len({row["text"] for row in two.values()}) > 1
 
 
 def make_double() -> Work:

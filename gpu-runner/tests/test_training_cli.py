@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -32,9 +33,10 @@ def test_two_processes_give_the_losses_and_weights_of_one(
     data, teacher = write_imagefolder(tmp_path / "data"), write_teacher(tmp_path / "teacher")
     assert main(_arguments(sd15_folder, data, tmp_path / "one", "--teacher", str(teacher))) == 0
     two = _arguments(sd15_folder, data, tmp_path / "two", "--teacher", str(teacher))
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_cpu_threads_per_process", "1"]
+    # `accelerate launch` starts several processes where there are several GPUs, and one with --cpu; this always does.
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "vignette"]
     done = subprocess.run(
-        [sys.executable, *launch, "--main_process_port", "0", "-m", "vignette", *two],
+        [sys.executable, *launch, *two],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -42,6 +44,10 @@ def test_two_processes_give_the_losses_and_weights_of_one(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained.") == 1
+    about = [json.loads((tmp_path / n / "adapter" / "training.json").read_text()) for n in ("one", "two")]
+    assert [told["processes"] for told in about] == [1, 2]
+    # Each has put its share into the cache.
+    assert [len(list((tmp_path / n / "cache").glob("text-*/*.safetensors"))) for n in ("one", "two")] == [1, 2]
     lines = losses_of(tmp_path / "two")
     assert len(lines) == 3
     for ours, theirs in zip(lines, losses_of(tmp_path / "one"), strict=True):

@@ -144,8 +144,14 @@ def test_micro_batches_and_gradient_checkpointing_change_nothing(
 
 @pytest.mark.parametrize(
     ("asked", "with_grad", "without"),
-    [({}, 2, 2), ({"match_draws": 2}, 2, 0), ({"match_weight": 0.0}, 2, 0), ({"align_steps": 1}, 0, 0)],
-    ids=["fresh", "cached", "denoise", "align"],
+    [
+        ({}, 2, 0),
+        ({"match_draws": 2}, 2, 0),
+        ({"match_weight": 0.0}, 2, 0),
+        ({"align_steps": 1}, 0, 0),
+        ({"match_draws": 0}, 2, 2),
+    ],
+    ids=["default", "two draws", "denoise", "align", "fresh"],
 )
 def test_a_step_costs_one_unet_call_with_gradients_at_most(
     base: Options,
@@ -156,6 +162,7 @@ def test_a_step_costs_one_unet_call_with_gradients_at_most(
     with_grad: int,
     without: int,
 ) -> None:
+    """Gradients flow in one call; only `--match-draws 0` asks for another, without them."""
     options = replace(base, output=tmp_path, **asked)
     calls: list[bool] = []
     predict = FrozenModel.predict
@@ -167,8 +174,7 @@ def test_a_step_costs_one_unet_call_with_gradients_at_most(
     monkeypatch.setattr(FrozenModel, "predict", counted)
     for unused in ("encode", "encode_pictures"):
         monkeypatch.setattr(FrozenModel, unused, None)
-    if options.match_draws:
-        monkeypatch.setattr("vignette.training.caches.Caches._fill", _filled(counting=calls))
+    monkeypatch.setattr("vignette.training.caches.Caches._fill", _filled(counting=calls))
     train(options, "cpu", _after(1))
     # Two micro-batches.
     assert (calls.count(True), calls.count(False)) == (with_grad, without)
@@ -263,8 +269,9 @@ def test_draws_drop_captions_pass_keywords_spread_timesteps_and_use_every_exampl
     from vignette.training.data import read_examples
 
     options = replace(
-        base, caption_drop=0.2, keyword_share=0.3, adapt_negative=True, batch_size=300, micro_batch_size=300
-    )
+        base, caption_drop=0.2, keyword_share=0.3, adapt_negative=True, batch_size=300, micro_batch_size=300,
+        match_draws=0,
+    )  # fmt: skip
     batches = Batches(read_examples(base.data), _Schedule(), options)  # type: ignore[arg-type]
     draws = [batches.draw(3, place) for place in range(300)]
     assert draws == [batches.draw(3, place) for place in range(300)]

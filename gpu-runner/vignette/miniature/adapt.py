@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.sur.adapter import SURAdapter
+from vignette.sur.text_encoder import identify
 from vignette.training.optim import Optimisers, linear, multiplies_bfloat16
 
 from .language import distract, tell, written
@@ -94,6 +95,7 @@ def train(
     for _, unet in models:
         unet.to(where).set_attn_processor(FastAttention())
     encoder = encoder.to(where)
+    adapter.register_to_config(text_encoder=identify([encoder]))
     scheduler = build_scheduler()
     by_hand = WRITTEN_SHARE if language == "second" else 0.0
     prompts, pictures = Rows(embeddings, where), [Rows(latents, where) for latents, _ in models]

@@ -14,6 +14,7 @@ from torch import nn
 
 from vignette.sur.checkpoint import read_adapter, write_atomically
 from vignette.sur.sequence_layout import SequenceEncoder
+from vignette.sur.text_encoder import numbers
 from vignette.sur.token_layout import TokenEncoder
 
 
@@ -42,6 +43,8 @@ class SURAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both bases n
         max_length (`int`, defaults to 77): Most tokens in a prompt, L. Unused by the token layout.
         teacher_dim (`int`, *optional*): Width of a language model's sentence vector. With it the checkpoint carries
             the projection used in distillation, so that training can be resumed; inference never calls it.
+        text_encoder (`list[str]`, *optional*): Which text encoders it was trained for, as
+            [`~vignette.sur.text_encoder.identify`] writes them. Without it nothing but their width is known.
     """
 
     @register_to_config
@@ -59,6 +62,7 @@ class SURAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both bases n
         mask_padding: bool = True,
         max_length: int = 77,
         teacher_dim: int | None = None,
+        text_encoder: list[str] | None = None,
     ) -> None:
         super().__init__()
         if layout not in ("token", "sequence"):
@@ -67,6 +71,8 @@ class SURAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both bases n
             raise ValueError(f"eta must lie between 0 and 1, not {eta}.")
         if layout == "sequence" and hidden_size % num_heads:
             raise ValueError(f"num_heads ({num_heads}) has to divide hidden_size ({hidden_size}).")
+        for mark in text_encoder or ():
+            numbers(mark)
         inner = 4 * hidden_size if feedforward_size is None else feedforward_size
         self.encoder: TokenEncoder | SequenceEncoder
         if layout == "token":
@@ -116,7 +122,8 @@ class SURAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both bases n
     def load(cls, folder: str | PathLike[str]) -> SURAdapter:
         """
         Loads `config.json` and safetensors from a local folder, in `eval()` mode, and insists that every weight is
-        there, none is left over and all are finite; `from_pretrained` would only log a warning.
+        there, none is left over, all are finite and belong to that `config.json`; `from_pretrained` would only log a
+        warning.
 
         Raises:
             ValueError: Missing, cut or damaged files, or weights that do not fit the configuration.
@@ -125,9 +132,9 @@ class SURAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both bases n
 
     def save_pretrained(self, save_directory: str | PathLike[str], **rest: Any) -> None:  # type: ignore[override]
         """
-        Writes `config.json` and safetensors beside the folder, then renames them into it one by one, the configuration
-        last: whatever interrupts, each file there is a whole one, the old or the new. Arguments are those of diffusers'
-        `ModelMixin.save_pretrained`.
+        Writes `config.json`, which names the weights by their SHA-256, and safetensors beside the folder, then renames
+        them into it one by one: whatever interrupts, the old adapter is there, the new one, or what [`load`] refuses.
+        Arguments are those of diffusers' `ModelMixin.save_pretrained`.
         """
         if rest.get("safe_serialization") is False:
             raise ValueError("A SUR-adapter is saved as safetensors only; leave safe_serialization out.")

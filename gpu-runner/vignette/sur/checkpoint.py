@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import os
@@ -19,18 +20,22 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
+# In config.json, where diffusers passes over what begins with an underscore.
+CHECKSUM = "_weights_sha256"
 CONVERT = "`vignette adapter convert FILE --eta 0.1 -o FOLDER` rewrites a published checkpoint."
 
 
 def read_adapter(kind: type[SURAdapter], folder: Path) -> SURAdapter:
     """
-    Builds a `kind` from `folder`, float32, in `eval()` mode. Every weight has to be there, none left over, all finite;
-    diffusers' `from_pretrained` would only log a warning.
+    Builds a `kind` from `folder`, float32, in `eval()` mode. Every weight has to be there, none left over, all finite,
+    and the file the one that config.json was written with, where it says so; diffusers' `from_pretrained` would only
+    log a warning.
 
     Raises:
         ValueError: Naming the file and the remedy.
     """
     config = _read_config(kind, folder)
+    noted = config.pop(CHECKSUM, None)
     weights = read_safetensors(folder / WEIGHTS_NAME)
     try:
         adapter = kind(**config)
@@ -47,6 +52,11 @@ def read_adapter(kind: type[SURAdapter], folder: Path) -> SURAdapter:
             raise ValueError(
                 f"{folder}: the weight {name} holds NaN or infinite values; take an earlier checkpoint of its training."
             )
+    if noted is not None and noted != _sha256(folder / WEIGHTS_NAME):
+        raise ValueError(
+            f"The weights in {folder} are not those that its config.json was written with, as after a write that was cut"
+            f" off: train, convert or copy it again. If both belong together, take {CHECKSUM} out of config.json."
+        )
     return adapter.eval()
 
 
@@ -75,14 +85,17 @@ def _is_pickle(file: Path) -> bool:
 
 def write_atomically(save: Callable[[Path], None], folder: Path) -> None:
     """
-    Lets `save` write into a new folder beside `folder`, then moves its files over one by one, so that a crash or a
-    full disk leaves what was there before. Other files in `folder` stay.
+    Lets `save` write into a new folder beside `folder`, then moves its files over one by one, so that a full disk or a
+    crash leaves what was there before, or, between two of them, a folder that `read_adapter` refuses. Other files in
+    `folder` stay.
     """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         save(Path(scratch))
-        written = sorted(Path(scratch).iterdir(), key=lambda file: file.name == CONFIG_NAME)
+        _note_weights(Path(scratch))
+        # The configuration first: beside the weights that were there before, or none, it does not load.
+        written = sorted(Path(scratch).iterdir(), key=lambda file: file.name != CONFIG_NAME)
         for file in written:
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
@@ -92,7 +105,20 @@ def write_atomically(save: Callable[[Path], None], folder: Path) -> None:
             os.replace(file, folder / file.name)
 
 
+def _note_weights(folder: Path) -> None:
+    """Writes into config.json which weights it belongs to."""
+    file, weights = folder / CONFIG_NAME, folder / WEIGHTS_NAME
+    if file.is_file() and weights.is_file():
+        config = json.loads(file.read_text(encoding="utf-8")) | {CHECKSUM: _sha256(weights)}
+        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def _read_config(kind: type[SURAdapter], folder: Path) -> dict[str, Any]:
+    """The arguments of `kind`, and CHECKSUM where the folder has one."""
     file = folder / CONFIG_NAME
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -105,8 +131,8 @@ def _read_config(kind: type[SURAdapter], folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("_class_name") != kind.__name__:
         found = config.get("_class_name") if isinstance(config, dict) else None
         raise ValueError(f"{folder} holds no SUR-adapter: its config.json is of {found or 'something else'}.")
-    named = {key: value for key, value in config.items() if not key.startswith("_")}
-    unknown = sorted(named.keys() - inspect.signature(kind.__init__).parameters.keys())
+    named = {key: value for key, value in config.items() if not key.startswith("_") or key == CHECKSUM}
+    unknown = sorted(named.keys() - inspect.signature(kind.__init__).parameters.keys() - {CHECKSUM})
     if unknown:
         raise ValueError(f"{file} has unknown fields ({', '.join(unknown)}); a newer Vignette may know them.")
     return named

@@ -8,12 +8,16 @@ import pickle
 import re
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from vignette.errors import ConfigError
 from vignette.sur.adapter import SURAdapter
 from vignette.sur.checkpoint import CONFIG_NAME, check_fit, read_safetensors
+
+if TYPE_CHECKING:
+    from vignette.training.frozen import FrozenModel
 
 LAYER = "transformer_encoder.layers."
 HEAD = {
@@ -35,7 +39,7 @@ DEAD = ("encoder_layer.", "attention.value_layer.")
 Shapes = dict[str, tuple[int, ...]]
 
 
-def convert_checkpoint(file: Path, eta: float, folder: Path) -> str:
+def convert_checkpoint(file: Path, eta: float, folder: Path, model: FrozenModel | None = None) -> str:
     """
     Rewrites one checkpoint of the published code and writes it to `folder`.
 
@@ -43,12 +47,14 @@ def convert_checkpoint(file: Path, eta: float, folder: Path) -> str:
         file: The `.pt` file, read with `weights_only=True`, so that nothing in it can run; or the same state_dict as
             `.safetensors`.
         eta: The mixing weight, which the published code takes from the file's path, in [0, 1].
+        model: What the checkpoint was trained for; its text encoder is then noted in `config.json`.
 
     Returns:
         A sentence with the source's SHA-256 and what was written.
 
     Raises:
-        ConfigError: No such file, a pickle that holds more than tensors, keys or shapes of something else, NaN.
+        ConfigError: No such file, a pickle that holds more than tensors, keys or shapes of something else, NaN, a
+            model of another width.
     """
     if not 0.0 <= eta <= 1.0:
         raise ConfigError(f"--eta must lie between 0 and 1, not {eta}.")
@@ -66,7 +72,15 @@ def convert_checkpoint(file: Path, eta: float, folder: Path) -> str:
     for key, value in state.items():
         if key not in dead and not torch.isfinite(value).all():
             raise ConfigError(f"{file}: the weight {key} holds NaN or infinite values; take an earlier checkpoint.")
-    adapter = SURAdapter(width, layout="token", num_layers=layers, feedforward_size=inner, eta=eta)
+    if model is not None and sum(model.widths) != width:
+        raise ConfigError(
+            f"{file} is of width {width}, the text encoder of {model.folder} of {sum(model.widths)}: it was trained for another"
+            " model; name that, or leave --model out."
+        )
+    trained_for = model.identify() if model is not None else None
+    adapter = SURAdapter(
+        width, layout="token", num_layers=layers, feedforward_size=inner, eta=eta, text_encoder=trained_for
+    )
     adapter.load_state_dict(_renamed(state, width, layers), strict=True)
     try:
         adapter.save_pretrained(folder)

@@ -40,8 +40,9 @@ def describe(folder: Path) -> str:
         "scale": f"{config['default_scale']:g} by default; eta {config['eta']:g}",
         "negative prompt": "adapted too" if config["adapt_negative"] else "left as it is",
         "padding": _padding(adapter),
+        "trained for": " and ".join(config["text_encoder"] or ["a text encoder that it does not name"]),
         "teacher": f"{config['teacher_dim']} wide" if config["teacher_dim"] else "none in this checkpoint",
-        "configuration": ", ".join(f"{k}={v}" for k, v in config.items() if not k.startswith("_")),
+        "configuration": ", ".join(f"{k}={v}" for k, v in config.items() if k[0] != "_" and k != "text_encoder"),
     }
     longest = max(map(len, facts))
     return "\n".join(f"{name:<{longest}}  {value}" for name, value in facts.items())

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from vignette.errors import ConfigError
 from vignette.sur import SURAdapter
@@ -36,16 +38,20 @@ def identity(options: Options, contents: Mapping[str, str]) -> dict[str, Any]:
 
 
 def save(
-    root: Path, step: int, adapter: SURAdapter, ema: EMAModel | None, optimisers: Optimisers,
+    root: Path, step: int, adapter: nn.Module, ema: EMAModel | None, optimisers: Optimisers,
     same: Mapping[str, Any], keep: int,
 ) -> Path:  # fmt: skip
-    """Writes `root/step-<step>` under another name, renames it, and removes all but the last `keep`."""
+    """
+    Writes `root/step-<step>` under another name, renames it, and removes all but the last `keep`. `adapter` is a
+    SURAdapter, as it is or wrapped by `DistributedDataParallel` or `torch.compile`.
+    """
     folder, partial = root / f"step-{step:07d}", root / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    adapter.save_pretrained(partial / "adapter")
+    bare = _bare(adapter)
+    bare.save_pretrained(partial / "adapter")
     if ema is not None:
-        save_average(adapter, ema, partial / "ema")
+        save_average(bare, ema, partial / "ema")
     save_file(_moments(optimisers), partial / "optimizer.safetensors")
     (partial / "state.json").write_text(json.dumps({"step": step, "run": same}, indent=1) + "\n", encoding="utf-8")
     for file in (*(f for f in partial.rglob("*") if f.is_file()), partial):
@@ -76,10 +82,10 @@ def latest(root: Path) -> Path | None:
 
 
 def load(
-    folder: Path, adapter: SURAdapter, ema: EMAModel | None, optimisers: Optimisers, same: Mapping[str, Any]
+    folder: Path, adapter: nn.Module, ema: EMAModel | None, optimisers: Optimisers, same: Mapping[str, Any]
 ) -> int:
     """
-    Restores what `save` wrote and returns the steps done.
+    Restores what `save` wrote, whether it was wrapped there or is here, and returns the steps done.
 
     Raises:
         ConfigError: A damaged checkpoint, or one of a run that was asked for something else.
@@ -101,9 +107,10 @@ def load(
             f"{folder} belongs to another run: {'; '.join(other[:4])}. Ask for the same, name another --output,"
             " or begin anew from its weights with --start."
         )
-    adapter.load_state_dict(saved)
+    bare = _bare(adapter)
+    bare.load_state_dict(saved)
     if ema is not None and average is not None:
-        ema.shadow_params = [p.detach().clone().to(adapter.device) for p in average.parameters()]
+        ema.shadow_params = [p.detach().clone().to(bare.device) for p in average.parameters()]
         ema.optimization_step = step
     states = optimisers.state_dict()
     for prefix, state in zip(PARTS, states, strict=False):
@@ -114,6 +121,11 @@ def load(
                 state["state"].setdefault(int(index), {})[name] = value
     optimisers.load_state_dict(states)
     return step
+
+
+def _bare(adapter: nn.Module) -> SURAdapter:
+    """The wrappers have no `save_pretrained`, and names of their own for the weights."""
+    return extract_model_from_parallel(adapter, keep_torch_compile=False)
 
 
 def _moments(optimisers: Optimisers) -> dict[str, torch.Tensor]:

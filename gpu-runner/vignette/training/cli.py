@@ -33,7 +33,8 @@ HELP: dict[str, dict[str, str]] = {
     "losses": {
         "denoise_weight": "weight of the denoising loss",
         "match_weight": "weight of matching the UNet's prediction under the keyword prompt",
-        "match_draws": "cache this many keyword predictions per picture instead of a second UNet call a step",
+        "match_draws": "cache this many keyword predictions per picture; 0 asks the UNet a second time in every step"
+        " (default: as many as the run sees its data times, from 1 to 4)",
         "align": f"distance to the keyword prompt's states: {', '.join(ALIGNMENTS)}",
         "align_weight": "weight of the alignment",
         "align_steps": "first steps with alignment and distillation alone, which need no UNet",
@@ -120,7 +121,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
     """The recipe's defaults, then what was asked for."""
     names = {field.name for field in fields(Options)}
     asked = {key: value for key, value in vars(arguments).items() if key in names}
-    asked["model"] = _model(arguments.model, arguments.models)
+    asked["model"] = model_folder(arguments.model, arguments.models)
     return Options(**{**(PUBLISHED if arguments.recipe == "published" else {}), **asked})
 
 
@@ -166,8 +167,8 @@ def _stop_on_signals() -> list[int]:
     return seen
 
 
-def _model(given: str, models: Path | None) -> Path:
-    """An id comes before a folder of that name, which may lie in the working directory by chance."""
+def model_folder(given: str, models: Path | None) -> Path:
+    """What `--model` names. An id comes before a folder of that name, which may lie in the working directory by chance."""
     from vignette.cli import MODELS_TOML
     from vignette.engine.catalogue import read_catalogue
     from vignette.errors import ConfigError, InvalidInput

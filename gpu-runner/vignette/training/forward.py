@@ -17,7 +17,8 @@ def losses(
     """
     Unweighted losses `{name: [b]}` of those whose weight is above 0.
 
-    One UNet call with gradients at most, whatever losses read it; matching without a cache adds one without.
+    One UNet call with gradients at most, whatever losses read it; matching without a cache (`--match-draws 0`) adds one
+    without.
     """
     with torch.autocast(frozen.device.type, torch.bfloat16, enabled=frozen.dtype == torch.bfloat16):
         adapted = adapter(batch.source.states, batch.source.mask)

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
+from vignette.engine.components import check_weights
 from vignette.errors import ConfigError
+from vignette.sur.text_encoder import identify_files
 from vignette.training.store import hash_files
 
 KINDS = {"StableDiffusionPipeline": False, "StableDiffusionXLPipeline": True}
@@ -37,7 +39,7 @@ class FrozenModel:
             VAE of SDXL overflows in float16.
 
     Raises:
-        ConfigError: No such folder, another kind of pipeline, a part that is missing or pickled.
+        ConfigError: No such folder, another kind of pipeline, a part that is missing, cut off or pickled.
     """
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
@@ -59,6 +61,7 @@ class FrozenModel:
         for part in ("unet", "vae", *(name for name, _ in self.encoders)):
             if not any((folder / part).glob("*.safetensors")):
                 raise ConfigError(f"{folder / part} holds no safetensors; pickled weights are not loaded.")
+            check_weights(folder / part)
         # Widths of the encoders' halves of a hidden state: (768,), (1024,) or (768, 1280).
         self.widths = tuple(_json(folder / name / "config.json")["hidden_size"] for name, _ in self.encoders)
         unet = _json(folder / "unet" / "config.json")
@@ -94,6 +97,10 @@ class FrozenModel:
             self._parts.pop(name, None)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def identify(self) -> list[str]:
+        """What an adapter's configuration says of the text encoders."""
+        return identify_files(self.folder / name for name, _ in self.encoders)
 
     @property
     def max_length(self) -> int:

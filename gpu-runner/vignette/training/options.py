@@ -11,6 +11,8 @@ from vignette.errors import ConfigError
 
 ALIGNMENTS = ("mse", "words", "cosine", "kl", "kl-published", "attention")
 DISTILLATIONS = ("cosine", "mse", "kl", "kl-published", "attention")
+# Each takes as much of the disk as a picture's latents do, and four are spread over the schedule evenly.
+MOST_DRAWS = 4
 # The published recipe (run.sh of the official code): its denoising term was cut off from the adapter by a copy of the
 # embeddings, so a faithful repetition has none (docs/adapter.md).
 PUBLISHED: dict[str, Any] = {
@@ -55,7 +57,8 @@ class Options:
             positions stay with AdamW. 0 leaves everything to AdamW.
         align_steps: First steps that train alignment and distillation alone, which needs no UNet.
         denoise_weight, match_weight, align_weight, distil_weight: Loss weights; 0 leaves a loss out.
-        match_draws: Noise and timestep draws per picture whose keyword prediction is cached; 0 predicts at every step.
+        match_draws: Noise and timestep draws per picture whose keyword prediction is cached; 0 predicts at every step,
+            `None` leaves the number to [`draws`].
         snr_gamma: Gamma of min-SNR weighting of the denoising loss (https://arxiv.org/abs/2303.09556); 0 is none.
         caption_drop: Share of samples with the empty prompt on both sides, in [0, 1).
         keyword_share: Share of samples whose narrative is the keyword prompt itself, which must pass unharmed.
@@ -80,7 +83,7 @@ class Options:
     align_steps: int = 0
     denoise_weight: float = 0.2
     match_weight: float = 4.0
-    match_draws: int = 0
+    match_draws: int | None = None
     align: str = "mse"
     align_weight: float = 1.0
     distil: str = "cosine"
@@ -115,16 +118,9 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "micro_batch_size", "save_every", "keep", "num_layers", "num_heads"):
             self._need(name, getattr(self, name) >= 1, "at least 1")
-        for name in (
-            "align_steps",
-            "match_draws",
-            "warmup_steps",
-            "sample_every",
-            "sample_count",
-            "resolution",
-            "seed",
-        ):
+        for name in ("align_steps", "warmup_steps", "sample_every", "sample_count", "resolution", "seed"):
             self._need(name, getattr(self, name) >= 0, "0 or more")
+        self._need("match_draws", self.match_draws is None or self.match_draws >= 0, "0 or more")
         for name in (
             "denoise_weight",
             "match_weight",
@@ -167,6 +163,18 @@ class Options:
     @property
     def uses_unet(self) -> bool:
         return bool(self.denoise_weight or self.match_weight)
+
+    def draws(self, examples: int) -> int:
+        """
+        Keyword predictions to keep of each of so many pictures, so that a step asks the UNet once: as many as was asked
+        for, or as the run sees its data times, from 1 to 4. Seen at least once, that is no more calls than it saves.
+        """
+        seen = (self.steps - self.align_steps) * self.batch_size
+        if not self.match_weight or seen <= 0:
+            return 0
+        if self.match_draws is not None:
+            return self.match_draws
+        return min(max(1, seen // examples), MOST_DRAWS)
 
     def _need(self, name: str, holds: bool, what: str) -> None:
         if not holds:

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from vignette.engine.loader import pick_device
 from vignette.errors import ConfigError
 from vignette.sur import SURAdapter
+from vignette.sur.text_encoder import check_text_encoder
 from vignette.training import checkpoint
 from vignette.training.batches import EMPTY, Batches
 from vignette.training.caches import CHUNK, Caches, Share
@@ -61,12 +62,12 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
         )
     bf16 = options.precision == "bf16" or (options.precision == "auto" and _has_bf16(accelerator.device))
     frozen = FrozenModel(options.model, accelerator.device, torch.bfloat16 if bf16 else torch.float32)
-    options = replace(options, resolution=options.resolution or frozen.resolution)
+    draws = options.draws(len(examples))
+    options = replace(options, resolution=options.resolution or frozen.resolution, match_draws=draws)
     main = accelerator.is_main_process
     if main:
         _tell(examples, frozen)
     share = Share(accelerator.process_index, accelerator.num_processes, accelerator.wait_for_everyone)
-    draws = options.match_draws if options.match_weight else 0
     root = options.cache or options.output / "cache"
     caches = Caches(root, frozen, options.resolution, draws, options.seed, share, min(CHUNK, options.micro_batch_size))
     # The cheap checks come first: whatever is wrong shows before hours of encoding.
@@ -106,7 +107,7 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
 
 
 def _adapter(options: Options, frozen: FrozenModel, teacher_dim: int | None) -> SURAdapter:
-    width = sum(frozen.widths)
+    width, marks = sum(frozen.widths), frozen.identify()
     if options.start is not None:
         try:
             adapter = SURAdapter.load(options.start)
@@ -117,6 +118,8 @@ def _adapter(options: Options, frozen: FrozenModel, teacher_dim: int | None) -> 
                 f"--start {options.start} is {adapter.config['hidden_size']} wide, {options.model} has states {width}"
                 " wide: it was made for another text encoder."
             )
+        remedy = "take text_encoder out of its config.json"
+        check_text_encoder(adapter, marks, f"--start {options.start}", str(options.model), remedy)
         head = adapter.config["teacher_dim"] if options.distil != "kl-published" else teacher_dim
         if teacher_dim and head != teacher_dim:
             raise ConfigError(
@@ -126,6 +129,7 @@ def _adapter(options: Options, frozen: FrozenModel, teacher_dim: int | None) -> 
         _same_build(options, adapter)
         if options.adapt_negative:
             adapter.register_to_config(adapt_negative=True)
+        adapter.register_to_config(text_encoder=marks)
         return adapter
     if width % options.num_heads:
         raise ConfigError(f"--num-heads {options.num_heads} has to divide {width}, the width of the text states.")
@@ -141,6 +145,7 @@ def _adapter(options: Options, frozen: FrozenModel, teacher_dim: int | None) -> 
         mask_padding=options.mask_padding,
         max_length=frozen.max_length,
         teacher_dim=teacher_dim if options.distil != "kl-published" else None,
+        text_encoder=marks,
     )
 
 
@@ -165,6 +170,7 @@ def _export(trainer: Trainer, folder: Path, same: dict[str, object], examples: i
         "options": {k: v for k, v in asked.items() if k not in ("output", "cache")},
         "run": same,
         "examples": examples,
+        "processes": trainer.accelerator.num_processes,
         "versions": {"torch": torch.__version__, "diffusers": diffusers.__version__},
     }
     write_text(folder / "training.json", json.dumps(about, indent=1) + "\n")

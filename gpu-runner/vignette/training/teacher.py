@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 
+from vignette.engine.components import check_weights
 from vignette.errors import ConfigError
 from vignette.training.store import hash_files
 
@@ -17,7 +21,8 @@ MOST_TOKENS = 128
 
 class Teacher:
     """
-    Any causal language model of Hugging Face transformers, frozen.
+    Any causal language model of Hugging Face transformers, frozen. Only its configuration is read until the first text:
+    a run whose answers are all cached loads no network.
 
     The last layer of a decoder is shaped by the next word; the mean over layers, each layer-normalised, serves as a
     text representation better (https://arxiv.org/abs/2506.08210), so it is the default.
@@ -29,18 +34,18 @@ class Teacher:
         device: Where it runs, in float32 on a CPU and bfloat16 elsewhere.
 
     Raises:
-        ConfigError: It cannot be loaded, gives no hidden states, or has no such layer.
+        ConfigError: It is not there, its weights are cut off, it gives no hidden states, or has no such layer.
     """
 
     def __init__(self, source: str, layer: str, tokens: bool, device: torch.device) -> None:
         self.source, self.layer, self.tokens, self.device = source, layer, tokens, device
-        self.model, self.tokenizer = _load(source, device)
-        config = self.model.config
+        self._place = _place(source)
+        config = _config(source, self._place)
         self.width, self.layers = getattr(config, "hidden_size", None), getattr(config, "num_hidden_layers", None)
         if not self.width or not self.layers or getattr(config, "is_encoder_decoder", False):
+            kind = (config.architectures or [type(config).__name__])[0]
             raise ConfigError(
-                f"The teacher {source} ({type(self.model).__name__}) gives no hidden states per layer;"
-                " take a causal language model."
+                f"The teacher {source} ({kind}) gives no hidden states per layer; take a causal language model."
             )
         if layer.isdecimal() and int(layer) > self.layers:
             raise ConfigError(f"--teacher-layer {layer}: {source} has the layers 0 to {self.layers}.")
@@ -48,16 +53,17 @@ class Teacher:
     def recipe(self) -> dict[str, Any]:
         """What its answers depend on beside the text."""
         path = Path(self.source)
-        # A hub id without a revision can mean other weights tomorrow: the commit that was loaded is what counts.
-        known = hash_files(path) if path.exists() else getattr(self.model.config, "_commit_hash", None)
+        # A hub id can mean other weights tomorrow: the commit that it means now is what counts.
+        known = hash_files(path) if path.exists() else getattr(self._place.get("revision"), "resolved", None)
         return {"teacher": known or self.source, "layer": self.layer, "tokens": self.tokens, "most": MOST_TOKENS}
 
     @torch.no_grad()
     def read(self, texts: Sequence[str]) -> list[torch.Tensor]:
         """Per text `[width]`, or `[its tokens, width]`; layer-normalised, so that every teacher has one scale."""
-        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=MOST_TOKENS, return_tensors="pt")
+        model, tokenizer = self._network
+        batch = tokenizer(list(texts), padding=True, truncation=True, max_length=MOST_TOKENS, return_tensors="pt")
         mask = batch.attention_mask.to(self.device)
-        out = self.model(
+        out = model(
             input_ids=batch.input_ids.to(self.device), attention_mask=mask, output_hidden_states=True, use_cache=False
         )
         hidden = getattr(out, "hidden_states", None)
@@ -71,6 +77,10 @@ class Teacher:
         weight = mask.unsqueeze(-1).float()
         return list(_normalised((chosen.nan_to_num() * weight).sum(1) / weight.sum(1)).cpu())
 
+    @cached_property
+    def _network(self) -> tuple[Any, Any]:
+        return _load(self.source, self._place, self.device)
+
     def _choose(self, hidden: list[torch.Tensor]) -> torch.Tensor:
         if self.layer == "mean":
             return torch.stack([_normalised(h) for h in hidden[1:]]).mean(0)
@@ -81,29 +91,53 @@ def _normalised(states: torch.Tensor) -> torch.Tensor:
     return F.layer_norm(states, states.shape[-1:])
 
 
-def _load(source: str, device: torch.device) -> tuple[Any, Any]:
+def _place(source: str) -> dict[str, Any]:
+    """What transformers' `from_pretrained` calls the place; a hub id's commit, so that every file is of one state."""
+    path = Path(source)
+    if path.suffix == ".gguf":
+        place: dict[str, Any] = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    else:
+        place = {"pretrained_model_name_or_path": source}
+    if path.exists():
+        return place | {"local_files_only": True}
+    from transformers.utils.hub import resolve_revision
+
+    return place | {"revision": resolve_revision(place["pretrained_model_name_or_path"])}
+
+
+def _config(source: str, place: dict[str, Any]) -> Any:
+    from transformers import AutoConfig
+
+    with _sentences(source):
+        config = AutoConfig.from_pretrained(**place)
+    if Path(source).is_dir():
+        check_weights(Path(source))
+    return config
+
+
+def _load(source: str, place: dict[str, Any], device: torch.device) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
-    path = Path(source)
-    place: dict[str, Any] = {"pretrained_model_name_or_path": source}
-    if path.suffix == ".gguf":
-        place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    if path.exists():
-        place["local_files_only"] = True
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-    try:
+    safe: dict[str, Any] = {} if "gguf_file" in place else {"use_safetensors": True}
+    with _sentences(source):
         tokenizer = AutoTokenizer.from_pretrained(**place)
         # Without a head: logits over the vocabulary are never asked for.
-        safe: dict[str, Any] = {} if path.suffix == ".gguf" else {"use_safetensors": True}
         model = AutoModel.from_pretrained(**place, **safe, dtype=dtype)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ConfigError(f"The teacher {source} cannot be loaded: {why_not(path, error)}") from None
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise ConfigError(f"The teacher {source}: its tokenizer has neither a padding nor an end token.")
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
     return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+@contextmanager
+def _sentences(source: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, ImportError, KeyError, SafetensorError) as error:
+        raise ConfigError(f"The teacher {source} cannot be loaded: {why_not(Path(source), error)}") from None
 
 
 def why_not(path: Path, error: Exception) -> str:

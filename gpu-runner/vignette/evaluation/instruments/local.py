@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vignette.engine.components import check_weights
 from vignette.errors import ConfigError
 
 
@@ -39,10 +40,11 @@ def load(auto: Any, folder: Path, flag: str, device: torch.device) -> tuple[Any,
     Model (in `eval()`, float32, on `device`) and processor of `folder` by an Auto class.
 
     Raises:
-        ConfigError: A model of another kind, or files that do not fit together.
+        ConfigError: A model of another kind, weights that are cut off, or files that do not fit together.
     """
     from transformers import AutoProcessor
 
+    check_weights(folder)
     try:
         processor = AutoProcessor.from_pretrained(str(folder), local_files_only=True)
         model = auto.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32)
