@@ -14,6 +14,7 @@ import httpx
 import pytest
 import torch
 
+from tests.lives import Lives
 from tests.processes import Receiver, Runner, Start
 from tests.serving import Inbox, build_service, client_of
 from tests.tiny import SD15, write_adapter, write_model, write_models_toml
@@ -115,6 +116,13 @@ async def service(engine: Engine, inbox: Inbox, tmp_path: Path) -> AsyncIterator
 async def client(service: PredictionService) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(service) as client:
         yield client
+
+
+@pytest.fixture
+async def lives(engine: Engine, inbox: Inbox, tmp_path: Path) -> AsyncIterator[Lives]:
+    lives = Lives(engine, inbox, tmp_path / "state")
+    yield lives
+    await lives.kill()
 
 
 @pytest.fixture

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -63,3 +66,25 @@ class FrozenResize(nn.Module):
         super().__init__()
         self.proj = nn.Linear(teacher, width)
         self.requires_grad_(False)
+
+
+def save_state(folder: Path, step: int, adapter: nn.Module) -> None:
+    """What the published training script leaves of a step."""
+    torch.save(adapter.state_dict(), folder / f"adapter_checkpoint{step}.pt")
+
+
+def latest_state(folder: Path) -> str | None:
+    """What `--resume_from_checkpoint latest` looks for, taken over from a script that saves folders."""
+    found = sorted(name for name in os.listdir(folder) if name.startswith("checkpoint"))
+    return found[-1] if found else None
+
+
+def epoch(rows: Sequence[Mapping[str, str]], prompt2vec: Mapping[str, int]) -> Iterator[int]:
+    """A step a row: its prompt's vector is looked up when its turn comes."""
+    for row in rows:
+        yield prompt2vec[row["prompt"]]
+
+
+def unchecked(images: list, clip_input: object) -> tuple[list, bool]:
+    """What the published demo puts in the place of the pipeline's safety checker."""
+    return images, False

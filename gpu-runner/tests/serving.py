@@ -17,17 +17,17 @@ import uvicorn
 from tests.webhooks import SECRET
 from vignette.engine.engine import Engine
 from vignette.server.app import build_app
+from vignette.server.codes import UrlCodes
 from vignette.server.journal import Journal
 from vignette.server.ledger import Ledger
 from vignette.server.metrics import Metrics
 from vignette.server.outputs import Outputs
 from vignette.server.service import PredictionService
-from vignette.server.stream import StreamCodes
 from vignette.server.webhooks import WebhookSender
 
 TOKEN = "a-token-for-tests-only"
 INPUT = {"prompt": "two purple cats", "seed": 3, "num_inference_steps": 5}
-STREAMS = StreamCodes(TOKEN)
+CODES = UrlCodes(TOKEN)
 
 
 @dataclass
@@ -55,12 +55,12 @@ def build_service(engine: Engine, inbox: Inbox, state: Path, **options: Any) -> 
     """`state` is the folder that outlives the process, `options` are the ledger's."""
     sender = WebhookSender(SECRET, httpx.AsyncClient(transport=httpx.MockTransport(inbox)))
     journal, outputs, metrics = Journal(state / "journal.sqlite"), Outputs(state / "outputs"), Metrics()
-    ledger = Ledger(journal, outputs, sender, metrics, stream_code=STREAMS, **options)
+    ledger = Ledger(journal, outputs, sender, metrics, codes=CODES, **options)
     return PredictionService(engine, ledger, outputs, sender, metrics, webhook_interval=0)
 
 
-def client_of(service: PredictionService) -> httpx.AsyncClient:
-    app = build_app(service, STREAMS, token=TOKEN, webhook_secret=SECRET)
+def client_of(service: PredictionService, public_url: str | None = None) -> httpx.AsyncClient:
+    app = build_app(service, CODES, token=TOKEN, webhook_secret=SECRET, public_url=public_url)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     return httpx.AsyncClient(transport=transport, base_url="http://runner", headers=headers)
@@ -78,7 +78,7 @@ async def finished(client: httpx.AsyncClient, input: dict[str, Any] = INPUT, **b
 async def listening(service: PredictionService) -> AsyncIterator[int]:
     """The application on a real port of this machine, which it yields, on this event loop."""
     listener = socket.create_server(("127.0.0.1", 0))
-    app = build_app(service, STREAMS, token=TOKEN, webhook_secret=SECRET)
+    app = build_app(service, CODES, token=TOKEN, webhook_secret=SECRET)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -259,14 +259,14 @@ class FakePyiqa(ModuleType):
 
     def list_models(self, metric_mode: str | None = None) -> list[str]:
         assert metric_mode == "NR"
-        return ["brisque", "clipiqa", "musiq"]
+        return ["clipiqa", "musiq", "niqe"]
 
     def create_metric(self, name: str, device: torch.device) -> object:
         if name == "musiq":
             raise OSError("no network")
 
         class Metric:
-            lower_better = name == "brisque"
+            lower_better = name == "niqe"
 
             def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
                 assert pixels.ndim == 4
@@ -279,11 +279,11 @@ class FakePyiqa(ModuleType):
 
 def test_quality_goes_through_pyiqa(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyiqa", FakePyiqa("pyiqa"))
-    quality = ImageQuality(["brisque", "clipiqa"], CPU)
+    quality = ImageQuality(["niqe", "clipiqa"], CPU)
     assert [m.higher_is_better for m in quality.metrics] == [False, True]
     image = noise(1)[0]
     values = quality.measure([image], CASES[:1])[0].values
-    assert values["quality/brisque"] == pytest.approx(np.asarray(image).mean() / 255)
+    assert values["quality/niqe"] == pytest.approx(np.asarray(image).mean() / 255)
     with pytest.raises(ConfigError, match="--quality magic: pyiqa has no such metric"):
         ImageQuality(["magic"], CPU)
     with pytest.raises(ConfigError, match="--quality musiq: pyiqa cannot make this metric ready"):
@@ -293,7 +293,7 @@ def test_quality_goes_through_pyiqa(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_pyiqa_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyiqa", None)
     with pytest.raises(ConfigError, match=r"pip install -r gpu-runner/requirements-evaluate.txt"):
-        ImageQuality(["brisque"], CPU)
+        ImageQuality(["musiq"], CPU)
 
 
 def test_models_of_another_kind_and_pickles_are_refused(clip: Path, tmp_path: Path) -> None:

@@ -202,6 +202,67 @@ async def test_it_stands_in_the_predictions_metrics(client: httpx.AsyncClient, m
     json.dumps(strange["metrics"])
 
 
+def test_the_general_lexicon_reads_for_any_model(
+    models_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where models.toml's folder cannot be written, as in a container, the state folder keeps what was learnt."""
+    monkeypatch.setattr(probe_module, "MOST_PROMPTS", 600)
+    monkeypatch.setenv("VIGNETTE_STATE", str(tmp_path / "state"))
+    head, middle, rest = models_toml.read_text().partition("[models.defaults]")
+    file = tmp_path / "mounted" / "models.toml"
+    file.parent.mkdir()
+    file.write_text(head + 'lexicon = "general"\n' + middle + rest)
+    model = load_model(read_catalogue(file).default, CPU)
+    plain, adapted = (draw(model, request("a", seed=1, adapter=id)).events["a"][0] for id in (None, "sur"))
+    assert isinstance(plain, Started)
+    assert isinstance(adapted, Started)
+    assert plain.understood is not None
+    assert FEWEST_TAGS <= len(plain.understood.reading) <= MOST_TAGS
+    assert {entry["tag"] for entry in plain.understood.reading} <= set(reader(model).lexicon.tags)
+    assert plain.understood != adapted.understood
+    [kept] = file.parent.glob("general.*.safetensors")
+
+    (tmp_path / "state").mkdir()
+    save, elsewhere = probe_module.save_file, kept.parent
+    kept.unlink()
+
+    def refuse(tensors: object, to: Path) -> None:
+        if to.parent == elsewhere:
+            raise OSError("read-only file system")
+        save(tensors, to)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(probe_module, "save_file", refuse)
+    load_model(read_catalogue(file).default, CPU)
+    assert [f.name for f in (tmp_path / "state").iterdir()] == [kept.name]
+    monkeypatch.setattr(probe_module, "fit", None)
+    assert torch.equal(reader(load_model(read_catalogue(file).default, CPU)).probe.weight, reader(model).probe.weight)
+
+
+def test_prompts_beyond_a_chunk_teach_nothing(model: LoadedModel, tmp_path: Path) -> None:
+    long = "x " * 80
+    file = tmp_path / "words.toml"
+    file.write_text(LEXICON.replace('"{place}"]', f'"{{place}} {long}"]'))
+    assert model.spec.lexicon is not None
+    spec = model.spec.model_copy(update={"lexicon": file})
+    scores = probed(load_model(spec, CPU), "2cat, beach")
+    assert {tag for tag, score in scores.items() if score > 0.5} == {"cat", "two", "beach"}
+    words = LEXICON.splitlines()[2:]
+    file.write_text("\n".join([f'templates = ["{{count}} {{thing}} {{place}} {long}"]', *words]))
+    with pytest.raises(ConfigError, match="make its templates shorter"):
+        load_model(spec, CPU)
+
+
+def test_a_phrase_among_many_is_learnt_as_surely_as_among_few() -> None:
+    generator = torch.Generator().manual_seed(0)
+    held = (torch.rand(600, 440, generator=generator) < 0.05).float()
+    inputs = held[:, :44] @ torch.randn(44, 64, generator=generator) + 0.3 * torch.randn(600, 64, generator=generator)
+    few, many = (probe_module._logistic_regression(inputs, held[:, :count]) for count in (44, 440))
+    standard = (inputs - few.mean) / few.std
+    one, two = (torch.sigmoid(standard @ p.weight + p.bias)[:, :44][held[:, :44] == 1].mean() for p in (few, many))
+    assert one > 0.5
+    assert two == pytest.approx(float(one), abs=0.03)
+
+
 def test_a_model_without_a_lexicon_reads_nothing(models_toml: Path) -> None:
     loaded = load_model(read_catalogue(models_toml).default, CPU)
     assert loaded.reader is None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
 
 from vignette.errors import ConfigError
-from vignette.reading.lexicon import read_lexicon, slots
+from vignette.reading.lexicon import GENERAL, find_lexicon, read_lexicon, slots
 
 GOOD = """
 templates = ["{count}{thing}, {place} background", "{thing} and {thing2}"]
@@ -68,3 +69,21 @@ def test_mistakes_are_named(old: str, new: str, says: str, tmp_path: Path) -> No
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="There is no lexicon"):
         read_lexicon(tmp_path / "none.toml")
+
+
+def test_general_is_the_bundled_lexicon_unless_a_file_has_that_name(tmp_path: Path) -> None:
+    assert find_lexicon(tmp_path / "general") == GENERAL
+    assert find_lexicon(tmp_path / "words.toml") == tmp_path / "words.toml"
+    (tmp_path / "general").write_text(GOOD)
+    assert find_lexicon(tmp_path / "general") == tmp_path / "general"
+
+
+def test_the_bundled_lexicon_names_what_people_ask_for_in_prompts_that_an_encoder_takes() -> None:
+    read, rng = read_lexicon(GENERAL), random.Random(0)
+    assert 400 <= len(read.entries) <= 600
+    assert len(set(read.tags)) == len(read.tags)
+    for text, held in (read.compose(rng) for _ in range(2000)):
+        assert len(held) >= 3
+        assert all(phrase in text for _, phrase in held)
+        # CLIP's encoder takes 75 tokens, and cuts few of these words in two.
+        assert len(re.findall(r"\w+|[^\w\s]", text)) <= 30

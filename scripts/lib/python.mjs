@@ -120,9 +120,13 @@ export async function ensureVenv({ dev = false } = {}) {
   });
   if (!dev) return;
   const tools = join(RUNNER, "requirements-dev.txt");
-  await once(join(VENV, "vignette-dev.stamp"), digest(TORCH, await pinnedIn(tools)), () =>
-    pip("the runner's development tools", ["-r", tools]),
-  );
+  // Without its dependencies; the file says why.
+  const model = join(RUNNER, "requirements-brisque.txt");
+  const hash = digest(TORCH, await pinnedIn(tools), await pinnedIn(model));
+  await once(join(VENV, "vignette-dev.stamp"), hash, async () => {
+    await pip("the runner's development tools", ["-r", tools]);
+    await pip("BRISQUE's model", ["--no-deps", "-r", model]);
+  });
 }
 
 async function createVenv(nvidia) {

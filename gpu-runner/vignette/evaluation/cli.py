@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--judge", type=Path, metavar="FOLDER", help="the miniature's judge (default for its set: the bundled one)"
     )
     measured.add_argument(
-        "--quality", type=_names, default=(), metavar="NAMES", help="pyiqa's metrics, e.g. brisque,clipiqa,musiq"
+        "--quality", type=_names, default=(), metavar="NAMES", help="brisque, or pyiqa's metrics: clipiqa,musiq"
     )
     measured.add_argument(
         "--kid-reference", metavar="WHAT", help="folder of pictures, .npy or .safetensors, or renders (miniature)"

@@ -46,7 +46,7 @@ def _load(arguments: argparse.Namespace) -> tuple[LoadedModel, str | None]:
 
     spec = read_catalogue(arguments.models).model(arguments.model)
     if spec.lexicon is None:
-        raise ConfigError(f"The model {spec.id} has no lexicon; name a TOML file of phrases in {arguments.models}.")
+        raise ConfigError(f'The model {spec.id} has no lexicon; add `lexicon = "general"` to it in {arguments.models}.')
     asked = None if arguments.adapter == "none" else arguments.adapter or spec.default_adapter
     adapter = spec.adapter_id(asked)
     return load_model(spec, pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto")), adapter

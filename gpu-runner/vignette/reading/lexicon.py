@@ -19,6 +19,8 @@ else:
     import tomli as tomllib
 
 SLOT = re.compile(r"([a-z_]+)[2-9]?")
+# What `lexicon = "general"` names, unless there is a file of that name beside models.toml.
+GENERAL = Path(__file__).with_name("general.toml")
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -92,6 +94,11 @@ def slots(template: str) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
+def find_lexicon(named: Path) -> Path:
+    """The file that a model's entry in models.toml means."""
+    return GENERAL if named.name == GENERAL.stem and not named.exists() else named
+
+
 def read_lexicon(file: Path) -> Lexicon:
     """
     Reads a lexicon's TOML file.
@@ -102,7 +109,9 @@ def read_lexicon(file: Path) -> Lexicon:
     try:
         return Lexicon.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise ConfigError(f"There is no lexicon {file}; name one in models.toml, or leave `lexicon` out.") from None
+        raise ConfigError(
+            f"There is no lexicon {file}; name one in models.toml, or `general`, or leave `lexicon` out."
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vignette.errors import ConfigError
-from vignette.reading.lexicon import Lexicon, read_lexicon
+from vignette.reading.lexicon import Lexicon, find_lexicon, read_lexicon
 from vignette.reading.probe import Probe, probe_for
 
 if TYPE_CHECKING:
@@ -89,12 +89,13 @@ def _names(phrases: Iterable[str]) -> re.Pattern[str]:
 
 def load_reader(model: LoadedModel) -> Reader | None:
     """The reader of a model whose entry in models.toml names a lexicon. Raises ConfigError for one that does not fit."""
-    file, notice = model.spec.lexicon, model.spec.notice
-    if file is None:
+    named, notice = model.spec.lexicon, model.spec.notice
+    if named is None:
         return None
+    file = find_lexicon(named)
     lexicon = read_lexicon(file)
     for group in notice.groups if notice else ():
         if group not in lexicon.phrases:
             known = ", ".join(lexicon.phrases)
             raise ConfigError(f"The model {model.spec.id}: notice.groups has {group!r}; {file.name} has {known}.")
-    return Reader(lexicon, probe_for(file, lexicon, model), notice, model.tokenizer.model_max_length)
+    return Reader(lexicon, probe_for(file, lexicon, model, named.parent), notice, model.tokenizer.model_max_length)

@@ -76,7 +76,21 @@ def _add_thresholds(group: Any) -> None:
     group.add_argument("--min-side", type=int, default=256, help="pixels of the shorter side (default: %(default)s)")
     group.add_argument("--max-aspect", type=float, default=3.0, help="longer by shorter side (default: %(default)s)")
     group.add_argument("--nsfw", choices=tuple(NSFW_LEVELS), default="none", help="highest level kept (default: none)")
-    group.add_argument("--drop-unrated", action="store_true", help="drop pictures whose source gives no rating")
+    group.add_argument(
+        "--drop-unrated",
+        action=argparse.BooleanOptionalAction,
+        help="pictures whose source gives no rating (default: drop those from the web, unless a detector looks at them)",
+    )
+    group.add_argument(
+        "--nsfw-detector", metavar="NAME", help="looks at the pictures: nudenet, or module:factory; finds are rated x"
+    )
+    group.add_argument(
+        "--nsfw-score",
+        type=_score,
+        default=0.5,
+        metavar="SCORE",
+        help="from which a find counts (default: %(default)s)",
+    )
     group.add_argument("--language", default="en", help="ISO 639-1 code, or any (default: en)")
     group.add_argument(
         "--near-duplicates", type=_near, default=4, metavar="BITS", help="of 64 that may differ, or off (default: 4)"
@@ -99,6 +113,16 @@ def _rate(value: str) -> float:
     if not 0 < rate <= 1000:
         raise argparse.ArgumentTypeError(f"must be above 0 and at most 1000, not {value!r}")
     return rate
+
+
+def _score(value: str) -> float:
+    try:
+        score = float(value)
+    except ValueError:
+        score = 0.0
+    if not 0 < score <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {value!r}")
+    return score
 
 
 def _near(value: str) -> int | None:

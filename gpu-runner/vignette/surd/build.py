@@ -1,4 +1,4 @@
-"""The build: source -> parse -> fetch -> measure -> caption -> score -> clean -> write, every step resumable."""
+"""The build: source -> parse -> fetch -> measure -> look -> caption -> score -> clean -> write, every step resumable."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Build:
     Attributes:
         output (`Path`): the data set's folder, empty or an earlier build's; the state is in `.surd` below it.
         sources (`list[Source]`): read in this order; of duplicates the first stays.
+        look (`Stage`, *optional*): looks for nudity in pictures.
         caption (`Stage`, *optional*): writes narratives for pictures that have none.
         recaption (`bool`): write them for all.
         score (`Stage`, *optional*): measures CLIP cosines of narrative and prompt.
@@ -45,6 +46,7 @@ class Build:
     sources: list[Source]
     engine: Engine
     thresholds: Thresholds = field(default_factory=Thresholds)
+    look: Stage | None = None
     caption: Stage | None = None
     recaption: bool = False
     score: Stage | None = None
@@ -81,8 +83,15 @@ class Build:
             drop = cleaner.before_captions(facts)
             if drop:
                 dropped[facts.id] = drop
+        if self.look:
+            self._stage(store, self.look, _unseen(self.look, store, self._stayed(store, names, dropped)))
+            for facts in self._stayed(store, names, dropped):
+                drop = cleaner.after_look(facts)
+                if drop:
+                    dropped[facts.id] = drop
         if self.caption:
-            self._stage(store, self.caption, self._to_caption(self.caption, store, names, dropped))
+            stayed = (f for f in self._stayed(store, names, dropped) if self._wants_caption(f.candidate))
+            self._stage(store, self.caption, _unseen(self.caption, store, stayed))
         if self.score:
             self._stage(store, self.score, self._to_score(self.score, store, names, dropped))
         for facts in self._stayed(store, names, dropped):
@@ -150,11 +159,6 @@ class Build:
             if store.result(PARSE.name, key) is None:
                 yield key, row
 
-    def _to_caption(self, stage: Stage, store: Store, names: list[str], dropped: dict[int, Drop]) -> Iterator[Keyed]:
-        for facts in self._stayed(store, names, dropped):
-            if facts.blob and self._wants_caption(facts.candidate) and store.result(stage.name, facts.blob) is None:
-                yield facts.blob, {"path": str(store.blob_path(facts.blob))}
-
     def _to_score(self, stage: Stage, store: Store, names: list[str], dropped: dict[int, Drop]) -> Iterator[Keyed]:
         for facts in self._stayed(store, names, dropped):
             for text in (facts.text, facts.prompt):
@@ -180,6 +184,7 @@ class Build:
                 missing,
                 measured=store.result(MEASURE.name, blob) if blob else None,
                 parsed=store.result(PARSE.name, parse_key(_parse_row(candidate))),
+                nudity=(store.result(self.look.name, blob) or {}).get("scores") if self.look and blob else None,
                 caption=caption,
             )
             if self.score and blob:
@@ -245,6 +250,13 @@ def _highest_ratings(store: Store, names: list[str]) -> dict[str, int]:
             for name in {blob or candidate["image"], candidate["image"]}:
                 highest[name] = max(candidate["nsfw"], highest.get(name, 0))
     return highest
+
+
+def _unseen(stage: Stage, store: Store, rows: Iterable[Facts]) -> Iterator[Keyed]:
+    """The pictures of `rows` that `stage` has not looked at."""
+    for facts in rows:
+        if facts.blob and store.result(stage.name, facts.blob) is None:
+            yield facts.blob, {"path": str(store.blob_path(facts.blob))}
 
 
 def _first_of_each(rows: Iterable[Keyed]) -> Iterator[Keyed]:

@@ -1,12 +1,20 @@
-"""Narratives for pictures that have none, by any image-to-text model of transformers (BLIP, GIT, BLIP-2, LLaVA, …)."""
+"""Narratives for pictures that have none, by any image-to-text model of transformers (BLIP, GIT, ViT+GPT-2, LLaVA, …)."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
-from vignette.surd.models import identity, sentences
+from vignette.errors import ConfigError
+from vignette.surd.models import check, identity, sentences
 from vignette.surd.stages import Row, Stage, Work, load_upright
+
+# Images of a batch to what the network's `generate` takes, on the CPU.
+Ask = Callable[[list[Any]], Any]
+INSTRUCTION = "Describe this picture in one sentence."
+# A ViT and a GPT-2, say: the halves were never taught to go on from words.
+PAIR = "vision-encoder-decoder"
 
 
 def caption_stage(
@@ -22,9 +30,16 @@ def caption_stage(
         model (`str`): Hugging Face id or folder, loaded with `AutoModelForImageTextToText`.
         question (`str`): beginning of the caption (BLIP) or the instruction (chat models), empty for none.
         max_new_tokens (`int`): longest caption, in the model's tokens.
+
+    Raises:
+        ConfigError: there is no such model, or it takes no `question`.
     """
+    if check("--captioner", model, revision) == PAIR and question:
+        raise ConfigError(
+            f"--captioner {model} takes no words beside the picture (it is a {PAIR}); leave --caption-prompt out."
+        )
     arguments = {"model": model, "revision": revision, "question": question, "max_new_tokens": max_new_tokens}
-    name = f"caption/1 {identity(model, revision)} {max_new_tokens} {question}"
+    name = f"caption/2 {identity(model, revision)} {max_new_tokens} {question}"
     return Stage(name, make_caption, arguments, batch_size, device=True)
 
 
@@ -46,48 +61,74 @@ def make_caption(model: str, revision: str | None, question: str, max_new_tokens
         if not hasattr(processor, "tokenizer"):
             processor = _pair(model, revision)
     network.eval()
-    if getattr(processor, "chat_template", None):
-        content = [{"type": "image"}, {"type": "text", "text": question or "Describe this picture in one sentence."}]
-        question = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    chat = bool(getattr(processor, "chat_template", None))
+    ask = _instructed(processor, question or INSTRUCTION) if chat else _begun(processor, network, question)
     # Shorter prompts are filled up in front, so that generation goes on from the prompt's end.
     processor.tokenizer.padding_side = "left"
 
     @torch.inference_mode()
     def caption(rows: list[Row]) -> list[Row]:
-        images = [load_upright(row["path"]) for row in rows]
-        words = {"text": [question] * len(rows), "padding": True} if question else {}
-        inputs = processor(images=images, return_tensors="pt", **words).to(device)
+        inputs = ask([load_upright(row["path"]) for row in rows]).to(device)
         if "pixel_values" in inputs:
             inputs["pixel_values"] = inputs["pixel_values"].to(dtype)
         tokens = network.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1)
-        tokens = _without_prompt(tokens, inputs, chat=bool(getattr(processor, "chat_template", None)))
+        if chat:
+            tokens = _without_prompt(tokens, inputs["input_ids"])
         texts = processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [{"text": " ".join(text.split())} for text in texts]
 
     return caption
 
 
-def _without_prompt(tokens: Any, inputs: Any, *, chat: bool) -> Any:
-    """A chat model repeats its instruction in front; BLIP's beginning belongs to the caption."""
-    asked = inputs["input_ids"] if chat and "input_ids" in inputs else None
-    if asked is None or tokens.shape[1] < asked.shape[1] or not bool((tokens[:, : asked.shape[1]] == asked).all()):
+def _begun(processor: Any, network: Any, beginning: str) -> Ask:
+    """Captions that begin with `beginning`, or as the model likes where it is empty."""
+    words: dict[str, Any] = {"padding": True}
+    if network.config.model_type == "git":
+        # Its tokenizer would put an end behind the beginning, and no model writes on from there.
+        words |= {"add_special_tokens": False, "return_token_type_ids": False}
+        beginning = beginning and processor.tokenizer.cls_token + beginning
+
+    def ask(images: list[Any]) -> Any:
+        given = {"text": [beginning] * len(images), **words} if beginning else {}
+        return processor(images=images, return_tensors="pt", **given)
+
+    return ask
+
+
+def _instructed(processor: Any, instruction: str) -> Ask:
+    """One conversation for each picture. The processor sorts the pictures out, since some models want them nested."""
+
+    def ask(images: list[Any]) -> Any:
+        contents = [[{"type": "image", "image": image}, {"type": "text", "text": instruction}] for image in images]
+        return processor.apply_chat_template(
+            [[{"role": "user", "content": content}] for content in contents],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            processor_kwargs={"padding": True, "return_tensors": "pt"},
+        )
+
+    return ask
+
+
+def _without_prompt(tokens: Any, asked: Any) -> Any:
+    """A chat model repeats its instruction in front, unless its network never sees the tokens themselves."""
+    length = asked.shape[1]
+    if tokens.shape[1] < length or not bool((tokens[:, :length] == asked).all()):
         return tokens
-    return tokens[:, asked.shape[1] :]
+    return tokens[:, length:]
 
 
 def _pair(model: str, revision: str | None) -> Any:
     """Models of two halves (ViT + GPT-2) have an image processor and a tokenizer, but no processor of both."""
     from transformers import AutoImageProcessor, AutoTokenizer
 
-    images = AutoImageProcessor.from_pretrained(model, revision=revision)
+    image_processor = AutoImageProcessor.from_pretrained(model, revision=revision)
 
     class Pair:
         tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-        chat_template = None
 
-        def __call__(self, images: list[Any], return_tensors: str, **words: Any) -> Any:
-            return self._images(images=images, return_tensors=return_tensors)
-
-        _images = staticmethod(images)
+        def __call__(self, images: list[Any], return_tensors: str) -> Any:
+            return image_processor(images=images, return_tensors=return_tensors)
 
     return Pair()

@@ -11,7 +11,7 @@ from vignette.surd.record import NSFW_LEVELS
 REASONS = {
     "malformed": "its sidecar, or its row, cannot be read",
     "nsfw": "the source rates the picture, or an equal one, above --nsfw",
-    "unrated": "the source gives no rating, and --drop-unrated was given",
+    "unrated": "the source gives no rating, and the picture is from the web, or --drop-unrated was given",
     "empty prompt": "no keyword prompt, or nothing of it is left without its syntax",
     "language": "prompt or narrative is in another language than --language",
     "no picture": "the picture is missing, or its address gave none",
@@ -20,6 +20,7 @@ REASONS = {
     "too long": "the longer side is more than --max-aspect times the shorter",
     "duplicate": "the same bytes, or the same picture by its source's name",
     "near duplicate": "a perceptual hash within --near-duplicates bits of an earlier picture",
+    "nudity": "--nsfw-detector found it in the picture",
     "no narrative": "no narrative came with it, and no captioner wrote one",
     "clip": "the narrative or the prompt fits the picture worse than --min-clip-text or --min-clip-prompt",
 }
@@ -31,7 +32,9 @@ class Thresholds:
     Attributes:
         min_side (`int`): pixels; 0 keeps every size.
         max_aspect (`float`): longer side by shorter side.
-        nsfw (`int`): highest level kept, see `NSFW_LEVELS`.
+        nsfw (`int`): highest level kept, see `NSFW_LEVELS`; what a detector finds counts as the highest level there is.
+        nsfw_score (`float`): a detector's finding is believed from this score on, 0 to 1.
+        drop_unrated (`bool`, *optional*): what no source rates; `None` drops it where it is from the web.
         language (`str`): ISO 639-1 code, or `any`.
         language_certainty (`float`): another language is only believed from this probability on.
         near_duplicates (`int`, *optional*): bits of 64; `None` keeps near duplicates.
@@ -41,7 +44,8 @@ class Thresholds:
     min_side: int = 256
     max_aspect: float = 3.0
     nsfw: int = NSFW_LEVELS["none"]
-    drop_unrated: bool = False
+    nsfw_score: float = 0.5
+    drop_unrated: bool | None = None
     language: str = "en"
     language_certainty: float = 0.9
     near_duplicates: int | None = 4
@@ -60,6 +64,7 @@ class Facts:
     missing: str | None
     measured: dict[str, Any] | None
     parsed: dict[str, Any] | None
+    nudity: dict[str, float] | None = None
     caption: str = ""
     clip_text: float | None = None
     clip_prompt: float | None = None
@@ -85,8 +90,8 @@ class Drop:
 class Cleaner:
     """Decides rows one by one, in order; what it has kept is what later rows may duplicate.
 
-    `before_captions` asks what needs no model, so that no captioner looks at what goes anyway. `after_captions` asks the
-    rest of those that stayed.
+    `before_captions` asks what needs no model, so that no model looks at what goes anyway; `after_look` asks what a
+    detector found, and `after_captions` the rest of those that stayed.
 
     Args:
         ratings (`dict[str, int]`): the highest that any row gives to the same bytes (SHA-256) or the same address.
@@ -105,6 +110,13 @@ class Cleaner:
         if verdict is None and facts.blob and facts.measured:
             verdict = self._among_others(facts, facts.blob, facts.measured["phash"])
         return Drop(facts.id, facts.source, facts.candidate["key"], *verdict) if verdict else None
+
+    def after_look(self, facts: Facts) -> Drop | None:
+        limits = self._thresholds
+        score, label = max(((score, label) for label, score in (facts.nudity or {}).items()), default=(0.0, ""))
+        if limits.nsfw >= NSFW_LEVELS["x"] or score < limits.nsfw_score:
+            return None
+        return Drop(facts.id, facts.source, facts.candidate["key"], "nudity", f"{label} ({score:.2f})")
 
     def after_captions(self, facts: Facts) -> Drop | None:
         limits = self._thresholds
@@ -126,7 +138,7 @@ class Cleaner:
         levels = [level for level in (facts.candidate["nsfw"], *equals) if level is not None]
         if levels and max(levels) > limits.nsfw:
             return "nsfw", f"level {max(levels)}"
-        if not levels and limits.drop_unrated:
+        if not levels and (_from_the_web(facts) if limits.drop_unrated is None else limits.drop_unrated):
             return "unrated", ""
         if not facts.prompt:
             return "empty prompt", facts.candidate["prompt"][:80]
@@ -174,3 +186,8 @@ class Cleaner:
         self._keys[scope] = facts.id
         self._blobs[blob] = key
         return None
+
+
+def _from_the_web(facts: Facts) -> bool:
+    """The gallery's pictures have addresses too, but were drawn by people of this service."""
+    return "://" in facts.candidate["image"] and not facts.source.startswith("gallery:")

@@ -34,8 +34,12 @@ def _build(arguments: argparse.Namespace) -> int:
 
     if not arguments.clip and (arguments.min_clip_text is not None or arguments.min_clip_prompt is not None):
         raise ConfigError("--min-clip-text and --min-clip-prompt need --clip MODEL.")
+    if arguments.nsfw_detector and arguments.nsfw == "x":
+        raise ConfigError("--nsfw x keeps whatever --nsfw-detector would find; leave one of them out.")
+    if arguments.drop_unrated is None and arguments.nsfw_detector:
+        arguments.drop_unrated = False  # the detector rates them
     sources = _sources(arguments)
-    caption, score = _stages(arguments)
+    look, caption, score = _stages(arguments)
     engine = _engine(arguments)
     options = _options(arguments)
     try:
@@ -48,12 +52,14 @@ def _build(arguments: argparse.Namespace) -> int:
                     min_side=arguments.min_side,
                     max_aspect=arguments.max_aspect,
                     nsfw=NSFW_LEVELS[arguments.nsfw],
+                    nsfw_score=arguments.nsfw_score,
                     drop_unrated=arguments.drop_unrated,
                     language=arguments.language,
                     near_duplicates=arguments.near_duplicates,
                     min_clip_text=arguments.min_clip_text,
                     min_clip_prompt=arguments.min_clip_prompt,
                 ),
+                look=look,
                 caption=caption,
                 recaption=arguments.recaption,
                 score=score,
@@ -71,6 +77,8 @@ def _build(arguments: argparse.Namespace) -> int:
         print(f"Dropped: {reasons}. {arguments.output / 'report.md'} says what each means.")
     for why, count in report.waiting.most_common(5):
         print(f"{count} pictures wait for another run of the same command: {why}", file=sys.stderr)
+    if report.dropped["unrated"] and arguments.drop_unrated is None:
+        print("Nobody rated these pictures from the web: --nsfw-detector NAME looks at them.", file=sys.stderr)
     if report.dropped["no narrative"] and not arguments.captioner:
         print("Rows without a narrative need a captioner: --captioner MODEL.", file=sys.stderr)
     if report.dropped["empty prompt"] and arguments.from_folder:
@@ -105,14 +113,15 @@ def _sources(arguments: argparse.Namespace) -> list[Source]:
     return sources
 
 
-def _stages(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    from vignette.surd.models import check
+def _stages(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
+    look = caption = score = None
+    if arguments.nsfw_detector:
+        from vignette.surd.look import look_stage
 
-    caption = score = None
+        look = look_stage(arguments.nsfw_detector, batch_size=arguments.batch_size)
     if arguments.captioner:
         from vignette.surd.caption import caption_stage
 
-        check("--captioner", arguments.captioner, arguments.captioner_revision)
         caption = caption_stage(
             arguments.captioner,
             revision=arguments.captioner_revision,
@@ -121,11 +130,12 @@ def _stages(arguments: argparse.Namespace) -> tuple[Any, Any]:
             batch_size=arguments.batch_size,
         )
     if arguments.clip:
+        from vignette.surd.models import check
         from vignette.surd.score import score_stage
 
         check("--clip", arguments.clip, arguments.clip_revision)
         score = score_stage(arguments.clip, revision=arguments.clip_revision, batch_size=arguments.batch_size)
-    return caption, score
+    return look, caption, score
 
 
 def _engine(arguments: argparse.Namespace) -> Any:
@@ -150,9 +160,10 @@ def _picture_client(arguments: argparse.Namespace) -> Any:
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     models = ["captioner", "captioner_revision", "caption_prompt", "recaption", "clip", "clip_revision"]
-    limits = ["min_side", "max_aspect", "nsfw", "drop_unrated", "language", "near_duplicates"]
+    limits = ["min_side", "max_aspect", "nsfw", "nsfw_detector", "drop_unrated", "language", "near_duplicates"]
     names = [*models, *limits, "min_clip_text", "min_clip_prompt"]
-    return {name: getattr(arguments, name) for name in names}
+    options = {name: getattr(arguments, name) for name in names}
+    return options | ({"nsfw_score": arguments.nsfw_score} if arguments.nsfw_detector else {})
 
 
 def _inspect(arguments: argparse.Namespace) -> int:

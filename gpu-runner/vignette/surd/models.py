@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from vignette.errors import ConfigError
 
 
@@ -25,10 +27,14 @@ def identity(model: str, revision: str | None = None) -> str:
 
 @contextmanager
 def sentences(option: str, model: str) -> Iterator[None]:
-    """Turns what the loaders raise into a sentence that names the option."""
+    """Turns what the loaders raise into a sentence that names the option; a folder's weights that are cut off are named first."""
+    from vignette.engine.components import check_weights
+
+    if Path(model).is_dir():
+        check_weights(Path(model))
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, AttributeError, SafetensorError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             f"{option} {model} cannot be loaded: {first} It must be a Hugging Face id or a folder with config.json and "
@@ -36,9 +42,9 @@ def sentences(option: str, model: str) -> Iterator[None]:
         ) from None
 
 
-def check(option: str, model: str, revision: str | None) -> None:
-    """Reads the configuration alone, so that a wrong name is told before anything is fetched or spread over workers."""
+def check(option: str, model: str, revision: str | None) -> str:
+    """The model's type. Reads the configuration alone, so that a wrong name is told before anything is fetched or spread."""
     from transformers import AutoConfig
 
     with sentences(option, model):
-        AutoConfig.from_pretrained(model, revision=revision)
+        return str(AutoConfig.from_pretrained(model, revision=revision).model_type)

@@ -74,6 +74,7 @@ def _provenance(facts: Facts) -> dict[str, Any]:
         "origin": candidate["origin"],
         "license": candidate["licence"],
         "nsfw": candidate["nsfw"],
+        "nudity": facts.nudity,
         "raw_prompt": candidate["prompt"],
         "negative_prompt": candidate["negative_prompt"],
         "weights": parsed.get("weights", []),
