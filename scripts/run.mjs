@@ -12,6 +12,7 @@ const COMMANDS = {
   bots: (args) => import("./lib/bots.mjs").then(({ bots }) => bots(args)),
   bench: (args) => import("./lib/bench.mjs").then(({ bench }) => bench(args)),
   screenshots: () => import("./lib/screenshots.mjs").then(({ screenshots }) => screenshots()),
+  client: () => import("./lib/client.mjs").then(({ client }) => client()),
   deploy: (args) => import("./lib/deploy.mjs").then(({ deploy }) => deploy(args)),
 };
 

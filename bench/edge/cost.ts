@@ -2,7 +2,8 @@ import { round } from "../statistics.ts";
 
 /**
  * Dollars per million (developers.cloudflare.com, Workers Paid, 2026-08, beyond what the plan includes). A queue message is
- * written, read and deleted. The names are those of `src/worker/observe/meter.ts`. Processor time and storage are not in it.
+ * written, read and deleted. The names are those of `src/worker/observe/meter.ts` and `objects.ts`. Processor time and storage
+ * are not in it.
  */
 const PRICE = {
   rows_read: 0.001,
@@ -11,7 +12,13 @@ const PRICE = {
   r2_b: 0.36,
   queue: 1.2,
   objects: 0.15,
+  /** Of objects' own SQLite, a `put` or `setAlarm` being one (developers.cloudflare.com/durable-objects/platform/pricing). */
+  object_rows: 1,
+  /** Milliseconds that an object works, at 128 MB: 12.50 a million GB-s (the same page); idle ones cost none. */
+  object_ms: 12.5 * 0.128e-3,
 };
+/** An alarm is a request to its object; what an object or a request does besides has lines that are no invocations. */
+const NO_INVOCATIONS = ["background", "alarm", "object"];
 const REQUEST = 0.3;
 
 type Line = Record<string, unknown>;
@@ -26,9 +33,10 @@ export interface Cost {
 export function costOf(lines: Line[], things: number): Cost {
   // A batch's line says which queue it came from where others count messages.
   const count = (value: unknown) => (typeof value === "number" ? value : 0);
-  const sum = (name: string) => lines.reduce((total, line) => total + count(line[name]), 0) / things;
-  // What goes on after an answer is part of its request.
-  const invocations = lines.filter(({ event }) => event !== "background").length / things;
+  const alarms = lines.filter(({ event }) => event === "alarm").length;
+  const sum = (name: string) =>
+    (lines.reduce((total, line) => total + count(line[name]), 0) + (name === "objects" ? alarms : 0)) / things;
+  const invocations = lines.filter(({ event }) => !NO_INVOCATIONS.includes(String(event))).length / things;
   const names = Object.keys(PRICE) as (keyof typeof PRICE)[];
   const dollars = names.reduce((total, name) => total + PRICE[name] * sum(name), REQUEST * invocations);
   return {

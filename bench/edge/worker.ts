@@ -1,8 +1,11 @@
 import { type Context, Hono } from "hono";
 import type { Bindings, DeliveryMessage, GenerationMessage } from "../../src/worker/env.ts";
-import worker from "../../src/worker/index.ts";
+import worker, { ChatTaskObject, GenerationObject, LimitsObject } from "../../src/worker/index.ts";
+import { meterObjects } from "./objects.ts";
 
-export { ChatTaskObject, GenerationObject, LimitsObject } from "../../src/worker/index.ts";
+for (const each of [GenerationObject, LimitsObject]) meterObjects(each);
+
+export { ChatTaskObject, GenerationObject, LimitsObject };
 
 /** What the edge's routes are measured against: the least that a Hono route on the same bindings can do. */
 const bare = new Hono<{ Bindings: Bindings }>();
@@ -16,18 +19,24 @@ bare.post("/bare/write", async (c) => {
   return c.json({ id }, 202);
 });
 
-bare.get("/bare/object/*", (c) => object(c, "/bare/object/"));
+bare.get("/bare/object/*", (c) => object(c, c.req.path.slice("/bare/object/".length)));
 
 /** The same, with a line about it as every request of the edge has one: what that costs is not the edge's to save. */
 bare.get("/bare/told/*", async (c) => {
   const began = Date.now();
-  const response = await object(c, "/bare/told/");
+  const response = await object(c, c.req.path.slice("/bare/told/".length));
   console.log(JSON.stringify({ event: "bare", path: c.req.path, status: response.status, ms: Date.now() - began }));
   return response;
 });
 
-async function object(c: Context<{ Bindings: Bindings }>, prefix: string): Promise<Response> {
-  const object = await c.env.IMAGES.get(c.req.path.slice(prefix.length));
+/** By the picture's public name, which only the database knows. */
+bare.get("/bare/named/:token", async (c) => {
+  const named = c.env.DB.prepare("SELECT object_key FROM images WHERE token = ?").bind(c.req.param("token"));
+  return object(c, (await named.first<string>("object_key")) ?? "");
+});
+
+async function object(c: Context<{ Bindings: Bindings }>, key: string): Promise<Response> {
+  const object = await c.env.IMAGES.get(key);
   if (!object) return c.notFound();
   return new Response(object.body, { headers: { "Content-Type": object.httpMetadata?.contentType ?? "" } });
 }
@@ -35,6 +44,27 @@ async function object(c: Context<{ Bindings: Bindings }>, prefix: string): Promi
 bare.post("/bare/setup", async (c) => {
   await c.env.DB.prepare("CREATE TABLE IF NOT EXISTS bare (id TEXT PRIMARY KEY, body TEXT, created_at INTEGER)").run();
   return c.json({});
+});
+
+/** Stores pictures as if they had been drawn for a generation, beside those that it has. */
+bare.post("/bare/images", async (c) => {
+  const { generation, count, bytes } = await c.req.json<{ generation: string; count: number; bytes: number }>();
+  const counted = c.env.DB.prepare("SELECT COUNT(*) AS n FROM images WHERE generation_id = ?").bind(generation);
+  const from = (await counted.first<number>("n")) ?? 0;
+  const made = Array.from({ length: count }, () => {
+    const token = crypto.randomUUID().replaceAll("-", "");
+    return { token, key: `images/${generation}/${token}.png` };
+  });
+  const picture = new Uint8Array(bytes);
+  const httpMetadata = { contentType: "image/png" };
+  await Promise.all(made.map(({ key }) => c.env.IMAGES.put(key, picture, { httpMetadata })));
+  const insert = c.env.DB.prepare(
+    `INSERT INTO images (token, generation_id, position, object_key, sha256, extension, content_type, bytes, width, height,
+       seed, flagged, created_at) VALUES (?1, ?2, ?3, ?4, ?1, 'png', 'image/png', ?5, 128, 128, 0, 0, ?6)`,
+  );
+  const now = Date.now();
+  await c.env.DB.batch(made.map(({ token, key }, n) => insert.bind(token, generation, from + n, key, bytes, now)));
+  return c.json(made);
 });
 
 /** How generations ended, as the database has it. */

@@ -28,6 +28,8 @@ const BENCHES = {
 const ON_DEMAND = ["edge-storm", "clients", "adapter-training"];
 /** Generations in the storm; another number may come from the environment. */
 const STORM = Number(process.env.STORM ?? 10_000);
+/** What changes how much is measured: a result says what it was made with. */
+const SETTINGS = ["ROUNDS", "STORM", "EXAMPLES"];
 const CONCURRENT = [1, 4, 16];
 const IMAGES = { 1: 12, 4: 24, 16: 64 };
 const BASELINE_IMAGES = 12;
@@ -48,7 +50,8 @@ export async function bench(names) {
   await mkdir(results, { recursive: true });
   for (const name of names.length > 0 ? names : Object.keys(BENCHES).filter((name) => !ON_DEMAND.includes(name))) {
     const { table, result } = await BENCHES[name]();
-    const about = { date: new Date().toISOString(), machine, command: `npm run bench -- ${name}` };
+    const chosen = SETTINGS.filter((setting) => process.env[setting]).map((each) => `${each}=${process.env[each]} `);
+    const about = { date: new Date().toISOString(), machine, command: `${chosen.join("")}npm run bench -- ${name}` };
     await writeFile(join(results, `${name}.json`), `${JSON.stringify({ ...about, ...result }, null, 2)}\n`);
     console.log(`\n${table}\n\n${about.date.slice(0, 10)}, ${machine}, \`${about.command}\``);
   }

@@ -1,13 +1,22 @@
 // Builds the package of src/client as it is published: one script, its declarations, README and licence.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { command } from "./command.mjs";
+import { ensurePackages } from "./packages.mjs";
 import { NODE_MODULES, ROOT } from "./paths.mjs";
+import { step } from "./progress.mjs";
 import { Stop } from "./stop.mjs";
 
 const SOURCE = join(ROOT, "src", "client");
 export const CLIENT_DIST = join(ROOT, "dist", "client");
+
+/** `npm run build:client`. @returns {Promise<number>} exit status */
+export async function client() {
+  await ensurePackages();
+  await step("The client's package", () => buildClient());
+  console.log("dist/client is made; `npm pack ./dist/client` makes an archive of it, which `npm install` takes.");
+  return 0;
+}
 
 /**
  * @param {string} [folder] where the package goes; replaced as a whole
@@ -15,6 +24,8 @@ export const CLIENT_DIST = join(ROOT, "dist", "client");
 export async function buildClient(folder = CLIENT_DIST) {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
+  // Here, because it may have been installed just now.
+  const { build } = await import("esbuild");
   await build({
     entryPoints: [join(SOURCE, "index.ts")],
     outfile: join(folder, "index.js"),

@@ -143,7 +143,7 @@ async function serve({ port, state, bindings, apiKey, pageKey, entry, log, cronM
   const clock = {
     name: "clock",
     compatibilityDate: options.compatibilityDate,
-    compatibilityFlags: ["service_binding_extra_handlers"],
+    compatibilityFlags: [...(options.compatibilityFlags ?? []), "service_binding_extra_handlers"],
     serviceBindings: { WORKER: NAME },
     modules: [{ type: "ESModule", path: resolve(ROOT, "clock.js"), contents: CLOCK }],
     modulesRoot: ROOT,

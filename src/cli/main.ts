@@ -55,8 +55,8 @@ const HELP = `Vignette: a sentence in, the picture you meant out.
 
 ${synopses("vignette", { ...COMMANDS, ...LAUNCHED })}
 
-\`vignette COMMAND --help\` says more. Every command takes --json; a failure is a line of JSON on stderr then.
-They talk to VIGNETTE_URL with VIGNETTE_API_KEY, or to the instance that \`npm start\` runs here.
+\`vignette COMMAND --help\` says more. Every command from imagine to webhooks takes --json; a failure is a line of JSON on
+stderr then. They talk to VIGNETTE_URL with VIGNETTE_API_KEY, or to the instance that \`npm start\` runs here.
 
 Exit status: 0 done; ${EXIT.failed} it failed; ${EXIT.usage} the command line is wrong; ${EXIT.unreachable} nobody answers; ${EXIT.denied} the key may not do it;
 ${EXIT.missing} there is no such thing; ${EXIT.limited} a limit is reached; 130 interrupted.

@@ -13,13 +13,30 @@ export async function withClient<T>(
 ): Promise<T> {
   const connection = await host.connect(options);
   try {
-    const client = new Client({ url: connection.url, apiKey: connection.apiKey, sleep: (ms) => host.sleep(ms) });
+    const { url, apiKey } = connection;
+    const client = new Client({ url, apiKey, sleep: (ms) => host.sleep(ms), onNotice: notices(host) });
     return await Promise.race([work(client), connection.failed]);
   } catch (error) {
     throw host.signal.aborted ? error : told(error, connection.url, called);
   } finally {
     await connection.close();
   }
+}
+
+/** Tells each notice once, beside what the command says. */
+function notices({ stderr }: Host): (notice: string) => void {
+  const said = new Set<string>();
+  return function hear(notice) {
+    if (said.has(notice)) return;
+    said.add(notice);
+    stderr.write(`Notice: ${inWords(notice)}\n`);
+  };
+}
+
+function inWords(notice: string): string {
+  const [, id, reason] = /^webhook-endpoint-disabled;id=(\w+);reason=(\w+)$/.exec(notice) ?? [];
+  if (!id) return notice;
+  return `your webhook endpoint ${id} is out of use (${reason}); \`vignette webhooks enable ${id}\` uses it again.`;
 }
 
 function told(error: unknown, url: string, called: Record<string, string>): unknown {

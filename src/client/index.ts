@@ -26,6 +26,7 @@ import { parseEvents } from "./sse.ts";
 
 export type { Account, UpdateAccountInput } from "../contract/accounts.ts";
 export type { GenerationEvent, Preview } from "../contract/events.ts";
+export type { Feedback, FeedbackInput, FeedbackList, GiveFeedback } from "../contract/feedback.ts";
 export type {
   CreateGenerationInput,
   Generation,
@@ -34,12 +35,14 @@ export type {
   ListInput,
   Progress,
 } from "../contract/generation.ts";
+export type { Group, UpdateGroup } from "../contract/groups.ts";
 export type { CreatedKey, CreateKey, Key, KeyList, UpdateKey } from "../contract/keys.ts";
 export type { Model, ModelList } from "../contract/models.ts";
 export type { Policy, SetPolicyInput } from "../contract/policy.ts";
 export type { Problem } from "../contract/problem.ts";
 export type { Profile, UpdateProfile } from "../contract/profiles.ts";
 export type { Readiness } from "../contract/readiness.ts";
+export type { Share } from "../contract/shares.ts";
 export { isTerminal } from "../contract/terms.ts";
 export type { Usage, UsageInput } from "../contract/usage.ts";
 export type {
@@ -51,6 +54,7 @@ export type {
   WebhookDeliveryList,
   WebhookEndpoint,
   WebhookEndpointList,
+  WebhookSecret,
 } from "../contract/webhooks.ts";
 export { ClientError, StreamError } from "./errors.ts";
 
@@ -61,6 +65,8 @@ export interface ClientOptions {
   fetch?: typeof fetch;
   /** Waits between two tries to reach a stream again; injected by tests. */
   sleep?: (ms: number) => Promise<void>;
+  /** Hears `Vignette-Notice` of each answer that has one: that a webhook endpoint of the account is out of use. */
+  onNotice?: (notice: string) => void;
 }
 
 export interface Cancelable {
@@ -72,6 +78,10 @@ export interface CreateOptions {
   idempotencyKey?: string;
   fresh?: boolean;
 }
+
+/** For operators: another account than the key's. */
+type OfAccount = { account?: string };
+type Overlap = { overlapSeconds?: number };
 
 /** An event as the stream carries it; its id resumes after it, as `lastEventId`. */
 export type StreamedEvent = GenerationEvent & { id: string };
@@ -86,12 +96,14 @@ export class Client {
   readonly #apiKey: string;
   readonly #fetch: typeof fetch;
   readonly #sleep: (ms: number) => Promise<void>;
+  readonly #onNotice: (notice: string) => void;
 
-  constructor({ url, apiKey, fetch: fetcher, sleep }: ClientOptions) {
+  constructor({ url, apiKey, fetch: fetcher, sleep, onNotice }: ClientOptions) {
     this.#url = url.replace(/\/+$/, "");
     this.#apiKey = apiKey;
     this.#fetch = fetcher ?? ((input, init) => fetch(input, init));
     this.#sleep = sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+    this.#onNotice = onNotice ?? (() => {});
   }
 
   readonly generations = {
@@ -153,19 +165,19 @@ export class Client {
     list: ({ signal }: Cancelable = {}): Promise<ModelList> => this.#json("GET", "/v1/models", { signal }),
   };
 
+  /** `account` is for operators: another account's keys. */
   readonly keys = {
     create: (request: CreateKey): Promise<CreatedKey> => this.#json("POST", "/v1/keys", { body: request }),
-    list: (query: { limit?: number; cursor?: string } = {}): Promise<KeyList> =>
+    list: (query: { limit?: number; cursor?: string } & OfAccount = {}): Promise<KeyList> =>
       this.#json("GET", `/v1/keys${search(query)}`),
-    get: (id: string): Promise<Key> => this.#json("GET", `/v1/keys/${encodeURIComponent(id)}`),
-    update: (id: string, change: UpdateKey): Promise<Key> =>
-      this.#json("PATCH", `/v1/keys/${encodeURIComponent(id)}`, { body: change }),
+    get: (id: string, query: OfAccount = {}): Promise<Key> => this.#json("GET", `${keyPath(id)}${search(query)}`),
+    update: (id: string, change: UpdateKey, query: OfAccount = {}): Promise<Key> =>
+      this.#json("PATCH", `${keyPath(id)}${search(query)}`, { body: change }),
     /** @param options.overlapSeconds how long the old secret still works; an hour when left out */
-    rotate: (id: string, { overlapSeconds }: { overlapSeconds?: number } = {}): Promise<CreatedKey> =>
-      this.#json("POST", `/v1/keys/${encodeURIComponent(id)}/rotate`, {
-        body: overlapSeconds === undefined ? {} : { overlap_seconds: overlapSeconds },
-      }),
-    revoke: (id: string): Promise<void> => this.#empty("DELETE", `/v1/keys/${encodeURIComponent(id)}`),
+    rotate: (id: string, { overlapSeconds, ...query }: Overlap & OfAccount = {}): Promise<CreatedKey> =>
+      this.#json("POST", `${keyPath(id)}/rotate${search(query)}`, { body: overlap(overlapSeconds) }),
+    revoke: (id: string, query: OfAccount = {}): Promise<void> =>
+      this.#empty("DELETE", `${keyPath(id)}${search(query)}`),
   };
 
   readonly webhookEndpoints = {
@@ -178,10 +190,8 @@ export class Client {
       this.#json("PATCH", endpoint(id), { body: change }),
     delete: (id: string): Promise<void> => this.#empty("DELETE", endpoint(id)),
     /** @param options.overlapSeconds how long messages are signed with the old secret too; a day when left out */
-    rotateSecret: (id: string, { overlapSeconds }: { overlapSeconds?: number } = {}): Promise<CreatedWebhookEndpoint> =>
-      this.#json("POST", `${endpoint(id)}/rotate-secret`, {
-        body: overlapSeconds === undefined ? {} : { overlap_seconds: overlapSeconds },
-      }),
+    rotateSecret: (id: string, { overlapSeconds }: Overlap = {}): Promise<CreatedWebhookEndpoint> =>
+      this.#json("POST", `${endpoint(id)}/rotate-secret`, { body: overlap(overlapSeconds) }),
     test: (id: string): Promise<WebhookDelivery> => this.#json("POST", `${endpoint(id)}/test`),
     /** @param id an endpoint's, or `requests` for what went to requests' own `webhook_url` */
     deliveries: (id: string, query: { limit?: number; cursor?: string } = {}): Promise<WebhookDeliveryList> =>
@@ -190,22 +200,28 @@ export class Client {
       this.#json("POST", `${endpoint(id)}/deliveries/${encodeURIComponent(delivery)}/redeliver`),
     /** What signs messages to a request's own `webhook_url`. */
     defaultSecret: (): Promise<WebhookSecret> => this.#json("GET", "/v1/webhook-endpoints/default-secret"),
+    /** @param options.overlapSeconds how long messages are signed with the old one too; a day when left out */
+    rotateDefaultSecret: ({ overlapSeconds }: Overlap = {}): Promise<WebhookSecret> =>
+      this.#json("POST", "/v1/webhook-endpoints/default-secret/rotate", { body: overlap(overlapSeconds) }),
   };
 
   readonly account = {
-    get: (query: { account?: string } = {}): Promise<Account> => this.#json("GET", `/v1/account${search(query)}`),
+    get: (query: OfAccount = {}): Promise<Account> => this.#json("GET", `/v1/account${search(query)}`),
     /** Erases it with all it has; only its usage stays. @param query.confirm its id once more */
-    erase: (query: { confirm: string; account?: string }): Promise<Account> =>
+    erase: (query: { confirm: string } & OfAccount): Promise<Account> =>
       this.#json("DELETE", `/v1/account${search(query)}`),
     update: (change: UpdateAccountInput): Promise<Account> => this.#json("PATCH", "/v1/account", { body: change }),
   };
 
   /** Which prompts are taken; `account` is for operators, `"*"` means every account. */
   readonly policy = {
-    get: (query: { account?: string } = {}): Promise<Policy> => this.#json("GET", `/v1/policy${search(query)}`),
-    set: (policy: SetPolicyInput, query: { account?: string } = {}): Promise<Policy> =>
+    get: (query: OfAccount = {}): Promise<Policy> => this.#json("GET", `/v1/policy${search(query)}`),
+    set: (policy: SetPolicyInput, query: OfAccount = {}): Promise<Policy> =>
       this.#json("PUT", `/v1/policy${search(query)}`, { body: policy }),
-    remove: (query: { account?: string } = {}): Promise<void> => this.#empty("DELETE", `/v1/policy${search(query)}`),
+    remove: (query: OfAccount = {}): Promise<void> => this.#empty("DELETE", `/v1/policy${search(query)}`),
+    /** @param options.overlapSeconds how long the moderation hook is asked with the old secret too; a day when left out */
+    rotateSecret: ({ overlapSeconds, ...query }: Overlap & OfAccount = {}): Promise<Policy> =>
+      this.#json("POST", `/v1/policy/rotate-secret${search(query)}`, { body: overlap(overlapSeconds) }),
   };
 
   readonly feedback = {
@@ -313,6 +329,8 @@ export class Client {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
+    const notice = response.headers.get("Vignette-Notice");
+    if (notice !== null) this.#onNotice(notice);
     if (!response.ok) throw await ClientError.from(response);
     return response;
   }
@@ -340,9 +358,16 @@ function profile(id: string): string {
   return `/v1/profiles/${encodeURIComponent(id)}`;
 }
 
+function keyPath(id: string): string {
+  return `/v1/keys/${encodeURIComponent(id)}`;
+}
+
 function endpoint(id: string): string {
   return `/v1/webhook-endpoints/${encodeURIComponent(id)}`;
 }
+
+/** The body of a rotation. */
+const overlap = (seconds: number | undefined) => (seconds === undefined ? {} : { overlap_seconds: seconds });
 
 function search(query: Record<string, unknown>): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined);

@@ -42,7 +42,18 @@ export const Account = z
     erased_at: z.string().nullable().openapi({ description: "When it was erased; its usage stays." }),
     erasing: z.boolean().openapi({ description: "Whether something of it is still being removed." }),
   })
-  .openapi("Account");
+  .openapi("Account", {
+    example: {
+      id: "acme",
+      object: "account",
+      operator: false,
+      created_at: "2026-11-24T12:00:00.000Z",
+      limits: { concurrent: 20, images_per_day: 5000, images_per_day_per_user: 50 },
+      retention: { images_days: 30, generations_days: 365 },
+      erased_at: null,
+      erasing: false,
+    },
+  });
 export type Account = z.infer<typeof Account>;
 
 export const UpdateAccount = z
@@ -51,6 +62,8 @@ export const UpdateAccount = z
     limits: AccountLimits.optional().openapi({ description: "Replaced as a whole." }),
     retention: Retention.optional().openapi({ description: "Replaced as a whole." }),
   })
-  .openapi("UpdateAccount");
+  .openapi("UpdateAccount", {
+    example: { limits: { concurrent: 20, images_per_day: 5000, images_per_day_per_user: 50 } },
+  });
 export type UpdateAccount = z.infer<typeof UpdateAccount>;
 export type UpdateAccountInput = z.input<typeof UpdateAccount>;

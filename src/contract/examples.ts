@@ -1,9 +1,11 @@
+// Examples of what several answers carry, for the API's description; the others stand beside their schemas.
+
 /** A picture's address has 128 random bits in hex. */
 const IMAGE = "https://vignette.example/i/5f0c3d9e7a2b4c6d8e1f0a9b8c7d6e5f.png";
 const ID = "gen_01jdd5m0000000000000000000";
 const SELF = `https://vignette.example/v1/generations/${ID}`;
 
-/** A generation that has succeeded, for the API's description. */
+/** A generation that has succeeded. */
 export const GENERATION_EXAMPLE = {
   id: ID,
   object: "generation",
@@ -52,9 +54,32 @@ export const GENERATION_EXAMPLE = {
   urls: { self: SELF, cancel: `${SELF}/cancel`, events: `${SELF}/events` },
 };
 
+const UNDRAWN = { reading: null, images: [], started_at: null };
+
+/** The same as it is accepted. */
+export const QUEUED_EXAMPLE = {
+  ...GENERATION_EXAMPLE,
+  ...UNDRAWN,
+  status: "queued",
+  completed_at: null,
+  progress: { fraction: 0, step: 0, steps: 25, queue_position: null, eta_seconds: null },
+  metrics: { queue_ms: null, run_ms: null, total_ms: null },
+};
+
+/** The same, had it been canceled before it was begun. */
+export const CANCELED_EXAMPLE = {
+  ...GENERATION_EXAMPLE,
+  ...UNDRAWN,
+  status: "canceled",
+  metrics: { queue_ms: null, run_ms: null, total_ms: 900 },
+};
+
 /** What webhooks say of it. */
 export const GENERATION_MESSAGE_EXAMPLE = {
   type: "generation.succeeded" as const,
   timestamp: "2026-11-24T12:00:02.000Z",
   data: { id: ID, status: "succeeded", urls: { self: SELF }, images: [IMAGE], user: null, metadata: {} },
 };
+
+/** A secret that says in base64 that it is an example. */
+export const SECRET_EXAMPLE = "whsec_RVhBTVBMRS1FWEFNUExFLUVYQU1QTEUtRVhBTVBMRSE=";

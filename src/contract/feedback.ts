@@ -1,5 +1,6 @@
+import { GENERATION_EXAMPLE } from "./examples.ts";
 import { BOUNDS, Image, PageQuery } from "./generation.ts";
-import { wellFormed } from "./text.ts";
+import { atMost, wellFormed } from "./text.ts";
 import { z } from "./zod.ts";
 
 export const Verdict = z.enum(["meant", "not_meant"]).openapi("Verdict");
@@ -23,8 +24,20 @@ export const GiveFeedback = z
       .optional()
       .openapi({ description: "Whose word it is; absent: the generation's user." }),
   })
-  .openapi("GiveFeedback");
+  .openapi("GiveFeedback", { example: { verdict: "meant", consent: true } });
 export type GiveFeedback = z.infer<typeof GiveFeedback>;
+
+const FEEDBACK_EXAMPLE = {
+  generation: GENERATION_EXAMPLE.id,
+  object: "feedback",
+  verdict: "meant",
+  narrative: GENERATION_EXAMPLE.prompt,
+  changed_into: "purple, cat",
+  image: GENERATION_EXAMPLE.images[0],
+  model: GENERATION_EXAMPLE.model,
+  user: null,
+  created_at: "2026-11-24T12:01:00.000Z",
+};
 
 export const Feedback = z
   .object({
@@ -38,16 +51,16 @@ export const Feedback = z
     user: z.string().nullable(),
     created_at: z.string(),
   })
-  .openapi("Feedback", { description: "Deleted with its generation." });
+  .openapi("Feedback", { description: "Deleted with its generation.", example: FEEDBACK_EXAMPLE });
 export type Feedback = z.infer<typeof Feedback>;
 
 export const FeedbackList = z
   .object({ data: z.array(Feedback), next_cursor: z.string().nullable() })
-  .openapi("FeedbackList");
+  .openapi("FeedbackList", { example: { data: [FEEDBACK_EXAMPLE], next_cursor: null } });
 export type FeedbackList = z.infer<typeof FeedbackList>;
 
 export const FeedbackQuery = PageQuery.extend({
   verdict: Verdict.optional(),
-  user: z.string().min(1).max(200).optional(),
+  user: atMost(200, z.string().min(1)).optional(),
 });
 export type FeedbackInput = z.input<typeof FeedbackQuery>;

@@ -1,6 +1,6 @@
 import { GENERATION_EXAMPLE } from "./examples.ts";
 import { BOUNDS, OUTPUT_FORMATS, STATUSES } from "./terms.ts";
-import { promptText, wellFormed } from "./text.ts";
+import { atMost, promptText, utf8Bytes, wellFormed } from "./text.ts";
 import { RequestEvents, WebhookUrl } from "./webhooks.ts";
 import { z } from "./zod.ts";
 
@@ -11,6 +11,9 @@ export type OutputFormat = z.infer<typeof OutputFormat>;
 
 export const Status = z.enum(STATUSES).openapi("Status");
 export type Status = z.infer<typeof Status>;
+
+/** As JSON in UTF-8: with it a webhook message stays below the 20 KB that Standard Webhooks ask for. */
+const METADATA_BYTES = 16_000;
 
 const side = z.int().min(8).max(BOUNDS.side).multipleOf(8);
 
@@ -67,15 +70,18 @@ export const CreateGeneration = z
     }),
     webhook_events: RequestEvents.optional().openapi({ description: "Which ends; absent: all." }),
     metadata: z
-      .record(z.string().min(1).max(64), wellFormed(512))
+      .record(atMost(64, z.string().min(1)), wellFormed(512))
       .refine((value) => Object.keys(value).length <= 16, "At most 16 entries.")
+      .refine((value) => utf8Bytes(JSON.stringify(value)) <= METADATA_BYTES, `At most ${METADATA_BYTES} bytes as JSON.`)
       .optional(),
   })
   .refine((request) => request.webhook_events === undefined || request.webhook_url !== undefined, {
     path: ["webhook_events"],
     error: "Say where to with webhook_url, or leave this out.",
   })
-  .openapi("CreateGeneration");
+  .openapi("CreateGeneration", {
+    example: { prompt: GENERATION_EXAMPLE.prompt, seed: 7, user: "ada", metadata: { order: "1842" } },
+  });
 export type CreateGeneration = z.infer<typeof CreateGeneration>;
 
 /** What a client may send: fields with a default are optional here. */
@@ -160,7 +166,7 @@ export type Generation = z.infer<typeof Generation>;
 
 export const GenerationList = z
   .object({ data: z.array(Generation), next_cursor: z.string().nullable() })
-  .openapi("GenerationList");
+  .openapi("GenerationList", { example: { data: [GENERATION_EXAMPLE], next_cursor: null } });
 export type GenerationList = z.infer<typeof GenerationList>;
 
 const limit = z.coerce
@@ -177,12 +183,12 @@ export const ListQuery = z.strictObject({
   limit,
   cursor,
   status: Status.optional(),
-  user: z.string().max(200).optional(),
+  user: atMost(200).optional(),
   shared: z
     .enum(["true"])
     .optional()
     .openapi({ description: "`true`: only those of whose pictures one has a public page." }),
-  favorite_of: z.string().max(200).optional().openapi({ description: "A profile's id: only its favorites." }),
+  favorite_of: atMost(200).optional().openapi({ description: "A profile's id: only its favorites." }),
 });
 /** What a client may ask a list for. */
 export type ListInput = z.input<typeof ListQuery>;

@@ -1,4 +1,5 @@
 import { newId } from "./ids.ts";
+import { atMost } from "./text.ts";
 import { z } from "./zod.ts";
 
 const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -27,7 +28,7 @@ export type KeyLimits = z.infer<typeof KeyLimits>;
 
 export const CreateKey = z
   .strictObject({
-    name: z.string().trim().min(1).max(100),
+    name: atMost(100, z.string().trim().min(1)),
     scopes: z
       .array(Scope)
       .min(1)
@@ -46,7 +47,14 @@ export const CreateKey = z
       .optional()
       .openapi({ description: "Operators only: make the key in this account, which is created when it is new." }),
   })
-  .openapi("CreateKey");
+  .openapi("CreateKey", {
+    example: {
+      name: "Ada's notebook",
+      scopes: ["generate", "read"],
+      expires_at: "2027-06-30T00:00:00Z",
+      limits: { images_per_day: 500 },
+    },
+  });
 export type CreateKey = z.infer<typeof CreateKey>;
 
 /** The longest that a rotated key's old secret goes on working, in seconds. */
@@ -61,7 +69,7 @@ export const RotateKey = z
       .default(3600)
       .openapi({ description: "How long the old secret still works; 0 ends it at once, as after a leak." }),
   })
-  .openapi("RotateKey");
+  .openapi("RotateKey", { example: { overlap_seconds: 3600 } });
 export type RotateKey = z.infer<typeof RotateKey>;
 
 export const UpdateKey = CreateKey.pick({ name: true, scopes: true, limits: true })
@@ -69,8 +77,26 @@ export const UpdateKey = CreateKey.pick({ name: true, scopes: true, limits: true
   .partial()
   .strict()
   .refine((change) => Object.keys(change).length > 0, "Name at least one field to change.")
-  .openapi("UpdateKey", { description: "Fields left out stay as they are; `limits` is replaced as a whole." });
+  .openapi("UpdateKey", {
+    description: "Fields left out stay as they are; `limits` is replaced as a whole.",
+    example: { limits: { images_per_day: 1000 }, expires_at: null },
+  });
 export type UpdateKey = z.infer<typeof UpdateKey>;
+
+const KEY_EXAMPLE = {
+  id: "key_01jdd5m0000000000000000000",
+  object: "key",
+  name: "Ada's notebook",
+  prefix: "vgt_EXAMPL",
+  account: "acme",
+  scopes: ["generate", "read"],
+  limits: { images_per_day: 500 },
+  created_at: "2026-11-24T12:00:00.000Z",
+  expires_at: "2027-06-30T00:00:00.000Z",
+  revoked_at: null,
+  last_used_at: null,
+  previous_secret_until: null,
+};
 
 export const Key = z
   .object({
@@ -90,15 +116,17 @@ export const Key = z
       .nullable()
       .openapi({ description: "Until when the secret before the last rotation works; null when it does not." }),
   })
-  .openapi("Key");
+  .openapi("Key", { example: KEY_EXAMPLE });
 export type Key = z.infer<typeof Key>;
 
 export const CreatedKey = Key.extend({
   key: z.string().openapi({ description: "The key itself. It is shown this once and stored as a hash only." }),
-}).openapi("CreatedKey");
+}).openapi("CreatedKey", { example: { ...KEY_EXAMPLE, key: "vgt_EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXAMPL" } });
 export type CreatedKey = z.infer<typeof CreatedKey>;
 
-export const KeyList = z.object({ data: z.array(Key), next_cursor: z.string().nullable() }).openapi("KeyList");
+export const KeyList = z
+  .object({ data: z.array(Key), next_cursor: z.string().nullable() })
+  .openapi("KeyList", { example: { data: [KEY_EXAMPLE], next_cursor: null } });
 export type KeyList = z.infer<typeof KeyList>;
 
 /** A fresh key with what is stored of it: the secret itself never is. */

@@ -50,5 +50,40 @@ export const Model = z
   .openapi("Model");
 export type Model = z.infer<typeof Model>;
 
-export const ModelList = z.object({ data: z.array(Model) }).openapi("ModelList");
+export const ModelList = z.object({ data: z.array(Model) }).openapi("ModelList", {
+  example: {
+    data: [
+      {
+        id: "miniature",
+        object: "model",
+        default: true,
+        description: "A small latent diffusion model that draws flat scenes.",
+        version: "5f0c3d9e7a2b",
+        adapters: [{ id: "sur", default: true, description: "Reads sentences." }],
+        schedulers: ["DDIMScheduler", "EulerDiscreteScheduler"],
+        output_formats: ["png", "jpeg", "webp"],
+        defaults: {
+          width: 128,
+          height: 128,
+          num_inference_steps: 25,
+          guidance_scale: 4,
+          scheduler: "DDIMScheduler",
+          adapter_scale: 1,
+          negative_prompt: "",
+        },
+        limits: {
+          min_width: 64,
+          max_width: 256,
+          min_height: 64,
+          max_height: 256,
+          multiple_of: 8,
+          max_steps: 100,
+          max_images: 4,
+          max_prompt_chars: 1000,
+          max_prompt_tokens: 300,
+        },
+      },
+    ],
+  },
+});
 export type ModelList = z.infer<typeof ModelList>;

@@ -1,3 +1,4 @@
+import { GENERATION_EXAMPLE } from "./examples.ts";
 import { BOUNDS, CreateGeneration, OutputFormat } from "./generation.ts";
 import { z } from "./zod.ts";
 
@@ -45,7 +46,7 @@ export const CreateImages = z
     scheduler: rest.scheduler,
     metadata,
   })
-  .openapi("CreateImages");
+  .openapi("CreateImages", { example: { prompt: GENERATION_EXAMPLE.prompt, n: 1, size: "auto" } });
 export type CreateImages = z.infer<typeof CreateImages>;
 
 const Drawn = z.object({
@@ -58,7 +59,16 @@ const Drawn = z.object({
 
 export const Images = Drawn.extend({
   data: z.array(z.object({ url: z.string().optional(), b64_json: z.string().optional() })),
-}).openapi("Images");
+}).openapi("Images", {
+  example: {
+    created: 1_795_521_600,
+    background: "opaque",
+    output_format: "png",
+    quality: "auto",
+    size: "128x128",
+    data: GENERATION_EXAMPLE.images.map(({ url }) => ({ url })),
+  },
+});
 export type Images = z.infer<typeof Images>;
 
 export const OpenAIError = z
@@ -70,5 +80,15 @@ export const OpenAIError = z
       code: z.string().nullable(),
     }),
   })
-  .openapi("OpenAIError", { description: "An error in OpenAI's shape." });
+  .openapi("OpenAIError", {
+    description: "An error in OpenAI's shape.",
+    example: {
+      error: {
+        message: "size: Must be a multiple of 8.",
+        type: "invalid_request_error",
+        param: "size",
+        code: "invalid_request",
+      },
+    },
+  });
 export type OpenAIError = z.infer<typeof OpenAIError>;

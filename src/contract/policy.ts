@@ -1,3 +1,5 @@
+import { GENERATION_EXAMPLE, SECRET_EXAMPLE } from "./examples.ts";
+import { atMost } from "./text.ts";
 import { z } from "./zod.ts";
 
 /** Stands for every account; operators alone may use it. */
@@ -13,7 +15,7 @@ export const Rule = z
       .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "A rule is called 1 to 64 of a-z, 0-9, - and _.")
       .openapi({ description: "What a refusal names.", example: "no-weapons" }),
     terms: z
-      .array(z.string().trim().min(1).max(100))
+      .array(atMost(100, z.string().trim().min(1)))
       .min(1)
       .max(TERMS)
       .openapi({
@@ -27,7 +29,7 @@ export const Rule = z
       .min(1)
       .default(["prompt"])
       .openapi({ description: "A negative prompt may well name what must not be shown." }),
-    message: z.string().trim().min(1).max(300).optional().openapi({ description: "Told to whoever is refused." }),
+    message: atMost(300, z.string().trim().min(1)).optional().openapi({ description: "Told to whoever is refused." }),
   })
   .openapi("Rule");
 export type Rule = z.infer<typeof Rule>;
@@ -46,13 +48,26 @@ export const Moderation = z
   });
 export type Moderation = z.infer<typeof Moderation>;
 
+const POLICY_EXAMPLE = {
+  max_prompt_chars: 500,
+  max_prompt_tokens: 150,
+  rules: [{ id: "no-weapons", terms: ["gun", "rifle*"], applies_to: ["prompt"], message: "We draw no weapons." }],
+  moderation: { url: "https://moderation.example.com/vignette", on_failure: "closed", timeout_ms: 3000 },
+};
+
 export const SetPolicy = z
   .strictObject({
     max_prompt_chars: z.int().min(1).max(8000).optional(),
-    max_prompt_tokens: z.int().min(1).max(8000).optional().openapi({
-      description:
-        "Counted as CLIP's tokenizer splits text, every word as one: a prompt that is refused has more for certain.",
-    }),
+    max_prompt_tokens: z
+      .int()
+      .min(1)
+      .max(8000)
+      .optional()
+      .openapi({
+        description:
+          "Counted as CLIP's tokenizer splits text, every word as one, in scripts without spaces every letter: a prompt that " +
+          "is refused has more for certain.",
+      }),
     rules: z
       .array(Rule)
       .max(100)
@@ -64,7 +79,7 @@ export const SetPolicy = z
       ),
     moderation: Moderation.nullable().default(null),
   })
-  .openapi("SetPolicy");
+  .openapi("SetPolicy", { example: POLICY_EXAMPLE });
 export type SetPolicy = z.infer<typeof SetPolicy>;
 export type SetPolicyInput = z.input<typeof SetPolicy>;
 
@@ -80,9 +95,22 @@ export const Policy = z
       .string()
       .nullable()
       .openapi({ description: "Verifies what the moderation hook is asked; null without one." }),
+    previous_secret_until: z
+      .string()
+      .nullable()
+      .openapi({ description: "Until when the secret before the last rotation signs too; null when it does not." }),
     updated_at: z.string().nullable().openapi({ description: "Null: there is none, every prompt is taken." }),
   })
-  .openapi("Policy");
+  .openapi("Policy", {
+    example: {
+      object: "policy",
+      account: "acme",
+      ...POLICY_EXAMPLE,
+      secret: SECRET_EXAMPLE,
+      previous_secret_until: null,
+      updated_at: "2026-11-24T12:00:00.000Z",
+    },
+  });
 export type Policy = z.infer<typeof Policy>;
 
 /** What the moderation hook is sent. */
@@ -98,7 +126,19 @@ export const ModerationRequest = z
       negative_prompt: z.string().nullable(),
     }),
   })
-  .openapi("ModerationRequest");
+  .openapi("ModerationRequest", {
+    example: {
+      type: "prompt.moderation",
+      timestamp: "2026-11-24T12:00:00.000Z",
+      data: {
+        account: "acme",
+        user: "ada",
+        model: GENERATION_EXAMPLE.model,
+        prompt: GENERATION_EXAMPLE.prompt,
+        negative_prompt: null,
+      },
+    },
+  });
 export type ModerationRequest = z.infer<typeof ModerationRequest>;
 
 /** What the moderation hook answers. */
@@ -109,7 +149,7 @@ export const ModerationVerdict = z
       .string()
       .regex(/^[\w.:/-]{1,64}$/)
       .optional(),
-    message: z.string().max(300).optional(),
+    message: atMost(300).optional(),
   })
-  .openapi("ModerationVerdict");
+  .openapi("ModerationVerdict", { example: { allowed: false, rule: "S4", message: "Ask for something else." } });
 export type ModerationVerdict = z.infer<typeof ModerationVerdict>;

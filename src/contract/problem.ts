@@ -58,7 +58,10 @@ export type FieldError = z.infer<typeof FieldError>;
 
 export const Problem = z
   .object({
-    type: z.string().openapi({ example: "urn:vignette:problem:invalid_request" }),
+    type: z.string().openapi({
+      description: "`urn:vignette:problem:` and the code; of every 429 the IETF's type for a quota that is used up.",
+      example: "urn:vignette:problem:invalid_request",
+    }),
     title: z.string(),
     status: z.int(),
     detail: z.string().openapi({ description: "What is wrong here, and the remedy." }),

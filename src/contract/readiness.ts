@@ -1,5 +1,8 @@
 import { z } from "./zod.ts";
 
+/** What `/healthz` answers. */
+export const Health = z.object({ status: z.literal("ok") }).openapi("Health", { example: { status: "ok" } });
+
 /** What `/readyz` answers. */
 export const Readiness = z
   .object({
@@ -20,5 +23,14 @@ export const Readiness = z
       }),
     ),
   })
-  .openapi("Readiness");
+  .openapi("Readiness", {
+    example: {
+      ready: true,
+      database: true,
+      runner: true,
+      storage: true,
+      degraded: [],
+      runners: [{ name: "default", kind: "vignette", ready: true, circuit: "closed" }],
+    },
+  });
 export type Readiness = z.infer<typeof Readiness>;

@@ -17,6 +17,13 @@ export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
 
 export const STATUSES = ["queued", "running", "succeeded", "failed", "canceled"] as const;
 
+/** How many characters a text has: Unicode code points, as JSON Schema's `maxLength` counts (RFC 8259 section 7). */
+export function charactersOf(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
 /** Whether nothing can follow this status. */
 export function isTerminal(status: (typeof STATUSES)[number]): boolean {
   return status === "succeeded" || status === "failed" || status === "canceled";

@@ -1,3 +1,4 @@
+import { charactersOf } from "./terms.ts";
 import { z } from "./zod.ts";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
@@ -25,9 +26,18 @@ export function promptText(maxChars: number) {
     .refine((text) => !NEVER.test(text), { error: named(NEVER, "is no character of any text; remove it.") });
 }
 
-function bounded(text: z.ZodString, maxChars: number) {
+/** Bounds a text in characters; zod's own `max` counts UTF-16 units, which is not what the description says. */
+export function atMost(maxChars: number, text: z.ZodString = z.string()) {
   return text
-    .max(maxChars, `At most ${maxChars} characters; shorten it.`)
+    .refine((value) => charactersOf(value) <= maxChars, `At most ${maxChars} characters; shorten it.`)
+    .openapi({ maxLength: maxChars });
+}
+
+/** How many bytes a text is in UTF-8. */
+export const utf8Bytes = (text: string): number => new TextEncoder().encode(text).byteLength;
+
+function bounded(text: z.ZodString, maxChars: number) {
+  return atMost(maxChars, text)
     .refine((text) => text.isWellFormed(), "Half of a surrogate pair stands alone; send whole Unicode characters.")
     .refine((text) => !CONTROL.test(text), "Control characters are not text; remove them.");
 }

@@ -1,3 +1,4 @@
+import { atMost } from "./text.ts";
 import { z } from "./zod.ts";
 
 export const Quota = z
@@ -23,9 +24,13 @@ export const UsageDay = z
   .openapi("UsageDay");
 export type UsageDay = z.infer<typeof UsageDay>;
 
-export const Usage = z
-  .object({ data: z.array(UsageDay), quotas: z.array(Quota) })
-  .openapi("Usage", { description: "Days without use are left out; newest first." });
+export const Usage = z.object({ data: z.array(UsageDay), quotas: z.array(Quota) }).openapi("Usage", {
+  description: "Days without use are left out; newest first.",
+  example: {
+    data: [{ date: "2026-11-24", generations: 12, images: 14, cached: 3 }],
+    quotas: [{ policy: "images-per-day", limit: 500, remaining: 486, resets_at: "2026-11-25T00:00:00.000Z" }],
+  },
+});
 export type Usage = z.infer<typeof Usage>;
 
 export const UsageQuery = z.strictObject({
@@ -36,7 +41,7 @@ export const UsageQuery = z.strictObject({
     .max(366)
     .default(30)
     .openapi({ type: "integer", description: "Today included." }),
-  user: z.string().min(1).max(200).optional().openapi({ description: "Show this end user's quotas too." }),
-  group: z.string().min(1).max(200).optional().openapi({ description: "Show this group's quotas too." }),
+  user: atMost(200, z.string().min(1)).optional().openapi({ description: "Show this end user's quotas too." }),
+  group: atMost(200, z.string().min(1)).optional().openapi({ description: "Show this group's quotas too." }),
 });
 export type UsageInput = z.input<typeof UsageQuery>;

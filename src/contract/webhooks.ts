@@ -1,4 +1,5 @@
-import { GENERATION_MESSAGE_EXAMPLE } from "./examples.ts";
+import { GENERATION_MESSAGE_EXAMPLE, SECRET_EXAMPLE } from "./examples.ts";
+import { atMost } from "./text.ts";
 import { z } from "./zod.ts";
 
 /** What a generation can end in, as its receivers are told. */
@@ -25,13 +26,32 @@ export const RequestEvents = z.array(GenerationEventType).min(1).refine(once, "N
 
 const events = z.array(WebhookEventType).min(1).refine(once, "Name each event once.");
 
+const ENDPOINT_EXAMPLE = {
+  id: "whe_01jdd5m0000000000000000000",
+  object: "webhook_endpoint",
+  url: "https://example.com/vignette",
+  events: ["generation.succeeded", "generation.failed"],
+  description: "the shop",
+  created_at: "2026-11-24T12:00:00.000Z",
+  disabled: false,
+  disabled_at: null,
+  disabled_reason: null,
+  previous_secret_until: null,
+};
+
 export const CreateWebhookEndpoint = z
   .strictObject({
-    url: WebhookUrl.openapi({ example: "https://example.com/vignette" }),
+    url: WebhookUrl,
     events: events.default([...EVENT_TYPES]).openapi({ description: "All, where none are named." }),
-    description: z.string().trim().max(200).default(""),
+    description: atMost(200, z.string().trim()).default(""),
   })
-  .openapi("CreateWebhookEndpoint");
+  .openapi("CreateWebhookEndpoint", {
+    example: {
+      url: ENDPOINT_EXAMPLE.url,
+      events: ENDPOINT_EXAMPLE.events,
+      description: ENDPOINT_EXAMPLE.description,
+    },
+  });
 export type CreateWebhookEndpoint = z.infer<typeof CreateWebhookEndpoint>;
 export type CreateWebhookEndpointInput = z.input<typeof CreateWebhookEndpoint>;
 
@@ -39,14 +59,14 @@ export const UpdateWebhookEndpoint = z
   .strictObject({
     url: WebhookUrl.optional(),
     events: events.optional(),
-    description: z.string().trim().max(200).optional(),
+    description: atMost(200, z.string().trim()).optional(),
     disabled: z
       .boolean()
       .optional()
       .openapi({ description: "`false` takes an endpoint that was disabled in use again." }),
   })
   .refine((change) => Object.keys(change).length > 0, "Name at least one field to change.")
-  .openapi("UpdateWebhookEndpoint");
+  .openapi("UpdateWebhookEndpoint", { example: { disabled: false } });
 export type UpdateWebhookEndpoint = z.infer<typeof UpdateWebhookEndpoint>;
 
 export const WebhookEndpoint = z
@@ -65,17 +85,17 @@ export const WebhookEndpoint = z
     }),
     previous_secret_until: z.string().nullable(),
   })
-  .openapi("WebhookEndpoint");
+  .openapi("WebhookEndpoint", { example: ENDPOINT_EXAMPLE });
 export type WebhookEndpoint = z.infer<typeof WebhookEndpoint>;
 
 export const CreatedWebhookEndpoint = WebhookEndpoint.extend({
   secret: z.string().openapi({ description: "`whsec_` + base64: verifies the signatures. Shown this once." }),
-}).openapi("CreatedWebhookEndpoint");
+}).openapi("CreatedWebhookEndpoint", { example: { ...ENDPOINT_EXAMPLE, secret: SECRET_EXAMPLE } });
 export type CreatedWebhookEndpoint = z.infer<typeof CreatedWebhookEndpoint>;
 
 export const WebhookEndpointList = z
   .object({ data: z.array(WebhookEndpoint), next_cursor: z.string().nullable() })
-  .openapi("WebhookEndpointList");
+  .openapi("WebhookEndpointList", { example: { data: [ENDPOINT_EXAMPLE], next_cursor: null } });
 export type WebhookEndpointList = z.infer<typeof WebhookEndpointList>;
 
 export const RotateSecret = z
@@ -87,11 +107,34 @@ export const RotateSecret = z
       .default(24 * 3600)
       .openapi({ description: "How long messages are signed with the old secret too." }),
   })
-  .openapi("RotateSecret");
+  .openapi("RotateSecret", { example: { overlap_seconds: 86_400 } });
 export type RotateSecret = z.infer<typeof RotateSecret>;
 
-export const WebhookSecret = z.object({ secret: z.string() }).openapi("WebhookSecret");
+export const WebhookSecret = z
+  .object({
+    secret: z.string().openapi({ description: "`whsec_` + base64: verifies the signatures." }),
+    previous_secret_until: z
+      .string()
+      .nullable()
+      .openapi({ description: "Until when the secret before the last rotation signs too; null when it does not." }),
+  })
+  .openapi("WebhookSecret", { example: { secret: SECRET_EXAMPLE, previous_secret_until: null } });
 export type WebhookSecret = z.infer<typeof WebhookSecret>;
+
+const DELIVERY_EXAMPLE = {
+  id: "msg_019ab5c0d2005f0c3d9e7a2b4c6d8e1f",
+  object: "webhook_delivery",
+  type: "generation.succeeded",
+  url: ENDPOINT_EXAMPLE.url,
+  generation: GENERATION_MESSAGE_EXAMPLE.data.id,
+  status: "pending",
+  attempts: 1,
+  created_at: "2026-11-24T12:00:00.900Z",
+  next_attempt_at: "2026-11-24T12:00:06.200Z",
+  last_attempt_at: "2026-11-24T12:00:01.000Z",
+  last_status: 503,
+  last_error: "It answered 503.",
+};
 
 export const WebhookDelivery = z
   .object({
@@ -108,12 +151,12 @@ export const WebhookDelivery = z
     last_status: z.int().nullable().openapi({ description: "The HTTP status of the last answer." }),
     last_error: z.string().nullable(),
   })
-  .openapi("WebhookDelivery");
+  .openapi("WebhookDelivery", { example: DELIVERY_EXAMPLE });
 export type WebhookDelivery = z.infer<typeof WebhookDelivery>;
 
 export const WebhookDeliveryList = z
   .object({ data: z.array(WebhookDelivery), next_cursor: z.string().nullable() })
-  .openapi("WebhookDeliveryList");
+  .openapi("WebhookDeliveryList", { example: { data: [DELIVERY_EXAMPLE], next_cursor: null } });
 export type WebhookDeliveryList = z.infer<typeof WebhookDeliveryList>;
 
 /** The body of a message about a generation: thin, because the generation itself is one GET away. */
@@ -140,7 +183,13 @@ export const EndpointDisabledMessage = z
     timestamp: z.string(),
     data: z.object({ id: z.string(), url: z.string(), reason: z.enum(["gone", "failing"]) }),
   })
-  .openapi("EndpointDisabledMessage");
+  .openapi("EndpointDisabledMessage", {
+    example: {
+      type: DISABLED_EVENT,
+      timestamp: "2026-11-24T12:00:00.000Z",
+      data: { id: ENDPOINT_EXAMPLE.id, url: ENDPOINT_EXAMPLE.url, reason: "failing" },
+    },
+  });
 export type EndpointDisabledMessage = z.infer<typeof EndpointDisabledMessage>;
 
 /** The body of a message that somebody asked for. */
@@ -150,7 +199,9 @@ export const EndpointTestMessage = z
     timestamp: z.string(),
     data: z.object({ id: z.string().openapi({ description: "The endpoint's own." }) }),
   })
-  .openapi("EndpointTestMessage");
+  .openapi("EndpointTestMessage", {
+    example: { type: TEST_EVENT, timestamp: "2026-11-24T12:00:00.000Z", data: { id: ENDPOINT_EXAMPLE.id } },
+  });
 export type EndpointTestMessage = z.infer<typeof EndpointTestMessage>;
 
 const DELIVERY_ID = /^msg_[0-9a-f]{32}$/;

@@ -8,6 +8,7 @@ const days = z.coerce.number("must be a number of days").int().min(1).max(3_650)
 /** The three that describe one runner of ours. */
 const OWN_RUNNER = ["RUNNER_URL", "RUNNER_TOKEN", "RUNNER_WEBHOOK_SECRET"] as const;
 
+// There is no CACHE_KEY: what is cached is an account's own, under a SHA-256 of its id and the request, in D1 alone.
 const Fields = z.object({
   RUNNER_URL: httpUrl.optional().describe("where the runner answers, without /v1"),
   RUNNER_TOKEN: z.string().min(1, "must not be empty").optional().describe("the bearer token that the runner expects"),
@@ -18,7 +19,7 @@ const Fields = z.object({
     .number()
     .int()
     .min(1)
-    .max(43_200)
+    .max(86_400)
     // A little longer than one call to a runner may take.
     .default(11)
     .describe("when a generation is looked for whose isolate may have died with it in hand"),
@@ -31,6 +32,12 @@ const Fields = z.object({
     .optional()
     .transform((text) => text === "1")
     .describe("whether webhooks may go to loopback: development alone"),
+  WEBHOOK_PORTS: z
+    .string()
+    .regex(/^\d{1,5}(,\d{1,5})*$/, "must be port numbers, separated by commas")
+    .default("443,8443")
+    .transform((text) => text.split(",").map(Number))
+    .describe("on which ports webhooks may be received"),
   WEBHOOK_RESOLVER: z
     .url({ protocol: /^https?$/, error: "must be an http(s) URL" })
     .default("https://cloudflare-dns.com/dns-query")

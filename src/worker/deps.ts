@@ -110,6 +110,8 @@ export function makeDeps(env: Bindings, ctx: { waitUntil(work: Promise<unknown>)
     deliveries: deliveryStore(db),
     webhooks: {
       allowLocal: config.ALLOW_LOCAL_WEBHOOKS,
+      ports: config.WEBHOOK_PORTS,
+      ownHost: new URL(config.PUBLIC_URL).hostname,
       resolve: dnsOverHttps(config.WEBHOOK_RESOLVER, fetcher),
       fetch: fetcher,
     },

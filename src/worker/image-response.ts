@@ -27,6 +27,8 @@ export async function imageResponse(c: AppContext, found: ImageRow, cacheControl
     });
   if (range.kind === "whole") {
     headers.set("Content-Length", String(found.bytes));
+    // Nothing would read the object that is opened for it.
+    if (c.req.method === "HEAD") return new Response(null, { headers });
     return new Response(await openImage(c.get("deps"), found), { headers });
   }
   headers.set("Content-Length", String(range.length));

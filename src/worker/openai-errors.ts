@@ -14,7 +14,12 @@ export function openAIError(refusal: Refusal): Response {
   const code = status === 422 ? 400 : status;
   return new Response(JSON.stringify(errorBody(refusal, code)), {
     status: code,
-    headers: { ...refusal.headers, ...rateLimits(refusal.headers), ...retry(code), "Content-Type": "application/json" },
+    headers: {
+      ...refusal.headers,
+      ...rateLimits(refusal.headers),
+      ...retry(refusal, code),
+      "Content-Type": "application/json",
+    },
   });
 }
 
@@ -47,6 +52,6 @@ function fieldOf({ pointer }: FieldError): string | null {
 }
 
 /** A conflict that waiting cannot end is not tried again by the SDKs, which would. */
-function retry(status: number): Record<string, string> {
-  return status === 409 ? { "x-should-retry": "false" } : {};
+function retry({ headers }: Refusal, status: number): Record<string, string> {
+  return status === 409 && !("Retry-After" in headers) ? { "x-should-retry": "false" } : {};
 }

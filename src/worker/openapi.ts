@@ -2,7 +2,8 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { AppEnv } from "./context.ts";
 
 const DESCRIPTION =
-  "A sentence in, the picture you meant out. Errors are RFC 9457 problem details; every answer has X-Request-Id.";
+  "A sentence in, the picture you meant out. Errors are RFC 9457 problem details; every answer has X-Request-Id, and " +
+  "Vignette-Notice while a webhook endpoint of the account is out of use because of what it answered.";
 
 /** Under which heading a reference page shows a path, by its first part behind the version. */
 const TAGS: Record<string, string> = {

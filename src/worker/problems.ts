@@ -6,6 +6,9 @@ import type { AppContext, AppEnv } from "./context.ts";
 import { OPENAI_PREFIX, openAIError } from "./openai-errors.ts";
 import { invalid, Refusal } from "./refusal.ts";
 
+/** The registered type of every refusal at a limit (draft-ietf-httpapi-ratelimit-headers, section 5.1). */
+const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+
 /** RFC 9457 answers: the one place that turns what was thrown into HTTP. */
 export function problemResponse(c: AppContext, refusal: Refusal): Response {
   c.set("code", refusal.code);
@@ -13,7 +16,7 @@ export function problemResponse(c: AppContext, refusal: Refusal): Response {
   if (new URL(c.req.url).pathname.startsWith(OPENAI_PREFIX)) return openAIError(refusal);
   const [status, title] = PROBLEMS[refusal.code];
   const problem: Problem = {
-    type: `urn:vignette:problem:${refusal.code}`,
+    type: status === 429 ? QUOTA_EXCEEDED : `urn:vignette:problem:${refusal.code}`,
     title,
     status,
     detail: refusal.message,

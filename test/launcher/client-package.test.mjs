@@ -12,6 +12,7 @@ import { NODE_MODULES } from "../../scripts/lib/paths.mjs";
 /** What a user writes: every kind of thing the package exports, typed strictly. */
 const USER = `
 import { Client, ClientError, isTerminal, type CreateGenerationInput, type Generation, type GenerationEvent } from "vignette-client";
+import type { Feedback, FeedbackList, GiveFeedback, Group, Share, UpdateGroup, WebhookSecret } from "vignette-client";
 
 const client = new Client({ url: process.argv[2] ?? "", apiKey: "vgt_x" });
 const request: CreateGenerationInput = { prompt: "two purple cats", adapter: null, seed: 7 };
@@ -22,6 +23,12 @@ for await (const event of client.generations.events(generation.id)) {
   if (event.type === "progress") event.data.step satisfies number;
 }
 const refused = await client.keys.list().catch((error: unknown) => error);
+// What its methods take and answer has names.
+void ((given: GiveFeedback): Promise<Feedback> => client.feedback.give("gen_1", given));
+void ((): Promise<FeedbackList> => client.feedback.list());
+void ((change: UpdateGroup): Promise<Group> => client.groups.update("g", change));
+void ((): Promise<Share> => client.generations.share("gen_1", 0));
+void ((): Promise<WebhookSecret> => client.webhookEndpoints.defaultSecret());
 // @ts-expect-error: a field that the API does not have
 void (() => client.generations.create({ prompt: "x", colour: "purple" }));
 // @ts-expect-error: a status that there is not

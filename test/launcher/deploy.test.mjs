@@ -42,8 +42,16 @@ describe("wrangler.toml", () => {
     assert.deepEqual(staging.triggers, production.triggers);
     assert.deepEqual(staging.migrations, production.migrations);
     assert.equal(staging.compatibility_date, production.compatibility_date);
+    assert.deepEqual(staging.compatibility_flags, production.compatibility_flags);
     const both = [...names(production), ...names(staging)];
     assert.equal(new Set(both).size, both.length);
+  });
+
+  it("fetches through the front door alone, and leaves the dashboard's variables as they are", () => {
+    for (const { compatibility_flags, keep_vars } of [production, staging]) {
+      assert.ok(compatibility_flags.includes("global_fetch_strictly_public"));
+      assert.equal(keep_vars, true);
+    }
   });
 
   it("writes out every number of every queue, and consumes what it produces and what is dead", () => {

@@ -92,7 +92,7 @@ describe("a generation's history", () => {
 });
 
 describe("the guard of receivers' addresses", () => {
-  const guard = { allowLocal: false };
+  const guard = { allowLocal: false, ports: [443], ownHost: "vignette.example.com" };
   const inner = fc.oneof(
     fc.tuple(fc.constantFrom("10", "127", "0"), fc.nat(255), fc.nat(255), fc.nat(255)).map((parts) => parts.join(".")),
     fc.tuple(fc.integer({ min: 16, max: 31 }), fc.nat(255), fc.nat(255)).map((parts) => `172.${parts.join(".")}`),

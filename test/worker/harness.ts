@@ -2,14 +2,17 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { Generation } from "../../src/contract/generation.ts";
-import { type KeyLimits, newKey, type Scope } from "../../src/contract/keys.ts";
+import { hashKey, type KeyLimits, newKey, type Scope } from "../../src/contract/keys.ts";
 import worker from "../../src/worker/index.ts";
-import { keyStore } from "../../src/worker/storage/keys.ts";
+import { type KnownKey, keyStore } from "../../src/worker/storage/keys.ts";
 import { type FakePrediction, FakeRunner } from "../fakes/replicate.ts";
 
 /** The edge as its clients and its runner reach it. */
 export const edge = (request: Request): Promise<Response> =>
   (exports as unknown as { default: Fetcher }).default.fetch(request);
+
+/** Waits for what no event tells. It guards against hanging alone: machines are busy. */
+export const until = <T>(condition: () => T | Promise<T>) => vi.waitUntil(condition, { timeout: 30_000, interval: 5 });
 
 /** A fake runner that every outbound request of this file's worker reaches. */
 export function installRunner(): FakeRunner {
@@ -46,6 +49,13 @@ export async function makeKey(
     { operator: options.operator ?? false },
   );
   return secret;
+}
+
+/** A stored key as services see it. */
+export async function knownKey(secret: string): Promise<KnownKey> {
+  const key = await keyStore(env.DB).byHash(await hashKey(secret));
+  if (!key) throw new Error("the key is not there");
+  return key;
 }
 
 export interface CallOptions {
@@ -86,10 +96,7 @@ export async function read(key: string, id: string): Promise<Generation> {
  * that another request's event resolves would go on in that event's context, which ends.
  */
 export function arrival(runner: FakeRunner, id?: string): Promise<FakePrediction> {
-  return vi.waitUntil(() => (id ? runner.predictions.get(id) : runner.predictions.values().next().value), {
-    timeout: 30_000,
-    interval: 5,
-  });
+  return until(() => (id ? runner.predictions.get(id) : runner.predictions.values().next().value));
 }
 
 /**
@@ -118,22 +125,32 @@ export async function deliver(body: unknown, { queue = "generations", attempts =
 
 /** A waiting generation that no dispatcher holds any more: the runner has refused it once. */
 export async function released(id: string): Promise<void> {
-  await vi.waitUntil(
-    async () => {
-      const row = await env.DB.prepare("SELECT claimed_until FROM generations WHERE id = ?").bind(id).first();
-      return row?.claimed_until === null;
-    },
-    { timeout: 30_000, interval: 5 },
-  );
+  await until(async () => {
+    const row = await env.DB.prepare("SELECT claimed_until FROM generations WHERE id = ?").bind(id).first();
+    return row?.claimed_until === null;
+  });
 }
 
 /** Waits until the generation has this status. */
 export function reaches(key: string, id: string, status: string): Promise<Generation> {
-  return vi.waitUntil(
-    async () => {
-      const generation = await read(key, id);
-      return generation.status === status && generation;
-    },
-    { timeout: 30_000, interval: 10 },
-  );
+  return until(async () => {
+    const generation = await read(key, id);
+    return generation.status === status && generation;
+  });
+}
+
+/** Lets the runner draw a waiting generation, and answers it with its pictures. */
+export async function draw(runner: FakeRunner, key: string, id: string): Promise<Generation> {
+  await arrival(runner, id);
+  await runner.draw(id);
+  return reaches(key, id, "succeeded");
+}
+
+/** Asks for a picture and has it drawn. */
+export async function drawn(
+  runner: FakeRunner,
+  key: string,
+  request: Record<string, unknown> = {},
+): Promise<Generation> {
+  return draw(runner, key, (await imagine(key, request)).id);
 }

@@ -33,6 +33,10 @@ export class MortalIsolate {
       WEBHOOKS: this.#queue("WEBHOOKS"),
       GENERATION: this.#objects("GENERATION", env.GENERATION),
       LIMITS: this.#objects("LIMITS", env.LIMITS),
+      COARSE_LIMIT: this.#methods(
+        "COARSE_LIMIT",
+        env.COARSE_LIMIT as unknown as Record<string, Method>,
+      ) as unknown as RateLimit,
     };
   }
 

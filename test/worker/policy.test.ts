@@ -49,6 +49,7 @@ describe("an account's policy", () => {
       rules: [],
       moderation: null,
       secret: null,
+      previous_secret_until: null,
       updated_at: null,
     });
     const set = Policy.parse(await (await put({ rules, max_prompt_chars: 100 })).json());
@@ -232,7 +233,9 @@ describe("the moderation hook", () => {
 
   it("is not asked where it lies inside by the time it is asked", async ({ expect }) => {
     const moderation = { url: "https://localhost/x", on_failure: "closed", timeout_ms: 100 };
-    await env.DB.prepare("INSERT INTO policies VALUES (?, ?, 'v', 'whsec_c2VjcmV0', 0)")
+    await env.DB.prepare(
+      "INSERT INTO policies (account_id, policy, version, secret, updated_at) VALUES (?, ?, 'v', 'whsec_c2VjcmV0', 0)",
+    )
       .bind(`policy-${account}`, JSON.stringify({ rules: [], moderation }))
       .run();
     vi.spyOn(console, "warn").mockImplementation(() => {});

@@ -1,6 +1,6 @@
 import type { CreateGenerationInput, Generation } from "../../contract/generation.ts";
 import type { Model } from "../../contract/models.ts";
-import { BOUNDS } from "../../contract/terms.ts";
+import { BOUNDS, charactersOf } from "../../contract/terms.ts";
 import { readRatio, sizeFor } from "./ratio.ts";
 import type { ImagineRequest } from "./request.ts";
 import { type Sentence, sentence } from "./strings.ts";
@@ -47,10 +47,9 @@ export function orderFor(
   const prompt = style?.phrase ? withPhrase(request.prompt, style.phrase) : request.prompt;
   const ratio = request.ratio === null ? null : readRatio(request.ratio);
   if (model) {
-    if (prompt.length > model.limits.max_prompt_chars)
-      return {
-        complaint: sentence("prompt_long", { length: prompt.length, limit: model.limits.max_prompt_chars }),
-      };
+    const length = charactersOf(prompt);
+    if (length > model.limits.max_prompt_chars)
+      return { complaint: sentence("prompt_long", { length, limit: model.limits.max_prompt_chars }) };
     if (request.count > model.limits.max_images)
       return { complaint: sentence("count_bad", { value: request.count, limit: model.limits.max_images }) };
   }

@@ -1,5 +1,6 @@
 import type { Client } from "../../client/index.ts";
 import type { Model } from "../../contract/models.ts";
+import { charactersOf } from "../../contract/terms.ts";
 import { patience } from "./api.ts";
 import type { Origin } from "./origin.ts";
 import { readRatio } from "./ratio.ts";
@@ -80,8 +81,8 @@ function faults({ ratio, style, avoid }: Record<string, string | null>, models: 
     ...(style && !findStyle(style, models)
       ? [sentence("style_bad", { value: oneLine(style, 40), styles: styleNames(models).join(", ") })]
       : []),
-    ...(avoid && avoid.length > MOST_CHARS
-      ? [sentence("prompt_long", { length: avoid.length, limit: MOST_CHARS })]
+    ...(avoid && charactersOf(avoid) > MOST_CHARS
+      ? [sentence("prompt_long", { length: charactersOf(avoid), limit: MOST_CHARS })]
       : []),
   ];
 }

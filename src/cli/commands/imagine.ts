@@ -8,7 +8,7 @@ import { CliError, usage } from "../error.ts";
 import type { Host } from "../host.ts";
 import { given, number } from "../options.ts";
 import { printJson } from "../print.ts";
-import { recipeOf } from "../recipe.ts";
+import { otherWeights, recipeOf } from "../recipe.ts";
 import { withClient } from "../session.ts";
 
 /** The options whose names are shorter than the API's. */
@@ -70,7 +70,7 @@ async function draw(
   host: Host,
 ): Promise<number> {
   const like = values.like === undefined ? undefined : await recipeOf(host.fromHere(values.like));
-  const prompt = positionals.join(" ").trim() || like?.prompt;
+  const prompt = positionals.join(" ").trim() || like?.request.prompt;
   if (!prompt) throw usage('Say what the picture shows: vignette imagine "two purple cats fell asleep on the beach"');
   if (values.adapter !== undefined && values["no-adapter"])
     throw usage("--adapter and --no-adapter exclude each other.");
@@ -90,11 +90,14 @@ async function draw(
     num_images: number("images", values.images),
     output_format: format,
   });
-  const request: CreateGenerationInput = { ...like, ...said, prompt };
+  const request: CreateGenerationInput = { ...like?.request, ...said, prompt };
   // The picture's scale was that of its own adapter.
   if (said.adapter !== undefined && said.adapter_scale === undefined) delete request.adapter_scale;
 
   return withClient(host, { orStart: true, called: CALLED }, async (client) => {
+    // Asked for another model, nobody expects the same picture.
+    const warning = like && request.model === like.request.model && otherWeights(like, await client.models.list());
+    if (warning) host.stderr.write(`${warning}\n`);
     const generation = await follow(client, request, host);
     const files = await Promise.all(
       generation.images.map(async (image) => {

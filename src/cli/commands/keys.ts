@@ -13,6 +13,8 @@ const LIMITS = {
   "images-per-day": { type: "string", value: "N", help: "pictures a day (UTC)" },
 } as const;
 
+const ACCOUNT = { account: { type: "string", value: "ID", help: "operators: another account's" } } as const;
+
 const create = command({
   summary: "make a key; it is printed this once",
   options: {
@@ -46,6 +48,7 @@ const update = command({
     name: { type: "string", value: "NAME", help: "who uses it" },
     scopes: { type: "string", value: "A,B", help: `of ${Scope.options.join(", ")}`, choices: Scope.options },
     expires: { type: "string", value: "TIME", help: "such as 2027-01-31T00:00:00Z, or never" },
+    ...ACCOUNT,
     ...LIMITS,
     unlimited: { type: "boolean", help: "without any limit of its own" },
   },
@@ -61,29 +64,34 @@ const update = command({
       limits: limited || values.unlimited ? limits : undefined,
     });
     if (Object.keys(change).length === 0) throw usage("Say what to change: `vignette keys update --help` lists it.");
-    return withClient(host, {}, async (client) => show(await client.keys.update(id, change), host, json));
+    return withClient(host, {}, async (client) =>
+      show(await client.keys.update(id, change, given({ account: values.account })), host, json),
+    );
   },
 });
 
 const get = command({
   summary: "one with its limits, without its secret",
   args: "ID",
-  options: {},
-  async run({ json }, positionals, host) {
+  options: ACCOUNT,
+  async run({ json, account }, positionals, host) {
     const id = only("key", positionals);
-    return withClient(host, {}, async (client) => show(await client.keys.get(id), host, json));
+    return withClient(host, {}, async (client) => show(await client.keys.get(id, given({ account })), host, json));
   },
 });
 
 const rotate = command({
   summary: "give one a new secret; the old one works on for a while",
   args: "ID",
-  options: { overlap: { type: "string", value: "SECONDS", help: "how long; an hour when left out, 0 after a leak" } },
-  async run({ json, overlap }, positionals, host) {
+  options: {
+    overlap: { type: "string", value: "SECONDS", help: "how long; an hour when left out, 0 after a leak" },
+    ...ACCOUNT,
+  },
+  async run({ json, overlap, account }, positionals, host) {
     const id = only("key", positionals);
     const overlapSeconds = number("overlap", overlap);
     return withClient(host, {}, async (client) =>
-      reveal(await client.keys.rotate(id, given({ overlapSeconds })), host, json),
+      reveal(await client.keys.rotate(id, given({ overlapSeconds, account })), host, json),
     );
   },
 });
@@ -121,14 +129,14 @@ function show(key: Key, host: Host, json: boolean | undefined): number {
 
 const list = command({
   summary: "your keys, newest first",
-  options: {},
-  async run({ json }, positionals, host) {
+  options: ACCOUNT,
+  async run({ json, account }, positionals, host) {
     none("keys list", positionals);
     return withClient(host, {}, async (client) => {
       const keys: Key[] = [];
       let cursor: string | undefined;
       do {
-        const page = await client.keys.list(given({ cursor, limit: 100 }));
+        const page = await client.keys.list(given({ cursor, account, limit: 100 }));
         keys.push(...page.data);
         cursor = page.next_cursor ?? undefined;
       } while (cursor !== undefined);
@@ -152,11 +160,11 @@ function stateOf({ revoked_at, expires_at }: Key): string {
 const revoke = command({
   summary: "end one for good",
   args: "ID",
-  options: {},
-  async run({ json }, positionals, host) {
+  options: ACCOUNT,
+  async run({ json, account }, positionals, host) {
     const id = only("key", positionals);
     return withClient(host, {}, async (client) => {
-      await client.keys.revoke(id);
+      await client.keys.revoke(id, given({ account }));
       if (json) printJson(host, { id, revoked: true });
       else host.stdout.write(`${id} revoked\n`);
       return 0;

@@ -3,7 +3,7 @@ import { type Policy, SetPolicy } from "../../contract/policy.ts";
 import { command, group } from "../command.ts";
 import { CliError, usage } from "../error.ts";
 import type { Host } from "../host.ts";
-import { given, none, only } from "../options.ts";
+import { given, none, number, only } from "../options.ts";
 import { printJson } from "../print.ts";
 import { withClient } from "../session.ts";
 import { table } from "../table.ts";
@@ -47,6 +47,21 @@ const remove = command({
   },
 });
 
+const rotate = command({
+  summary: "give the moderation hook a new secret; both sign for a while",
+  options: { ...ACCOUNT, overlap: { type: "string", value: "SECONDS", help: "how long; a day when left out" } },
+  async run({ json, account, overlap }, positionals, host) {
+    none("policy rotate", positionals);
+    const overlapSeconds = number("overlap", overlap);
+    return withClient(host, {}, async (client) => {
+      const rotated = await client.policy.rotateSecret(given({ account, overlapSeconds }));
+      if (json) printJson(host, rotated);
+      else host.stdout.write(`${rotated.secret}\n`);
+      return 0;
+    });
+  },
+});
+
 /** A rule file, checked before it is sent so that the sentence can name the place in it. */
 async function readPolicy(path: string): Promise<SetPolicy> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -80,4 +95,9 @@ function show(policy: Policy, host: Host, json: boolean | undefined): number {
   return 0;
 }
 
-export const policy = group("policy", "which prompts are taken, with a key of scope admin", { get, set, remove });
+export const policy = group("policy", "which prompts are taken, with a key of scope admin", {
+  get,
+  set,
+  rotate,
+  remove,
+});

@@ -101,12 +101,15 @@ const test = command({
 const rotate = command({
   summary: "give it a new secret; both sign for a while",
   args: "ID",
+  details: "The ID `requests` stands for the secret of requests' own URLs.",
   options: { overlap: { type: "string", value: "SECONDS", help: "how long; a day when left out" } },
   async run({ json, overlap }, positionals, host) {
     const id = only("endpoint", positionals);
     const overlapSeconds = number("overlap", overlap);
     return withClient(host, {}, async (client) => {
-      const rotated = await client.webhookEndpoints.rotateSecret(id, given({ overlapSeconds }));
+      const { rotateSecret, rotateDefaultSecret } = client.webhookEndpoints;
+      const overlapping = given({ overlapSeconds });
+      const rotated = await (id === "requests" ? rotateDefaultSecret(overlapping) : rotateSecret(id, overlapping));
       if (json) printJson(host, rotated);
       else host.stdout.write(`${rotated.secret}\n`);
       return 0;

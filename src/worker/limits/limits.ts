@@ -1,6 +1,6 @@
 import { MAX_MEMBERS, type UpdateGroup } from "../../contract/groups.ts";
 import type { Bindings } from "../env.ts";
-import { invalid } from "../refusal.ts";
+import { invalid, Refusal } from "../refusal.ts";
 import {
   type Demand,
   type GroupSettings,
@@ -11,7 +11,10 @@ import {
   type Verdict,
 } from "./rules.ts";
 
-/** The limits of every account, wherever their objects run. */
+/**
+ * The limits of every account, wherever their objects run. What a request asks of them is refused as `rate_limited` when it
+ * is one of a flood.
+ */
 export interface Limits {
   /** Takes what generation `id` needs; null when no limit holds for it. */
   admit(accountId: string, id: string, demand: Demand, now: number): Promise<Verdict | null>;
@@ -24,13 +27,13 @@ export interface Limits {
   /** Forgets an account's counts. */
   erase(accountId: string): Promise<void>;
   quotas(accountId: string, demand: Omit<Demand, "images">, now: number): Promise<QuotaLeft[]>;
-  group(accountId: string, id: string): Promise<GroupSettings>;
-  /** @throws {import("../refusal.ts").Refusal} invalid_request where too many users would have limits of their own */
-  setGroup(accountId: string, id: string, change: UpdateGroup): Promise<GroupSettings>;
+  group(accountId: string, keyId: string, id: string): Promise<GroupSettings>;
+  /** @throws {Refusal} invalid_request where too many users would have limits of their own */
+  setGroup(accountId: string, keyId: string, id: string, change: UpdateGroup): Promise<GroupSettings>;
 }
 
 /** The binding counts per location and forgives some, but costs no hop. */
-const COARSE_PERIOD_MS = 10_000;
+const COARSE_PERIOD_S = 10;
 const MEMORY_SUBJECTS = 5_000;
 
 /** A limit that is used up until then: asking again would change nothing. */
@@ -53,7 +56,8 @@ export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Binding
       const memory = memoryOf(env);
       const known = recall(memory, accountId, demand, now);
       if (known) return known;
-      const verdict = (await coarse(env, demand, now)) ?? (await object(accountId).admit(id, demand, now));
+      await requireNoFlood(env, demand.keyId);
+      const verdict = await object(accountId).admit(id, demand, now);
       if (verdict && !verdict.admitted) remember(memory, accountId, demand, verdict);
       return verdict;
     },
@@ -70,12 +74,16 @@ export function limitsOf(env: Pick<Bindings, "COARSE_LIMIT">, namespace: Binding
       await object(accountId).erase();
     },
     async quotas(accountId, demand, now) {
-      return mayBeLimited(demand) ? object(accountId).quotas(demand, now) : [];
+      if (!mayBeLimited(demand)) return [];
+      await requireNoFlood(env, demand.keyId);
+      return object(accountId).quotas(demand, now);
     },
-    async group(accountId, id) {
+    async group(accountId, keyId, id) {
+      await requireNoFlood(env, keyId);
       return object(accountId).group(id);
     },
-    async setGroup(accountId, id, change) {
+    async setGroup(accountId, keyId, id, change) {
+      await requireNoFlood(env, keyId);
       const changed = await object(accountId).setGroup(id, change);
       if (!changed)
         throw invalid([
@@ -113,7 +121,7 @@ function recall(memory: Blocked, accountId: string, demand: Demand, now: number)
   return null;
 }
 
-/** Limits of groups, which only the object knows, and the binding's are not among them, and are asked for again. */
+/** Limits of groups, which only the object knows, are not among them, and are asked for again. */
 function remember(
   memory: Blocked,
   accountId: string,
@@ -126,21 +134,18 @@ function remember(
   memory.set(nameOf(accountId, rule), { until, retryAt, violated });
 }
 
-async function coarse(
-  { COARSE_LIMIT }: Pick<Bindings, "COARSE_LIMIT">,
-  { keyId }: Demand,
-  now: number,
-): Promise<Verdict | null> {
-  const { success } = await COARSE_LIMIT.limit({ key: keyId });
-  if (success) return null;
-  const violated = {
-    policy: "burst",
-    limit: 0,
-    remaining: 0,
-    windowSeconds: COARSE_PERIOD_MS / 1000,
-    resetAt: now + COARSE_PERIOD_MS,
-  };
-  return { admitted: false, violated, retryAt: now + COARSE_PERIOD_MS, lastsUntil: null, quotas: [] };
+/** Stops a flood before it costs a hop. What fails here refuses nobody: the object behind it counts exactly. */
+async function requireNoFlood({ COARSE_LIMIT }: Pick<Bindings, "COARSE_LIMIT">, keyId: string): Promise<void> {
+  try {
+    if ((await COARSE_LIMIT.limit({ key: keyId })).success) return;
+  } catch (error) {
+    console.error(JSON.stringify({ event: "coarse_limit_unavailable", key: keyId, error: String(error) }));
+    return;
+  }
+  throw new Refusal("rate_limited", `Far too many requests at once; try again in ${COARSE_PERIOD_S} s.`, {
+    headers: { "Retry-After": String(COARSE_PERIOD_S) },
+    violated: ["burst"],
+  });
 }
 
 function memoryOf(env: object): Blocked {

@@ -1,4 +1,6 @@
 import type { Moderation, SetPolicy } from "../../contract/policy.ts";
+import { charactersOf } from "../../contract/terms.ts";
+import type { SigningSecret } from "../webhooks/sign.ts";
 import { compile, type Matcher } from "./matcher.ts";
 import { leastTokens } from "./tokens.ts";
 
@@ -7,7 +9,7 @@ export interface CompiledPolicy {
   maxChars: number | null;
   maxTokens: number | null;
   rules: { id: string; message: string | null; fields: readonly PromptField[]; matches: Matcher }[];
-  moderation: (Moderation & { secret: string }) | null;
+  moderation: (Moderation & SigningSecret) | null;
 }
 
 type PromptField = "prompt" | "negative_prompt";
@@ -20,7 +22,9 @@ export interface Violation {
   detail: string;
 }
 
-export function compilePolicy(policy: SetPolicy, secret: string): CompiledPolicy {
+/** @param signing signs what the moderation hook is asked */
+export function compilePolicy(policy: SetPolicy, signing: SigningSecret): CompiledPolicy {
+  const { secret, previousSecret, previousUntil } = signing;
   return {
     maxChars: policy.max_prompt_chars ?? null,
     maxTokens: policy.max_prompt_tokens ?? null,
@@ -30,7 +34,7 @@ export function compilePolicy(policy: SetPolicy, secret: string): CompiledPolicy
       fields: applies_to,
       matches: compile(terms),
     })),
-    moderation: policy.moderation && { ...policy.moderation, secret },
+    moderation: policy.moderation && { ...policy.moderation, secret, previousSecret, previousUntil },
   };
 }
 
@@ -39,11 +43,12 @@ export function violationOf({ maxChars, maxTokens, rules }: CompiledPolicy, prom
   for (const field of ["prompt", "negative_prompt"] as const) {
     const text = prompts[field];
     if (text === null || text === "") continue;
-    if (maxChars !== null && text.length > maxChars)
+    const characters = charactersOf(text);
+    if (maxChars !== null && characters > maxChars)
       return {
         rule: "max_prompt_chars",
         field,
-        detail: `${text.length} characters are too many here; shorten it to ${maxChars}.`,
+        detail: `${characters} characters are too many here; shorten it to ${maxChars}.`,
       };
     if (maxTokens !== null && leastTokens(text) > maxTokens)
       return { rule: "max_prompt_tokens", field, detail: `It has more than ${maxTokens} tokens; shorten it.` };

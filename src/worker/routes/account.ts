@@ -60,7 +60,7 @@ const usage = createRoute({
   ...secured("read"),
   middleware: [authorize("read")] as const,
   request: { query: UsageQuery },
-  responses: { 200: json(Usage, "Days and quotas."), ...problems(401, 403, 422) },
+  responses: { 200: json(Usage, "Days and quotas."), ...problems(401, 403, 422, 429) },
 });
 
 export function registerAccount(app: OpenAPIHono<AppEnv>): void {

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { CANCELED_EXAMPLE, GENERATION_EXAMPLE, QUEUED_EXAMPLE } from "../../contract/examples.ts";
 import { CreateGeneration, Generation, GenerationList, isTerminal, ListQuery } from "../../contract/generation.ts";
 import { z } from "../../contract/zod.ts";
 import { cacheWish } from "../cache-control.ts";
@@ -15,22 +16,22 @@ import {
   listGenerations,
 } from "../services/generations.ts";
 import { parseIdempotencyKey } from "../services/idempotency.ts";
-import { idParams, json, LocationHeader, PreferHeader, problems, RateLimitHeaders, secured } from "./shared.ts";
+import {
+  CreateHeaders,
+  idParams,
+  json,
+  LocationHeader,
+  PreferHeader,
+  problems,
+  RateLimitHeaders,
+  secured,
+} from "./shared.ts";
 
 const AcceptedHeaders = LocationHeader.extend(RateLimitHeaders.shape).extend({
-  "Cache-Status": z
-    .string()
-    .openapi({ description: "RFC 9211: `hit`, or why it is drawn; `collapsed` when it shares one under way." }),
+  "Cache-Status": z.string().optional().openapi({
+    description: "RFC 9211: `hit`, or why it is drawn; `collapsed` when it shares one under way. None on a repeat.",
+  }),
   "Idempotency-Replayed": z.string().optional().openapi({ description: "`true` on a repeat of an earlier answer." }),
-});
-
-const CreateHeaders = z.object({
-  "idempotency-key": z.string().optional().openapi({
-    description: "A request repeated with the same key within 24 hours gets the first answer and draws nothing.",
-  }),
-  "cache-control": z.string().optional().openapi({
-    description: "`no-cache` draws a seeded request anew; `no-store` also keeps it from being shared.",
-  }),
 });
 
 const create = createRoute({
@@ -45,11 +46,17 @@ const create = createRoute({
   },
   responses: {
     200: {
-      ...json(Generation, "The same pixels were drawn before: `cached` is true, and nothing counts against a limit."),
+      ...json(Generation, "The same pixels were drawn before: `cached` is true, and nothing counts against a limit.", {
+        ...GENERATION_EXAMPLE,
+        cached: true,
+      }),
       headers: AcceptedHeaders,
     },
     201: { ...json(Generation, "It ended within the time that `Prefer: wait` gave."), headers: AcceptedHeaders },
-    202: { ...json(Generation, "Accepted; it will end in exactly one terminal status."), headers: AcceptedHeaders },
+    202: {
+      ...json(Generation, "Accepted; it will end in exactly one terminal status.", QUEUED_EXAMPLE),
+      headers: AcceptedHeaders,
+    },
     ...problems(400, 401, 403, 409, 410, 413, 415, 422, 429, 503),
   },
 });
@@ -93,7 +100,7 @@ const cancel = createRoute({
   middleware: [authorize("generate")] as const,
   request: { params: idParams },
   responses: {
-    200: json(Generation, "As it is now: canceled, or unchanged when it had already ended."),
+    200: json(Generation, "As it is now: canceled, or unchanged when it had already ended.", CANCELED_EXAMPLE),
     ...problems(401, 403, 404),
   },
 });

@@ -1,12 +1,14 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { Group, UpdateGroup } from "../../contract/groups.ts";
+import { atMost } from "../../contract/text.ts";
 import { z } from "../../contract/zod.ts";
 import type { AppEnv } from "../context.ts";
 import { authorize } from "../middleware/authorize.ts";
 import { jsonBody } from "../middleware/json-body.ts";
+import { getGroup, updateGroup } from "../services/groups.ts";
 import { json, problems, secured } from "./shared.ts";
 
-const params = z.object({ id: z.string().min(1).max(200) });
+const params = z.object({ id: atMost(200, z.string().min(1)) });
 
 const read = createRoute({
   method: "get",
@@ -16,7 +18,7 @@ const read = createRoute({
   ...secured("read"),
   middleware: [authorize("read")] as const,
   request: { params },
-  responses: { 200: json(Group, "The group; without limits where none were set."), ...problems(401, 403, 422) },
+  responses: { 200: json(Group, "The group; without limits where none were set."), ...problems(401, 403, 422, 429) },
 });
 
 const update = createRoute({
@@ -27,18 +29,12 @@ const update = createRoute({
   ...secured("generate"),
   middleware: [authorize("generate"), jsonBody()] as const,
   request: { params, body: { required: true, content: { "application/json": { schema: UpdateGroup } } } },
-  responses: { 200: json(Group, "As it is now."), ...problems(400, 401, 403, 413, 415, 422) },
+  responses: { 200: json(Group, "As it is now."), ...problems(400, 401, 403, 413, 415, 422, 429) },
 });
 
 export function registerGroups(app: OpenAPIHono<AppEnv>): void {
-  app.openapi(read, async (c) => {
-    const { id } = c.req.valid("param");
-    const found = await c.get("deps").limits.group(c.get("key").accountId, id);
-    return c.json({ id, object: "group" as const, ...found }, 200);
-  });
-  app.openapi(update, async (c) => {
-    const { id } = c.req.valid("param");
-    const changed = await c.get("deps").limits.setGroup(c.get("key").accountId, id, c.req.valid("json"));
-    return c.json({ id, object: "group" as const, ...changed }, 200);
-  });
+  app.openapi(read, async (c) => c.json(await getGroup(c.get("deps"), c.get("key"), c.req.valid("param").id), 200));
+  app.openapi(update, async (c) =>
+    c.json(await updateGroup(c.get("deps"), c.get("key"), c.req.valid("param").id, c.req.valid("json")), 200),
+  );
 }

@@ -1,16 +1,15 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { Readiness } from "../../contract/readiness.ts";
-import { z } from "../../contract/zod.ts";
+import { Health, Readiness } from "../../contract/readiness.ts";
 import type { AppEnv } from "../context.ts";
 import { describeApi } from "../openapi.ts";
 import { readiness, schedulerNames } from "../services/health.ts";
-import { json } from "./shared.ts";
+import { json, problems } from "./shared.ts";
 
 const health = createRoute({
   method: "get",
   path: "/healthz",
   summary: "Whether the edge runs",
-  responses: { 200: json(z.object({ status: z.literal("ok") }), "It does.") },
+  responses: { 200: json(Health, "It does."), ...problems() },
 });
 
 const ready = createRoute({
@@ -20,6 +19,7 @@ const ready = createRoute({
   responses: {
     200: json(Readiness, "They can; `degraded` may name what is wrong all the same."),
     503: json(Readiness, "Not now; `degraded` says why."),
+    ...problems(),
   },
 });
 

@@ -12,17 +12,25 @@ import { jsonBody } from "../middleware/json-body.ts";
 import { errorBody, rateLimits } from "../openai-errors.ts";
 import { onError } from "../problems.ts";
 import { Refusal } from "../refusal.ts";
-import { type Accepted, createGeneration } from "../services/create.ts";
+import type { Accepted } from "../services/answer.ts";
+import { createGeneration } from "../services/create.ts";
 import { openEvents } from "../services/events.ts";
 import { awaitEnd } from "../services/generations.ts";
 import { LONGEST_HOLD_SECONDS, parseIdempotencyKey } from "../services/idempotency.ts";
 import { drawn, fromOpenAI, toOpenAI } from "../services/openai-images.ts";
-import { json, secured } from "./shared.ts";
+import { CreateHeaders, json, secured } from "./shared.ts";
 
 const PARTIAL = "image_generation.partial_image";
 const WHOLE = "image_generation.completed";
+/** The event has to tell tokens (the SDK's `ImageGenCompletedEvent.usage`); nothing is counted or billed by them here. */
+const NO_TOKENS = {
+  total_tokens: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  input_tokens_details: { text_tokens: 0, image_tokens: 0 },
+};
 
-const errors = (...statuses: number[]) =>
+const errors = (...statuses: (number | "default")[]) =>
   Object.fromEntries(statuses.map((status) => [status, json(OpenAIError, "OpenAI's error object.")]));
 
 const create = createRoute({
@@ -35,13 +43,16 @@ const create = createRoute({
     "for them, and `image_generation.completed`, one per picture.",
   ...secured("generate"),
   middleware: [authorize("generate"), jsonBody()] as const,
-  request: { body: { required: true, content: { "application/json": { schema: CreateImages } } } },
+  request: {
+    headers: CreateHeaders,
+    body: { required: true, content: { "application/json": { schema: CreateImages } } },
+  },
   responses: {
     200: {
       description: "The pictures.",
       content: { "application/json": { schema: Images }, "text/event-stream": { schema: z.string() } },
     },
-    ...errors(400, 401, 403, 409, 410, 413, 415, 429, 500, 503, 504),
+    ...errors(400, 401, 403, 409, 410, 413, 415, 429, 500, 503, 504, "default"),
   },
 });
 
@@ -123,7 +134,8 @@ function stream(c: AppContext, accepted: Accepted, request: CreateImages): Respo
       shown.abort();
       await previews;
       const { data, created, ...about } = await toOpenAI(c.get("deps"), generation, request);
-      for (const { b64_json } of data) await event(WHOLE, { type: WHOLE, b64_json, created_at: created, ...about });
+      const common = { type: WHOLE, created_at: created, ...about, usage: NO_TOKENS };
+      for (const { b64_json } of data) await event(WHOLE, { ...common, b64_json });
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal("internal", "Something went wrong here.");
       if (refusal !== error) onError(error as Error, c);

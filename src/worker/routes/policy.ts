@@ -1,10 +1,11 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { ModerationRequest, ModerationVerdict, Policy, SetPolicy } from "../../contract/policy.ts";
+import { RotateSecret } from "../../contract/webhooks.ts";
 import { z } from "../../contract/zod.ts";
 import type { AppEnv } from "../context.ts";
 import { authorize } from "../middleware/authorize.ts";
 import { jsonBody } from "../middleware/json-body.ts";
-import { getPolicy, removePolicy, setPolicy } from "../services/policies.ts";
+import { getPolicy, removePolicy, rotatePolicySecret, setPolicy } from "../services/policies.ts";
 import { json, problems, SignatureHeaders, secured } from "./shared.ts";
 
 const query = z.strictObject({
@@ -39,6 +40,20 @@ const replace = createRoute({
   responses: { 200: json(Policy, "As it is now."), ...problems(400, 401, 403, 404, 413, 415, 422) },
 });
 
+const rotate = createRoute({
+  method: "post",
+  path: "/v1/policy/rotate-secret",
+  summary: "Give the moderation hook a new secret",
+  description: "It is asked with a signature for each of both secrets until the overlap ends.",
+  ...secured("admin"),
+  middleware: [authorize("admin"), jsonBody()] as const,
+  request: { query, body: { required: true, content: { "application/json": { schema: RotateSecret } } } },
+  responses: {
+    200: json(Policy, "The policy with its new secret."),
+    ...problems(400, 401, 403, 404, 413, 415, 422),
+  },
+});
+
 const remove = createRoute({
   method: "delete",
   path: "/v1/policy",
@@ -67,6 +82,11 @@ export function registerPolicy(app: OpenAPIHono<AppEnv>): void {
   app.openapi(replace, async (c) =>
     c.json(await setPolicy(c.get("deps"), c.get("key"), c.req.valid("json"), c.req.valid("query").account), 200),
   );
+  app.openapi(rotate, async (c) => {
+    c.header("Cache-Control", "no-store");
+    const { account } = c.req.valid("query");
+    return c.json(await rotatePolicySecret(c.get("deps"), c.get("key"), c.req.valid("json"), account), 200);
+  });
   app.openapi(remove, async (c) => {
     await removePolicy(c.get("deps"), c.get("key"), c.req.valid("query").account);
     return c.body(null, 204);

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { Profile, UpdateProfile } from "../../contract/profiles.ts";
+import { atMost } from "../../contract/text.ts";
 import { z } from "../../contract/zod.ts";
 import type { AppEnv } from "../context.ts";
 import { authorize } from "../middleware/authorize.ts";
@@ -7,7 +8,7 @@ import { jsonBody } from "../middleware/json-body.ts";
 import { addFavorite, forgetProfile, getProfile, updateProfile } from "../services/profiles.ts";
 import { json, problems, secured } from "./shared.ts";
 
-const params = z.object({ id: z.string().min(1).max(200) });
+const params = z.object({ id: atMost(200, z.string().min(1)) });
 const favorite = params.extend({ generation: z.string() });
 
 const read = createRoute({

@@ -17,18 +17,22 @@ const MEANINGS: Record<number, string> = {
   503: "Not possible right now; `Retry-After` says when.",
 };
 
-/** OpenAPI responses for these statuses, all problem+json. */
+const problem = (description: string) => ({
+  description,
+  content: { "application/problem+json": { schema: Problem } },
+});
+
+/** OpenAPI responses for these statuses and for what nobody foresees, all problem+json. */
 export function problems(...statuses: number[]) {
-  return Object.fromEntries(
-    statuses.map((status) => [
-      status,
-      { description: MEANINGS[status] ?? "A problem.", content: { "application/problem+json": { schema: Problem } } },
-    ]),
-  );
+  return {
+    ...Object.fromEntries(statuses.map((status) => [status, problem(MEANINGS[status] ?? "A problem.")])),
+    default: problem("Anything else that goes wrong, here (500) or on the way."),
+  };
 }
 
-export function json<T extends z.ZodType>(schema: T, description: string) {
-  return { description, content: { "application/json": { schema } } };
+/** @param example where the schema's own one would mislead */
+export function json<T extends z.ZodType>(schema: T, description: string, example?: unknown) {
+  return { description, content: { "application/json": { schema, ...(example === undefined ? {} : { example }) } } };
 }
 
 /** What OpenAPI says about a route that needs a key with this scope. */
@@ -43,6 +47,16 @@ export const PreferHeader = z.object({
     .string()
     .optional()
     .openapi({ description: "RFC 7240: `wait=N` holds the answer back until the end, at most N seconds (1 to 60)." }),
+});
+
+/** What else of a request for a picture stands in its headers. */
+export const CreateHeaders = z.object({
+  "idempotency-key": z.string().optional().openapi({
+    description: "A request repeated with the same key within 24 hours gets the first answer and draws nothing.",
+  }),
+  "cache-control": z.string().optional().openapi({
+    description: "`no-cache` draws a seeded request anew; `no-store` also keeps it from being shared.",
+  }),
 });
 
 /** What an accepted request's answer says about the limits that hold for it. */

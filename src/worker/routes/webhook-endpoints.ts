@@ -21,9 +21,9 @@ import { z } from "../../contract/zod.ts";
 import type { AppEnv } from "../context.ts";
 import { authorize } from "../middleware/authorize.ts";
 import { jsonBody } from "../middleware/json-body.ts";
+import { getDefaultSecret, rotateDefaultSecret } from "../services/default-secret.ts";
 import {
   createEndpoint,
-  defaultSecret,
   deleteEndpoint,
   getEndpoint,
   listDeliveries,
@@ -72,6 +72,18 @@ const secret = createRoute({
   summary: "The secret that signs messages to a request's own `webhook_url`",
   ...keyed,
   responses: { 200: json(WebhookSecret, "The same for all of the account's requests."), ...problems(401, 403, 409) },
+});
+const rotateDefault = createRoute({
+  method: "post",
+  path: `${PATH}/default-secret/rotate`,
+  summary: "Give requests' own URLs a new secret",
+  description: "Messages carry a signature for each of both secrets until the overlap ends.",
+  ...written,
+  request: { body: body(RotateSecret) },
+  responses: {
+    200: json(WebhookSecret, "The new one."),
+    ...problems(400, 401, 403, 409, 413, 415, 422),
+  },
 });
 const read = createRoute({
   method: "get",
@@ -176,7 +188,11 @@ export function registerWebhookEndpoints(app: OpenAPIHono<AppEnv>): void {
   );
   app.openapi(secret, async (c) => {
     c.header("Cache-Control", "no-store");
-    return c.json({ secret: await defaultSecret(c.get("deps"), c.get("key").accountId) }, 200);
+    return c.json(await getDefaultSecret(c.get("deps"), c.get("key").accountId), 200);
+  });
+  app.openapi(rotateDefault, async (c) => {
+    c.header("Cache-Control", "no-store");
+    return c.json(await rotateDefaultSecret(c.get("deps"), c.get("key").accountId, c.req.valid("json")), 200);
   });
   app.openapi(read, async (c) =>
     c.json(await getEndpoint(c.get("deps"), c.get("key").accountId, c.req.valid("param").id), 200),

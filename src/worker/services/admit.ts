@@ -71,6 +71,7 @@ function demandOf(key: KnownKey, { user, parameters }: GenerationRow, group: str
 /** What an account's object would have said, when it cannot be asked. */
 export function unavailable<T>(account: string, otherwise: T): (error: unknown) => T {
   return (error) => {
+    if (error instanceof Refusal) throw error;
     console.error(JSON.stringify({ event: "limits_unavailable", account, error: String(error) }));
     return otherwise;
   };
@@ -83,8 +84,13 @@ function refusal(
 ): Refusal {
   const seconds = retryAt === null ? PLACE_RETRY_SECONDS : Math.max(1, secondsUntil(retryAt, now));
   const [code, detail] = sentence(violated, images, seconds);
+  // Both headers name one moment: `Retry-After` is not to be earlier than the end of the window (the draft's section 6).
+  const until = now + seconds * 1000;
+  const told = quotas.map((quota) =>
+    quota.policy === violated.policy && quota.resetAt !== null ? { ...quota, resetAt: until } : quota,
+  );
   return new Refusal(code, detail, {
-    headers: { ...rateLimitHeaders(quotas, now), "Retry-After": String(seconds) },
+    headers: { ...rateLimitHeaders(told, now), "Retry-After": String(seconds) },
     violated: [violated.policy],
   });
 }
@@ -101,7 +107,6 @@ function sentence(
   images: number,
   seconds: number,
 ): [ProblemCode, string] {
-  if (policy === "burst") return ["rate_limited", `Far too many requests at once; try again in ${seconds} s.`];
   if (policy === "requests")
     return ["rate_limited", `This key may start ${limit} generations a minute; try again in ${seconds} s.`];
   if (limit === 0) return ["user_blocked", "This end user may draw nothing in this group; who runs it can allow it."];

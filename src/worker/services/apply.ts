@@ -8,8 +8,12 @@ import { complete } from "./complete.ts";
 import { canceledByRunner, failRow } from "./finish.ts";
 import { restart } from "./restart.ts";
 
-/** Failures of our runner's that say nothing about the request: another try may well succeed. */
 const RUNNER_TROUBLE = new Set(["shutting_down", "runner_defunct"]);
+
+/** Whether it failed for its runner's sake, which says nothing about the request: another try may well succeed. */
+export function isRunnerTrouble({ status, error_code }: Prediction): boolean {
+  return status === "failed" && RUNNER_TROUBLE.has(error_code ?? "");
+}
 
 /**
  * Brings a generation to what its prediction says, wherever that was learned: callback, poll or the answer to PUT.
@@ -32,10 +36,15 @@ export async function apply(deps: Deps, id: string, prediction: Prediction, runn
   }
 }
 
-async function failed(deps: Deps, id: string, { error, error_code }: Prediction): Promise<void> {
-  const row = RUNNER_TROUBLE.has(error_code ?? "") ? await deps.generations.load(id) : null;
-  if (row && row.dispatchedAt !== null && !isTerminal(row.status)) return restart(deps, row, row.dispatchedAt);
-  await failRow(deps, id, error_code ?? "runner_failed", errorSentence(error));
+async function failed(deps: Deps, id: string, prediction: Prediction): Promise<void> {
+  const { error, error_code } = prediction;
+  if (!isRunnerTrouble(prediction)) {
+    await failRow(deps, id, error_code ?? "runner_failed", errorSentence(error));
+    return;
+  }
+  const row = await deps.generations.load(id);
+  // One that nobody has is in line again already, or is just being handed on, which its next check will see the end of.
+  if (row && row.dispatchedAt !== null && !isTerminal(row.status)) await restart(deps, row, row.dispatchedAt);
 }
 
 async function progressed(deps: Deps, id: string, { logs, output }: Prediction): Promise<void> {

@@ -4,7 +4,8 @@ import { invalid, Refusal } from "../refusal.ts";
 import type { Backend } from "../runner/backend.ts";
 import { isOver, Prediction } from "../runner/prediction.ts";
 import { DEFAULT_RUNNER } from "../runner/settings.ts";
-import { apply } from "./apply.ts";
+import type { GenerationRow } from "../storage/generation-row.ts";
+import { apply, isRunnerTrouble } from "./apply.ts";
 import { pull } from "./pull.ts";
 
 /** A runner's own news about a prediction. Unknown and deleted generations are no fault of the runner's. */
@@ -39,11 +40,20 @@ async function isCurrent(deps: Deps, id: string, prediction: Prediction, runner:
   const row = await deps.generations.load(id);
   if (!row) return false;
   const same = row.runner === null || deps.runners.of(row.runner)?.name === runner.name;
-  if (runner.ownIds) return same;
+  if (runner.ownIds) return same && !isOfAnEarlierDispatch(prediction, row);
   if (same && row.predictionId === prediction.id) return true;
   if (same && row.predictionId === null && (await deps.generations.adopt(id, runner.name, prediction.id))) return true;
   deps.background(runner.cancel({ id, predictionId: prediction.id }));
   return false;
+}
+
+/**
+ * Whether it tells once more of a runner that went down before the present dispatch: not another death. Where the clocks
+ * differ by more than the rest before it, the next check's answer, which is always of the present, makes it good.
+ */
+function isOfAnEarlierDispatch(prediction: Prediction, { dispatchedAt }: GenerationRow): boolean {
+  const endedAt = Date.parse(prediction.completed_at ?? "");
+  return isRunnerTrouble(prediction) && dispatchedAt !== null && endedAt < dispatchedAt;
 }
 
 function parseJson(text: string): unknown {

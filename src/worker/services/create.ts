@@ -1,30 +1,25 @@
-import type { CreateGeneration, Generation } from "../../contract/generation.ts";
+import type { CreateGeneration } from "../../contract/generation.ts";
 import { newId } from "../../contract/ids.ts";
 import { GENERATION_EVENTS } from "../../contract/webhooks.ts";
 import type { Deps } from "../deps.ts";
-import { waitingAt } from "../generation/history.ts";
 import { Refusal } from "../refusal.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
 import type { IdempotencyRecord } from "../storage/idempotency.ts";
-import type { StoredImage } from "../storage/images.ts";
 import type { KnownKey } from "../storage/keys.ts";
-import type { Known } from "../storage/reuse.ts";
-import { admit, note, release } from "./admit.ts";
+import type { Accepted } from "./answer.ts";
 import { fingerprintOf } from "./canonical.ts";
-import { CLAIM_MS, offer } from "./dispatch.ts";
+import { coalesce } from "./coalesce.ts";
+import { CLAIM_MS } from "./dispatch.ts";
+import { draw } from "./draw.ts";
 import { getGeneration } from "./generations.ts";
-import { isTaken, type Once, recordOf, replay } from "./idempotency.ts";
+import { isTaken, type Once, replay } from "./idempotency.ts";
 import { currentModels, refreshModels } from "./models.ts";
 import { requireAllowed } from "./policies.ts";
 import { type Resolved, resolve } from "./resolve.ts";
-import { type CacheStatus, cacheKeyOf, copyOf, follow, forgetHits, isSame, lookUp } from "./reuse.ts";
-import { toGeneration } from "./view.ts";
-import { announce } from "./webhook-delivery.ts";
+import { type CacheStatus, cacheKeyOf, lookUp } from "./reuse.ts";
 import { requireReceiver } from "./webhook-endpoints.ts";
 
 const LIST_MAY_LAG_MS = 10_000;
-/** Whoever waits for longer than this goes first: a newcomer must not take the place that just became free. */
-const NEWCOMER_MS = 1_000;
 
 export interface CreateOptions {
   /** The request's `Idempotency-Key`. */
@@ -33,20 +28,6 @@ export interface CreateOptions {
   cache?: "default" | "no-cache" | "no-store";
   /** Whether the answer is held back until the end: then it is not known yet what an idempotent repeat will get. */
   holdsBack?: boolean;
-}
-
-export interface Accepted {
-  generation: Generation;
-  /** 200: pictures from the cache; 201, 202: what the first request with this idempotency key got. */
-  status: 200 | 201 | 202;
-  /** Settles, and never fails, when the runner was asked; null: `generation` and `status` are the answer, whatever the client prefers. */
-  offered: Promise<void> | null;
-  /** What the answer says about limits, cache and repetition. */
-  headers: Record<string, string>;
-  /** What the cache had to do with it, for the log. */
-  cache: CacheStatus | "replayed";
-  /** Keeps what a held-back answer said in the end for repeats of the request. */
-  answered: (status: number, generation: Generation) => void;
 }
 
 /** A request in another API's words: an idempotent repeat is one of the same words. */
@@ -69,7 +50,7 @@ export async function createGeneration(
     // A repeat gets its answer whatever has changed since: the models, the policy, what is left of the limits. Or another
     // request with the same key was accepted since we looked.
     if (!once || !(error instanceof Refusal || isTaken(error))) throw error;
-    const record = await deps.idempotency.find(key.accountId, once.key, deps.now());
+    const record = await deps.idempotency.find(key.accountId, once.key);
     if (!record) throw error;
     return { record, once };
   });
@@ -98,134 +79,18 @@ async function accept(
   const wanted = cache === "default" ? cacheKey : null;
   const look = async () => (wanted || once ? lookUp(deps, row, wanted, once?.key ?? null) : null);
   const how = { once, holdsBack, group: request.group ?? null };
+  const cacheStatus = statusOf(request, cache);
   let known = await look();
   if (once && known?.record) return { record: known.record, once };
   await requireAllowed(deps, key, request, chosen);
   for (;;) {
-    const shared = known?.same ? await share(deps, key, row, known.same, how) : null;
-    const cacheStatus = statusOf(request, cache);
+    const shared = known?.same ? await coalesce(deps, key, row, known.same, how) : null;
     const accepted = shared ?? (await draw(deps, key, row, { ...how, cacheStatus, sole: wanted !== null }));
     if (accepted) return accepted;
     // Another request for the same pixels was accepted since we looked.
     known = await look();
     if (once && known?.record) return { record: known.record, once };
   }
-}
-
-/** How a request is answered and counted. */
-interface How {
-  once: Once | null;
-  holdsBack: boolean;
-  group: string | null;
-}
-
-/** Hands it to a runner; null, with `sole`, where the same pixels are there or under way by now. */
-async function draw(
-  deps: Deps,
-  key: KnownKey,
-  row: GenerationRow,
-  { once, holdsBack, group, cacheStatus, sole }: How & { cacheStatus: CacheStatus; sole: boolean },
-): Promise<Accepted | null> {
-  const { metered, headers } = await admit(deps, key, row, group);
-  row.metered = metered;
-  const accepted = answer(deps, row, [], 202, { once, holdsBack, cacheStatus, headers });
-  let stored: { inLine: boolean } | null;
-  try {
-    // Beside the row, not after it: should this isolate die with the answer, the message finds what was accepted.
-    [stored] = await Promise.all([
-      deps.generations.insert(row, row.createdAt - NEWCOMER_MS, accepted.record, { sole }),
-      spreadNet(deps, row.id),
-    ]);
-  } catch (error) {
-    deps.background(release(deps, row, { refund: true }));
-    throw error;
-  }
-  if (stored) return { ...accepted, offered: inBackground(deps, row.id, offer(deps, row, stored)) };
-  // Awaited, because it will be counted, or noted, under the same id.
-  await release(deps, row, { refund: true });
-  return null;
-}
-
-/** A message that comes when whoever made the generation must have handed it on. Without it the cron finds the row. */
-async function spreadNet(deps: Deps, id: string): Promise<void> {
-  await deps.spreadNet(id, deps.config.HANDOVER_SECONDS).catch((error: unknown) => {
-    console.error(JSON.stringify({ event: "net_failed", generation: id, error: String(error) }));
-  });
-}
-
-/** Answers with pictures that are drawn or being drawn for the same pixels; null when they went away meanwhile. */
-async function share(
-  deps: Deps,
-  key: KnownKey,
-  row: GenerationRow,
-  same: NonNullable<Known["same"]>,
-  { once, holdsBack, group }: How,
-): Promise<Accepted | null> {
-  const done = same.row.status === "succeeded";
-  if (isSame(row, same.row)) {
-    // The very same request: its generation is the answer, and nothing is written.
-    const cacheStatus = done ? "hit" : "fwd=uri-miss; collapsed";
-    const found = { ...same.row, cached: done || same.row.cached };
-    const accepted = answer(deps, found, same.images, done ? 200 : 202, { once, holdsBack, cacheStatus, headers: {} });
-    if (accepted.record) deps.background(deps.idempotency.insert(accepted.record));
-    return { ...accepted, offered: done ? null : Promise.resolve() };
-  }
-  if (done) {
-    const options = { once, holdsBack, cacheStatus: "hit", headers: {} } as const;
-    const copied = await copyOf(deps, row, same, (copy, images) => answer(deps, copy, images, 200, options).record);
-    if (!copied) {
-      forgetHits(deps, [same.row.id]);
-      return null;
-    }
-    deps.metrics.end(copied.row);
-    announce(deps, copied.row.id);
-    return { ...answer(deps, copied.row, copied.images, 200, options), offered: null };
-  }
-  const metered = await note(deps, key, row, group);
-  const follower: GenerationRow = { ...row, leaderId: same.row.id, claimedUntil: null, metered };
-  const options = { once, holdsBack, cacheStatus: "fwd=uri-miss; collapsed", headers: {} } as const;
-  const accepted = answer(deps, follower, [], 202, options);
-  try {
-    await deps.generations.insert(follower, 0, accepted.record);
-  } catch (error) {
-    deps.background(release(deps, follower, { refund: true }));
-    throw error;
-  }
-  return { ...accepted, offered: inBackground(deps, row.id, follow(deps, follower, same.row.id)) };
-}
-
-/** It is accepted: what fails on its way to a runner is made good by its message or the cron. */
-function inBackground(deps: Deps, generation: string, work: Promise<void>): Promise<void> {
-  const told = work.catch((error) => {
-    console.error(JSON.stringify({ event: "hand_on_failed", generation, error: String(error) }));
-  });
-  deps.background(told);
-  return told;
-}
-
-function answer(
-  deps: Deps,
-  row: GenerationRow,
-  images: StoredImage[],
-  status: 200 | 202,
-  options: { once: Once | null; holdsBack: boolean; cacheStatus: CacheStatus; headers: Record<string, string> },
-) {
-  const { once, holdsBack, cacheStatus, headers } = options;
-  const { accountId } = row;
-  const progress = row.status === "queued" ? waitingAt(row.parameters.num_inference_steps, null) : null;
-  const generation = toGeneration(row, images, { publicUrl: deps.config.PUBLIC_URL, progress });
-  const known = holdsBack && status === 202 ? null : status;
-  return {
-    generation,
-    status,
-    headers: { ...headers, "Cache-Status": `vignette; ${cacheStatus}` },
-    cache: cacheStatus,
-    record: once && recordOf(once, { accountId, generation, status: known, now: deps.now() }),
-    answered(final: number, ended: Generation) {
-      if (once && known === null)
-        deps.background(deps.idempotency.answer(accountId, once.key, final, JSON.stringify(ended)));
-    },
-  };
 }
 
 async function repeated(deps: Deps, { accountId }: KnownKey, { record, once }: Repeat): Promise<Accepted> {

@@ -10,7 +10,7 @@ import type { Deps } from "../deps.ts";
 import { waitingAt } from "../generation/history.ts";
 import { Refusal } from "../refusal.ts";
 import type { GenerationRow } from "../storage/generation-row.ts";
-import type { Accepted } from "./create.ts";
+import type { Accepted } from "./answer.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { cancelRow } from "./finish.ts";
 import { removeStrays } from "./images.ts";

@@ -18,15 +18,18 @@ const images = new Memory<ImageRow & Age>({ ms: IMAGE_MEMORY_MS, entries: MEMORY
 const BYTES_MEMORY_MS = 10_000;
 const MEMORY_PICTURES = 1_000;
 /** Of 128 MiB that an isolate has. */
-const MEMORY_BYTES = 16 * 1024 * 1024;
-/** A longer one is streamed, each time anew. */
-const MEMORY_BYTES_OF_ONE = 512 * 1024;
+const MEMORY_BYTES = 32 * 1024 * 1024;
+/** A PNG of 1,024 pixels has less; a longer one is streamed, each time anew. */
+const MEMORY_BYTES_OF_ONE = 2 * 1024 * 1024;
 const pictures = new Memory<{ generationId: string; bytes: Uint8Array<ArrayBuffer> }>({
   ms: BYTES_MEMORY_MS,
   entries: MEMORY_PICTURES,
   size: MEMORY_BYTES,
   sizeOf: ({ bytes }) => bytes.byteLength,
 });
+
+/** What was asked for just now: whoever asks again may be one of many. */
+const asked = new Memory<true>({ ms: BYTES_MEMORY_MS, entries: MEMORY_IMAGES });
 
 const YEAR_S = 31_536_000;
 const DAY_MS = 86_400_000;
@@ -78,13 +81,17 @@ export async function openImage(
   range?: { offset: number; length: number },
 ): Promise<ReadableStream | Uint8Array<ArrayBuffer>> {
   const { objectKey, generationId } = image;
-  const known = pictures.get(deps.config, objectKey, deps.now());
+  const now = deps.now();
+  const known = pictures.get(deps.config, objectKey, now);
   if (known) return range ? known.bytes.subarray(range.offset, range.offset + range.length) : known.bytes;
+  const again = asked.get(deps.config, objectKey, now);
   const body = await deps.objects.get(objectKey, range);
   if (!body) throw gone();
-  if (range || image.bytes > MEMORY_BYTES_OF_ONE) return body;
+  asked.set(deps.config, objectKey, true, now);
+  // What is asked for once goes on as R2 sends it, from its first byte, and drives nothing out of memory.
+  if (!again || range || image.bytes > MEMORY_BYTES_OF_ONE) return body;
   const bytes = new Uint8Array(await new Response(body).arrayBuffer());
-  pictures.set(deps.config, objectKey, { generationId, bytes }, deps.now());
+  pictures.set(deps.config, objectKey, { generationId, bytes }, now);
   return bytes;
 }
 

@@ -1,5 +1,6 @@
 import type { CreateGeneration } from "../../contract/generation.ts";
 import { EVERYBODY, type Policy, type SetPolicy } from "../../contract/policy.ts";
+import type { RotateSecret } from "../../contract/webhooks.ts";
 import { randomToken } from "../bytes.ts";
 import type { Deps } from "../deps.ts";
 import { Memory } from "../memory.ts";
@@ -8,7 +9,7 @@ import { type CompiledPolicy, compilePolicy, violationOf } from "../policy/polic
 import { Refusal } from "../refusal.ts";
 import type { KnownKey } from "../storage/keys.ts";
 import type { PolicyRow } from "../storage/policies.ts";
-import { newSecret } from "../webhooks/sign.ts";
+import { newSecret, overlapUntil } from "../webhooks/sign.ts";
 import { forgetAccount, forgetEverybody } from "./authenticate.ts";
 import type { Resolved } from "./resolve.ts";
 import { rfc3339 } from "./view.ts";
@@ -61,7 +62,7 @@ export async function requireAllowed(
 
 export async function getPolicy(deps: Deps, key: KnownKey, account?: string): Promise<Policy> {
   const id = subject(key, account);
-  return toPolicy(id, await deps.policies.find(id));
+  return toPolicy(deps, id, await deps.policies.find(id));
 }
 
 /** Replaces a policy. Holds at once here, everywhere within `KEY_MEMORY_MS`. */
@@ -73,7 +74,25 @@ export async function setPolicy(deps: Deps, key: KnownKey, policy: SetPolicy, ac
   const row = { accountId: id, policy, version: randomToken(), secret: newSecret(), updatedAt: deps.now() };
   const saved = await deps.policies.save(row);
   forget(deps, id);
-  return toPolicy(id, saved);
+  return toPolicy(deps, id, saved);
+}
+
+/**
+ * Gives the moderation hook a new secret; it is asked with both until the overlap ends. Holds at once here, everywhere
+ * within `KEY_MEMORY_MS`.
+ */
+export async function rotatePolicySecret(
+  deps: Deps,
+  key: KnownKey,
+  { overlap_seconds }: RotateSecret,
+  account?: string,
+): Promise<Policy> {
+  const id = subject(key, account);
+  const until = deps.now() + overlap_seconds * 1000;
+  const row = await deps.policies.rotate(id, { secret: newSecret(), until, version: randomToken() });
+  if (!row) throw new Refusal("not_found", "There is no moderation hook here; PUT /v1/policy sets one.");
+  forget(deps, id);
+  return toPolicy(deps, id, row);
 }
 
 export async function removePolicy(deps: Deps, key: KnownKey, account?: string): Promise<void> {
@@ -103,7 +122,7 @@ async function policiesOf(deps: Deps, { accountId, policyVersions }: KnownKey): 
   const rows = await deps.policies.of(accountId);
   const policies = rows
     .sort((one) => (one.accountId === EVERYBODY ? -1 : 1))
-    .map(({ policy, secret }) => compilePolicy(policy, secret));
+    .map((row) => compilePolicy(row.policy, row));
   compiled.set(deps.config, name, policies, deps.now());
   return policies;
 }
@@ -115,7 +134,7 @@ function refused(rule: string, field: string, detail: string): Refusal {
   });
 }
 
-function toPolicy(account: string, row: PolicyRow | null): Policy {
+function toPolicy(deps: Deps, account: string, row: PolicyRow | null): Policy {
   const { max_prompt_chars = null, max_prompt_tokens = null, rules = [], moderation = null } = row?.policy ?? {};
   return {
     object: "policy",
@@ -124,7 +143,8 @@ function toPolicy(account: string, row: PolicyRow | null): Policy {
     max_prompt_tokens,
     rules,
     moderation,
-    secret: moderation ? (row?.secret ?? null) : null,
+    secret: moderation && row ? row.secret : null,
+    previous_secret_until: moderation && row ? rfc3339(overlapUntil(row, deps.now())) : null,
     updated_at: rfc3339(row?.updatedAt ?? null),
   };
 }

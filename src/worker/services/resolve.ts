@@ -1,6 +1,7 @@
 import type { CreateGeneration, Parameters } from "../../contract/generation.ts";
 import type { Model } from "../../contract/models.ts";
 import type { FieldError } from "../../contract/problem.ts";
+import { charactersOf } from "../../contract/terms.ts";
 import { leastTokens } from "../policy/tokens.ts";
 import { invalid } from "../refusal.ts";
 
@@ -95,10 +96,11 @@ function length(
   { max_prompt_chars, max_prompt_tokens }: Model["limits"],
 ): FieldError | null {
   const pointer = `#/${field}`;
-  if (text.length > max_prompt_chars)
+  const characters = charactersOf(text);
+  if (characters > max_prompt_chars)
     return {
       pointer,
-      detail: `${text.length} characters are too many for this model; shorten it to ${max_prompt_chars}.`,
+      detail: `${characters} characters are too many for this model; shorten it to ${max_prompt_chars}.`,
     };
   if (max_prompt_tokens !== null && leastTokens(text) > max_prompt_tokens)
     return { pointer, detail: `This model reads ${max_prompt_tokens} tokens, and this has more; shorten it.` };

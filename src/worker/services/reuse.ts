@@ -44,7 +44,7 @@ export async function lookUp(
   const now = deps.now();
   const same = cacheKey !== null && idempotencyKey === null ? hits.get(deps.config, name, now) : undefined;
   if (same) return { same, record: null };
-  const known = await deps.reuse.lookUp(row, cacheKey, idempotencyKey, row.createdAt);
+  const known = await deps.reuse.lookUp(row, cacheKey, idempotencyKey);
   if (known.same?.row.status === "succeeded" && isSame(row, known.same.row))
     hits.set(deps.config, name, known.same, now);
   return known;

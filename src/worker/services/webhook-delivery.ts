@@ -9,14 +9,15 @@ import type { DeliveryRow } from "../storage/webhook-deliveries.ts";
 import type { EndpointRow } from "../storage/webhook-endpoints.ts";
 import { nextAttempt } from "../webhooks/schedule.ts";
 import { send } from "../webhooks/send.ts";
-import { newSecret, signedHeaders } from "../webhooks/sign.ts";
+import { newSecret, secretsAt, signedHeaders } from "../webhooks/sign.ts";
+import { forgetAccount } from "./authenticate.ts";
 import type { Delivery } from "./consume.ts";
 import { rfc3339, toGeneration } from "./view.ts";
 
 /** Longer than an attempt can take: after this another sender may try. */
 const CLAIM_MS = 60_000;
 /** The longest that a queue holds a message back (developers.cloudflare.com/queues/platform/limits). */
-const LONGEST_DELAY_S = 12 * 60 * 60;
+const LONGEST_DELAY_S = 24 * 60 * 60;
 const SWEEP_LIMIT = 500;
 const KEEP_MS = 30 * 24 * 60 * 60 * 1000;
 
@@ -64,7 +65,7 @@ export async function attempt(deps: Deps, id: string): Promise<number | null> {
   const endpoint = row.endpointId === null ? null : await deps.endpoints.find(row.accountId, row.endpointId);
   if (row.endpointId !== null && (!endpoint || endpoint.disabledAt !== null))
     return over(deps, row, { status: "failed", httpStatus: null, error: "The endpoint is not in use." });
-  const secrets = endpoint ? secretsOf(endpoint, now) : await defaultSecrets(deps, row);
+  const secrets = endpoint ? secretsAt(endpoint, now) : await defaultSecrets(deps, row, now);
   if (secrets.length === 0)
     return over(deps, row, { status: "failed", httpStatus: null, error: "The account was erased." });
   const body = row.payload ?? (await payloadOf(deps, row));
@@ -104,6 +105,7 @@ async function over(
 async function disable(deps: Deps, { id, accountId, url }: EndpointRow, reason: "gone" | "failing"): Promise<void> {
   const now = deps.now();
   if (!(await deps.endpoints.disable(id, reason, now))) return;
+  forgetAccount(deps, accountId);
   console.warn(JSON.stringify({ event: "webhook_endpoint_disabled", endpoint: id, account: accountId, reason }));
   const message: EndpointDisabledMessage = {
     type: DISABLED_EVENT,
@@ -149,11 +151,7 @@ async function payloadOf(deps: Deps, { id, generationId, type, createdAt }: Deli
 }
 
 /** What signs a message to a request's own URL; nothing where the account was erased. */
-async function defaultSecrets(deps: Deps, { accountId }: DeliveryRow): Promise<string[]> {
-  const secret = await deps.endpoints.defaultSecret(accountId, newSecret());
-  return secret === null ? [] : [secret];
-}
-
-function secretsOf({ secret, previousSecret, previousUntil }: EndpointRow, now: number): string[] {
-  return previousSecret !== null && (previousUntil ?? 0) > now ? [secret, previousSecret] : [secret];
+async function defaultSecrets(deps: Deps, { accountId }: DeliveryRow, now: number): Promise<string[]> {
+  const signing = await deps.endpoints.defaultSecret(accountId, newSecret());
+  return signing === null ? [] : secretsAt(signing, now);
 }

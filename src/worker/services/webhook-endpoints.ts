@@ -17,8 +17,8 @@ import { invalid, Refusal } from "../refusal.ts";
 import type { DeliveryRow } from "../storage/webhook-deliveries.ts";
 import type { EndpointRow } from "../storage/webhook-endpoints.ts";
 import { faultOfUrl } from "../webhooks/guard.ts";
-import { newSecret } from "../webhooks/sign.ts";
-import { erased } from "./accounts.ts";
+import { newSecret, overlapUntil } from "../webhooks/sign.ts";
+import { forgetAccount } from "./authenticate.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { rfc3339 } from "./view.ts";
 
@@ -30,7 +30,7 @@ type Page = { limit: number; cursor?: string | undefined };
 
 /** @throws {Refusal} invalid_request when no message could ever be sent there */
 export function requireReceiver(deps: Deps, url: string, pointer: string): void {
-  const fault = faultOfUrl(url, { allowLocal: deps.config.ALLOW_LOCAL_WEBHOOKS });
+  const fault = faultOfUrl(url, deps.webhooks);
   if (fault) throw invalid([{ pointer, detail: fault }]);
 }
 
@@ -84,14 +84,14 @@ export async function updateEndpoint(
   if (change.url !== undefined) requireReceiver(deps, change.url, "#/url");
   const now = deps.now();
   const { url = null, events = null, description = null, disabled = null } = change;
-  return toEndpoint(
-    found(await deps.endpoints.update(accountId, id, { url, events, description, disabled }, now)),
-    now,
-  );
+  const row = found(await deps.endpoints.update(accountId, id, { url, events, description, disabled }, now));
+  forgetAccount(deps, accountId);
+  return toEndpoint(row, now);
 }
 
 export async function deleteEndpoint(deps: Deps, accountId: string, id: string): Promise<void> {
   if (!(await deps.endpoints.remove(accountId, id))) throw missing();
+  forgetAccount(deps, accountId);
 }
 
 /** A new secret; messages are signed with both until the overlap ends. */
@@ -104,13 +104,6 @@ export async function rotateSecret(
   const now = deps.now();
   const row = found(await deps.endpoints.rotate(accountId, id, newSecret(), now + overlap_seconds * 1000));
   return { ...toEndpoint(row, now), secret: row.secret };
-}
-
-/** What signs messages to a request's own `webhook_url`. */
-export async function defaultSecret(deps: Deps, accountId: string): Promise<string> {
-  const secret = await deps.endpoints.defaultSecret(accountId, newSecret());
-  if (secret === null) throw erased();
-  return secret;
 }
 
 /** Sends a test event to it, whatever it asked for. */
@@ -198,7 +191,7 @@ function toEndpoint(row: EndpointRow, now: number): WebhookEndpoint {
     disabled: row.disabledAt !== null,
     disabled_at: rfc3339(row.disabledAt),
     disabled_reason: row.disabledReason,
-    previous_secret_until: (row.previousUntil ?? 0) > now ? rfc3339(row.previousUntil) : null,
+    previous_secret_until: rfc3339(overlapUntil(row, now)),
   };
 }
 

@@ -37,7 +37,7 @@ export type GenerationStore = ReturnType<typeof generationStore>;
 
 // SQLite uses a partial index only where its own condition is spelled out (sqlite.org/partialindex.html, section 3).
 const WAITING = `${UNFINISHED} AND status = 'queued'`;
-const FAILURE = "status IN ('failed', 'canceled')";
+const NO_SUCCESS = "status <> 'succeeded'";
 /** Whether pictures of a cache key, which is bound twice, are there or under way. */
 const KNOWN = `(EXISTS (SELECT 1 FROM generations AS same WHERE ${DONE} = ?)
   OR EXISTS (SELECT 1 FROM generations AS same WHERE ${LEADING} = ?))`;
@@ -87,11 +87,10 @@ export function generationStore(db: D1Database) {
 
     async list({ accountId, limit, before, status, user, shared, favoriteOf }: ListFilter): Promise<GenerationRow[]> {
       const underWay = status === "queued" || status === "running";
-      // What is under way is little, of all accounts together; SQLite would rather read all that is this one's.
-      const from = underWay ? "generations INDEXED BY generations_unfinished" : "generations";
+      // What is under way is little; SQLite would rather read all that an end user ever had.
+      const from = underWay ? "generations INDEXED BY generations_by_status" : "generations";
       const where = ["account_id = ?"];
-      if (underWay) where.push(UNFINISHED);
-      if (status === "failed" || status === "canceled") where.push(FAILURE);
+      if (status !== undefined && status !== "succeeded") where.push(NO_SUCCESS);
       const values: unknown[] = [accountId];
       const filter = (condition: string, value: unknown) => {
         if (value === undefined) return;

@@ -13,20 +13,25 @@ export interface IdempotencyRecord {
 
 export type IdempotencyStore = ReturnType<typeof idempotencyStore>;
 
-/** How long a key is remembered. */
-export const KEEP_MS = 24 * 60 * 60 * 1000;
+/** How long a key is remembered, until the cron's next turn. */
+const KEEP_MS = 24 * 60 * 60 * 1000;
 
 /** The table `idempotency`. */
 export function idempotencyStore(db: D1Database) {
   return {
-    async find(accountId: string, key: string, now: number): Promise<IdempotencyRecord | null> {
-      const row = await findStatement(db, accountId, key, now).first<IdempotencyColumns>();
+    async find(accountId: string, key: string): Promise<IdempotencyRecord | null> {
+      const row = await findStatement(db, accountId, key).first<IdempotencyColumns>();
       return row && parseRecord(row);
     },
 
-    /** Keeps an answer; the first one with a key stays. */
-    async insert(record: IdempotencyRecord): Promise<void> {
-      await insertStatement(db, record, "OR IGNORE").run();
+    /**
+     * Keeps an answer. False: its generation was deleted meanwhile, and nothing is kept.
+     *
+     * @throws where the key is taken
+     */
+    async insert(record: IdempotencyRecord): Promise<boolean> {
+      const { meta } = await insertStatement(db, record).run();
+      return meta.changes > 0;
     },
 
     /** Adds the answer to a request that was held back until its generation ended. */
@@ -59,24 +64,19 @@ export interface IdempotencyColumns {
   created_at: number;
 }
 
-export function findStatement(db: D1Database, accountId: string, key: string, now: number): D1PreparedStatement {
-  return db
-    .prepare("SELECT * FROM idempotency WHERE account_id = ? AND key = ? AND created_at >= ?")
-    .bind(accountId, key, now - KEEP_MS);
+/** Of whatever age: a key is taken for as long as its row is there. */
+export function findStatement(db: D1Database, accountId: string, key: string): D1PreparedStatement {
+  return db.prepare("SELECT * FROM idempotency WHERE account_id = ? AND key = ?").bind(accountId, key);
 }
 
 /**
  * Fails with a UNIQUE constraint when the key is taken, and with it the batch that it stands in. Stores nothing where the
  * generation was not stored either.
  */
-export function insertStatement(
-  db: D1Database,
-  record: IdempotencyRecord,
-  otherwise: "" | "OR IGNORE" = "",
-): D1PreparedStatement {
+export function insertStatement(db: D1Database, record: IdempotencyRecord): D1PreparedStatement {
   return db
     .prepare(
-      `INSERT ${otherwise} INTO idempotency (account_id, key, fingerprint, generation_id, status, response, created_at)
+      `INSERT INTO idempotency (account_id, key, fingerprint, generation_id, status, response, created_at)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM generations WHERE id = ?4)`,
     )
     .bind(

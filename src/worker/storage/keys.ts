@@ -29,6 +29,8 @@ export interface KnownKey extends StoredKey {
   accountLimits: AccountLimits;
   /** Of the policies that hold for it: everybody's, its account's. */
   policyVersions: string[];
+  /** The newest of the account's webhook endpoints that were taken out of use because of what they answered. */
+  lostEndpoint: { id: string; reason: "gone" | "failing" } | null;
 }
 
 /** What of a key can change. */
@@ -78,7 +80,10 @@ export function keyStore(db: D1Database) {
         .prepare(
           `SELECT keys.*, accounts.operator, accounts.limits AS account_limits, accounts.erased_at,
              (SELECT version FROM policies WHERE account_id = '*') AS common_policy,
-             (SELECT version FROM policies WHERE account_id = keys.account_id) AS own_policy
+             (SELECT version FROM policies WHERE account_id = keys.account_id) AS own_policy,
+             (SELECT json_object('id', id, 'reason', disabled_reason) FROM webhook_endpoints
+               WHERE account_id = keys.account_id AND disabled_reason IN ('gone', 'failing')
+               ORDER BY id DESC LIMIT 1) AS lost_endpoint
              FROM keys JOIN accounts ON accounts.id = account_id WHERE hash = ?1 OR previous_hash = ?1`,
         )
         .bind(hash)
@@ -90,6 +95,7 @@ export function keyStore(db: D1Database) {
         operator: row.operator === 1,
         accountLimits: JSON.parse(row.account_limits),
         policyVersions: [row.common_policy, row.own_policy].filter((version) => version !== null),
+        lostEndpoint: row.lost_endpoint === null ? null : JSON.parse(row.lost_endpoint),
       };
     },
 
@@ -181,6 +187,7 @@ interface KnownColumns extends Columns {
   erased_at: number | null;
   common_policy: string | null;
   own_policy: string | null;
+  lost_endpoint: string | null;
 }
 
 function parse(row: Columns): StoredKey {

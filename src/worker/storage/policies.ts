@@ -6,8 +6,14 @@ export interface PolicyRow {
   policy: SetPolicy;
   version: string;
   secret: string;
+  /** The secret before the last rotation, which signs too until `previousUntil`. */
+  previousSecret: string | null;
+  previousUntil: number | null;
   updatedAt: number;
 }
+
+/** A policy that is being set: its secrets stay as they are where it had one. */
+export type NewPolicy = Omit<PolicyRow, "previousSecret" | "previousUntil">;
 
 export type PolicyStore = ReturnType<typeof policyStore>;
 
@@ -29,7 +35,7 @@ export function policyStore(db: D1Database) {
     },
 
     /** Replaces it; the secret of the first one stays. */
-    async save({ accountId, policy, version, secret, updatedAt }: PolicyRow): Promise<PolicyRow> {
+    async save({ accountId, policy, version, secret, updatedAt }: NewPolicy): Promise<PolicyRow> {
       const row = await db
         .prepare(
           `INSERT INTO policies (account_id, policy, version, secret, updated_at) VALUES (?, ?, ?, ?, ?)
@@ -38,7 +44,23 @@ export function policyStore(db: D1Database) {
         )
         .bind(accountId, JSON.stringify(policy), version, secret, updatedAt)
         .first<Columns>();
-      return row ? parse(row) : { accountId, policy, version, secret, updatedAt };
+      if (!row) throw new Error(`The policy of ${accountId} was not stored.`);
+      return parse(row);
+    },
+
+    /** The old secret signs beside the new one until `until`. Null: there is no policy with a moderation hook. */
+    async rotate(
+      accountId: string,
+      { secret, until, version }: { secret: string; until: number; version: string },
+    ): Promise<PolicyRow | null> {
+      const row = await db
+        .prepare(
+          `UPDATE policies SET previous_secret = secret, previous_until = ?3, secret = ?2, version = ?4
+             WHERE account_id = ?1 AND json_extract(policy, '$.moderation') IS NOT NULL RETURNING *`,
+        )
+        .bind(accountId, secret, until, version)
+        .first<Columns>();
+      return row && parse(row);
     },
 
     async remove(accountId: string): Promise<void> {
@@ -52,6 +74,8 @@ interface Columns {
   policy: string;
   version: string;
   secret: string;
+  previous_secret: string | null;
+  previous_until: number | null;
   updated_at: number;
 }
 
@@ -61,6 +85,8 @@ function parse(row: Columns): PolicyRow {
     policy: JSON.parse(row.policy),
     version: row.version,
     secret: row.secret,
+    previousSecret: row.previous_secret,
+    previousUntil: row.previous_until,
     updatedAt: row.updated_at,
   };
 }

@@ -121,8 +121,8 @@ export function retentionStore(db: D1Database) {
     async beginErasure(accountId: string, at: number): Promise<void> {
       await db.batch(
         [
-          `UPDATE accounts SET erased_at = COALESCE(erased_at, ?2), erasing = 1, limits = '{}', webhook_secret = NULL
-             WHERE id = ?1`,
+          `UPDATE accounts SET erased_at = COALESCE(erased_at, ?2), erasing = 1, limits = '{}', webhook_secret = NULL,
+             previous_webhook_secret = NULL, previous_webhook_secret_until = NULL WHERE id = ?1`,
           `UPDATE keys SET revoked_at = COALESCE(revoked_at, ?2), name = '', prefix = '', previous_hash = NULL
              WHERE account_id = ?1`,
           "UPDATE generations SET webhook = NULL WHERE account_id = ?1 AND status IN ('queued', 'running') AND ?2 > 0",

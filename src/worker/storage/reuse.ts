@@ -45,12 +45,11 @@ export function reuseStore(db: D1Database) {
       { accountId, user, metadata }: Pick<GenerationRow, "accountId" | "user" | "metadata">,
       cacheKey: string | null,
       idempotencyKey: string | null,
-      now: number,
     ): Promise<Known> {
       const same = db.prepare(SAME).bind(cacheKey, user, JSON.stringify(metadata));
       // One statement costs half as much as a batch of one more.
       if (idempotencyKey === null) return { same: parseSame(await same.first<SameColumns>()), record: null };
-      const [rows, records] = await db.batch([same, findStatement(db, accountId, idempotencyKey, now)]);
+      const [rows, records] = await db.batch([same, findStatement(db, accountId, idempotencyKey)]);
       const record = records?.results[0] as IdempotencyColumns | undefined;
       return {
         same: parseSame((rows?.results[0] as SameColumns | undefined) ?? null),

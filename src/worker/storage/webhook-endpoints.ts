@@ -34,6 +34,12 @@ interface Columns {
 
 export type EndpointStore = ReturnType<typeof endpointStore>;
 
+/** What signs messages to requests' own URLs. */
+export type DefaultSecret = Pick<EndpointRow, "secret" | "previousSecret" | "previousUntil">;
+
+const DEFAULT_SECRET = `webhook_secret AS secret, previous_webhook_secret AS previousSecret,
+  previous_webhook_secret_until AS previousUntil`;
+
 /** The table `webhook_endpoints`, and the accounts' default secrets. */
 export function endpointStore(db: D1Database) {
   const one = async (sql: string, ...values: unknown[]) => {
@@ -130,16 +136,24 @@ export function endpointStore(db: D1Database) {
       ),
 
     /** The account's secret for requests' own URLs; made from `fresh` when there is none. Null: the account was erased. */
-    async defaultSecret(accountId: string, fresh: string): Promise<string | null> {
-      const row = await db
+    defaultSecret: (accountId: string, fresh: string) =>
+      db
         .prepare(
           `UPDATE accounts SET webhook_secret = COALESCE(webhook_secret, ?2) WHERE id = ?1 AND erased_at IS NULL
-             RETURNING webhook_secret`,
+             RETURNING ${DEFAULT_SECRET}`,
         )
         .bind(accountId, fresh)
-        .first<{ webhook_secret: string }>();
-      return row?.webhook_secret ?? null;
-    },
+        .first<DefaultSecret>(),
+
+    /** The old one, where there was one, signs beside the new one until `until`. Null: the account was erased. */
+    rotateDefaultSecret: (accountId: string, secret: string, until: number) =>
+      db
+        .prepare(
+          `UPDATE accounts SET previous_webhook_secret = webhook_secret, previous_webhook_secret_until = ?3,
+             webhook_secret = ?2 WHERE id = ?1 AND erased_at IS NULL RETURNING ${DEFAULT_SECRET}`,
+        )
+        .bind(accountId, secret, until)
+        .first<DefaultSecret>(),
   };
 }
 

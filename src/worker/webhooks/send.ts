@@ -22,13 +22,13 @@ export async function send(
   url: string,
   body: string,
   headers: Record<string, string>,
-  { resolve, fetch: fetcher, allowLocal }: SendOptions,
+  options: SendOptions,
 ): Promise<Outcome> {
-  const fault = await receiverFault(url, { resolve, allowLocal });
+  const fault = await receiverFault(url, options);
   if (fault) return { kind: "failed", status: null, error: fault, retryAfter: null };
   let response: Response;
   try {
-    response = await fetcher(url, {
+    response = await options.fetch(url, {
       method: "POST",
       body,
       headers: { ...headers, "Content-Type": "application/json", "User-Agent": USER_AGENT },
@@ -50,21 +50,21 @@ export async function send(
   return { kind: "failed", status, error, retryAfter: response.headers.get("Retry-After") };
 }
 
-/** Why nothing may be sent there, in a sentence; null when it may. Names are looked up each time. */
-export async function receiverFault(
-  url: string,
-  options: { resolve: Resolve; allowLocal: boolean },
-): Promise<string | null> {
-  return faultOfUrl(url, options) ?? (await faultOfHost(url, options));
+type Guard = Omit<SendOptions, "fetch">;
+
+/**
+ * Why nothing may be sent there, in a sentence; null when it may. Names are looked up each time.
+ *
+ * @param signal ends the look-up, where less time is left than it may take
+ */
+export async function receiverFault(url: string, guard: Guard, signal?: AbortSignal): Promise<string | null> {
+  return faultOfUrl(url, guard) ?? (await faultOfHost(url, guard, signal));
 }
 
-async function faultOfHost(
-  url: string,
-  { resolve, allowLocal }: { resolve: Resolve; allowLocal: boolean },
-): Promise<string | null> {
-  if (isResolved(url, { allowLocal })) return null;
+async function faultOfHost(url: string, guard: Guard, signal?: AbortSignal): Promise<string | null> {
+  if (isResolved(url, guard)) return null;
   try {
-    const addresses = await resolve(new URL(url).hostname);
+    const addresses = await guard.resolve(new URL(url).hostname, signal);
     if (addresses.length === 0) return "The name has no address.";
     return addresses.every(isPublicAddress) ? null : "The name leads to an address that is not of the public internet.";
   } catch {

@@ -5,6 +5,24 @@ export function newSecret(): string {
   return `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(SECRET_BYTES))))}`;
 }
 
+/** What signs, and what did before it; times are milliseconds since 1970. */
+export interface SigningSecret {
+  secret: string;
+  previousSecret: string | null;
+  previousUntil: number | null;
+}
+
+/** Until when the secret before the last rotation signs too; null when it does not. */
+export function overlapUntil({ previousSecret, previousUntil }: SigningSecret, now: number): number | null {
+  return previousSecret !== null && previousUntil !== null && previousUntil > now ? previousUntil : null;
+}
+
+/** The secrets that sign now, the present one first. */
+export function secretsAt(signing: SigningSecret, now: number): string[] {
+  const { secret, previousSecret } = signing;
+  return previousSecret !== null && overlapUntil(signing, now) !== null ? [secret, previousSecret] : [secret];
+}
+
 /**
  * The headers of a message: HMAC-SHA256 over `{id}.{timestamp}.{body}`, one signature per secret, so that receivers can
  * change theirs without losing one (https://github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md).

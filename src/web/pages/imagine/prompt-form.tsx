@@ -1,4 +1,5 @@
 import { useRef, useState } from "preact/hooks";
+import { charactersOf } from "../../../contract/terms.ts";
 import { say } from "../../state/announce.ts";
 import { change, draft } from "../../state/draft.ts";
 import { modelOf } from "../../state/form.ts";
@@ -16,6 +17,7 @@ export function PromptForm() {
   const box = useRef<HTMLTextAreaElement>(null);
   const [complaint, setComplaint] = useState<string | null>(null);
   const { prompt } = draft.value;
+  const length = charactersOf(prompt);
   const limit = modelOf(draft.value.model, models.value)?.limits.max_prompt_chars ?? 8000;
   const refused = job.value?.trouble?.fields.prompt;
   const said = complaint ?? refused ?? null;
@@ -62,7 +64,7 @@ export function PromptForm() {
         />
         <div class="sheet-foot">
           <p id="prompt-help" class="fine">
-            {prompt.length > limit * NEAR_THE_END ? `${prompt.length} of ${limit} characters` : "Enter draws it"}
+            {length > limit * NEAR_THE_END ? `${length} of ${limit} characters` : "Enter draws it"}
           </p>
           <button type="submit" class="button primary">
             Imagine
@@ -108,6 +110,7 @@ export function PromptForm() {
 function complaintAbout(prompt: string, limit: number): string | null {
   if (!key.value) return "Give the page an API key first, above.";
   if (prompt.trim() === "") return "Say what the picture shows: the box is empty.";
-  if (prompt.length > limit) return `At most ${limit} characters; this has ${prompt.length}. Shorten it.`;
+  const length = charactersOf(prompt);
+  if (length > limit) return `At most ${limit} characters; this has ${length}. Shorten it.`;
   return null;
 }
