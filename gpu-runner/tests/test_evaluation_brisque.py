@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
+from tests.test_evaluation_run import CASES, VARIANTS, call
 from vignette.errors import ConfigError
 from vignette.evaluation.cases import read_cases
 from vignette.evaluation.instruments import brisque
@@ -68,6 +70,19 @@ def test_a_lower_score_is_better_and_a_picture_of_one_colour_has_none() -> None:
     assert (metric.name, metric.higher_is_better) == ("quality/brisque", False)
     assert quality.id.startswith("quality-brisque@LIVE-")
     assert quality.measure([Image.new("RGB", (64, 64), "teal")], [CASE])[0].values == {}
+
+
+@needs_model
+def test_the_report_has_it(models_toml: Path, tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl").write_text("\n".join(map(json.dumps, CASES)))
+    chosen = [part for text in VARIANTS for part in ("--variant", text)]
+    more = [*chosen, "--steps", "2", "--quality", "brisque"]
+    assert call(models_toml, tmp_path / "set.jsonl", tmp_path / "out", *more) == 0
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())["metrics"]["quality/brisque"]
+    assert set(figures["means"]) == {"base", "adapted", "half", "ceiling"}
+    assert not figures["higher_is_better"]
+    for report in ("report.md", "report.html"):
+        assert "brisque (LIVE)" in (tmp_path / "out" / report).read_text()
 
 
 @needs_model
