@@ -66,6 +66,21 @@ def test_without_a_language_model_the_published_recipe_distils_nothing():
     assert found["published-recipe/narrative"]["distil_weight"] == 0
 
 
+def test_some_ways_without_sweeps(small, tmp_path):
+    output = tmp_path / "variants.json"
+    plan = variants.Plan(scenes=4, steps=1, prompts=2, drawing_steps=1, ways=(variants.ADAPTER,), sweeps=False)
+    variants.run(ROOT / "weights", tmp_path / "work", plan, output)
+    figures = json.loads(output.read_text())
+    measured = {name for name, row in figures.items() if isinstance(row, dict)}
+    assert measured == {"base/keyword", "base/narrative", "adapter/no-LLM", "adapter/bundled"}
+    assert len(figures["weights"]) == 64
+
+
+def test_a_way_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match="published-recipe/narrative"):
+        variants.recipes(variants.Plan(ways=("adapter/other",)))
+
+
 def test_a_rewriter_that_is_no_language_model_is_named(tmp_path):
     with pytest.raises(ConfigError, match="cannot be loaded"):
         Rewriter(tmp_path, FIRST)

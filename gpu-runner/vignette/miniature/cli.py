@@ -110,10 +110,14 @@ def main(argv: list[str] | None = None) -> int:
         "--work", type=Path, default=ROOT / "work" / "variants", help="folder for triples, caches, checkpoints"
     )
     variants.add_argument("--scenes", type=int, default=4000, help="triples (default: 4000)")
-    variants.add_argument("--steps", type=int, default=600, help="steps of every training (default: 600)")
-    variants.add_argument("--prompts", type=int, default=100, help="held-out narratives to draw (default: 100)")
+    variants.add_argument("--steps", type=int, default=800, help="steps of every training (default: 800)")
+    variants.add_argument("--prompts", type=int, default=150, help="held-out narratives to draw (default: 150)")
     variants.add_argument("--teacher", type=Path, help="folder or .gguf file of a causal language model")
     variants.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
+    variants.add_argument(
+        "--ways", nargs="+", default=[], metavar="WAY", help="trained variants by name (default: all)"
+    )
+    variants.add_argument("--no-sweeps", action="store_true", help="leave out other scales and numbers of triples")
     variants.add_argument("-o", "--output", type=Path, required=True, help="write the figures as JSON")
     variants.add_argument("--sheet", type=Path, help="write the pictures of the worst narratives as PNG")
 
@@ -228,7 +232,10 @@ def main(argv: list[str] | None = None) -> int:
         from .variants import Plan
         from .variants import run as study_variants
 
-        plan = Plan(args.scenes, args.steps, args.prompts, args.teacher, args.style)
+        plan = Plan(
+            args.scenes, args.steps, args.prompts, args.teacher, args.style,
+            ways=tuple(args.ways), sweeps=not args.no_sweeps,
+        )  # fmt: skip
         try:
             study_variants(args.weights, args.work, plan, args.output, args.sheet)
         except ConfigError as error:

@@ -35,12 +35,9 @@ def draw(source: Path, target: Path) -> list[str]:
     for name, table in tables.items():
         if ADAPTER in table:
             try:
-                sheets |= {
-                    name: ways(name, table),
-                    f"{name}-scale": scales(name, table),
-                    f"{name}-triples": triples(name, table),
-                    f"{name}-kid": quality(name, table),
-                }
+                sheets |= {name: ways(name, table), f"{name}-kid": quality(name, table)}
+                if any(way.startswith(SWEPT) for way in table):
+                    sheets |= {f"{name}-scale": scales(name, table), f"{name}-triples": triples(name, table)}
             except KeyError as missing:
                 raise ConfigError(
                     f"{source / name}.json lacks {missing}: run `vignette miniature variants` again."
