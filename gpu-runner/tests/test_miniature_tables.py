@@ -43,6 +43,16 @@ def test_a_place_is_filled_and_what_stands_around_it_stays(docs, capsys):
     assert "| mean | -1.2 to +20.0 | -1.2 to +20.0 |" in text
 
 
+def test_what_each_way_gains_over_the_others(docs):
+    over = {"published-recipe/narrative": [0.01, 0.05], "LLM-rewriting/narrative": [-0.1, 0.3]}
+    ways = {"adapter/no-LLM": {"over": over}, "published-recipe/narrative": {"over": over}}
+    (docs / "study" / "ways.json").write_text(json.dumps(ways))
+    assert run(docs, "<!-- table over ways -->\n<!-- end -->\n") == 0
+    lines = (docs / "study.md").read_text().splitlines()
+    assert "| adapter/no-LLM | +1.0 to +5.0 | -10.0 to +30.0 |" in lines
+    assert not any(line.startswith("| published-recipe") for line in lines)
+
+
 @pytest.mark.parametrize(
     ("place", "said"),
     [

@@ -15,7 +15,7 @@ from vignette.errors import ConfigError
 
 from .judge_net import ATTRIBUTES
 from .plots import SWEPT, read
-from .rows import ADAPTED, BASE, CEILING
+from .rows import ADAPTED, BASE, CEILING, PUBLISHED_RECIPE, REWRITING
 
 Figures = dict[str, Any]
 Lines = list[list[str]]
@@ -119,6 +119,16 @@ def _variants(studies: list[Figures]) -> Lines:
     return lines
 
 
+def _over(studies: list[Figures]) -> Lines:
+    """What every way gains over the published recipe and over rewriting, paired by prompt and seed."""
+    others = [PUBLISHED_RECIPE, REWRITING]
+    lines = [["gain in points, mean of the five, 95 %", *(f"over {other}" for other in others)]]
+    for name, row in studies[0].items():
+        if isinstance(row, dict) and "over" in row and name not in others:
+            lines.append([name, *(_points(row["over"][other]) if other in row["over"] else "" for other in others)])
+    return lines
+
+
 def _reading(measure: str = "") -> Callable[[list[Figures]], Lines]:
     def table(studies: list[Figures]) -> Lines:
         rows = {name: row for name, row in studies[0]["measures"].items() if name.endswith(measure)}
@@ -141,6 +151,7 @@ NAMES: dict[str, Callable[[list[Figures]], Lines]] = {
     "states": _states,
     "nearest": _nearest,
     "variants": _variants,
+    "over": _over,
     "readings": _reading(),
     "reading-by-probe": _reading(": probe"),
 }
