@@ -28,14 +28,18 @@ export function Variants({ study, sheet }: { study: Ways; sheet?: (typeof sheets
         </ul>
       )}
       <WaysTable ways={ways} caption={`${name}, by attribute`} />
-      <h3>How much of the adapter</h3>
-      <p>Scale 0 is the sentence alone, scale 1 the adapter as it was trained.</p>
-      <Curve steps={scale} levels={levels} title="Right, by the adapter’s scale" word="scale" />
+      {scale.length > 2 && (
+        <>
+          <h3>How much of the adapter</h3>
+          <p>Scale 0 is the sentence alone, scale 1 the adapter as it was trained.</p>
+          <Curve steps={scale} levels={levels} title={`${name}: right, by the adapter’s scale`} word="scale" />
+        </>
+      )}
       {triples.length > 1 && (
         <>
           <h3>How much data</h3>
           <p>The adapter without a teacher, trained for the same steps on fewer triples.</p>
-          <Curve steps={triples} levels={levels} title="Right, by triples" word="triples" logarithmic />
+          <Curve steps={triples} levels={levels} title={`${name}: right, by triples`} word="triples" logarithmic />
         </>
       )}
       {failures.length > 0 && (
