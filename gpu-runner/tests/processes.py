@@ -127,3 +127,20 @@ def long_prediction(webhook: str) -> dict[str, Any]:
     """Fifty steps: long enough that a signal sent at its start arrives before its end."""
     input = {"prompt": "a cat", "num_inference_steps": 50, "num_images": 4, "width": 64, "height": 64}
     return {"input": input, "webhook": webhook, "webhook_events_filter": ["start", "completed"]}
+
+
+def hangs_at(steps: int, first: str = "") -> str:
+    """A program: `vignette`, whose device hangs in the first step of a request with so many; `first` runs before it."""
+    return f"""
+import time
+from vignette.cli import main
+from vignette.engine import stages
+{first}
+step = stages.denoise
+def denoise(model, conditioning):
+    if conditioning.rows[0].request.num_inference_steps == {steps}:
+        time.sleep(3600)
+    return step(model, conditioning)
+stages.denoise = denoise
+raise SystemExit(main())
+"""

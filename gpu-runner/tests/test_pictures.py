@@ -59,7 +59,7 @@ def test_half_precision_draws_nearly_the_same(model: LoadedModel, model_folder: 
 
 
 def test_company_in_half_precision_changes_little(model_folder: Path) -> None:
-    """Kernels for other batch sizes round otherwise, and bfloat16 has eight bits: docs/performance.md has the bound."""
+    """Kernels for other batch sizes may round otherwise, and bfloat16 has eight bits."""
     half = load_model(ModelSpec(id="tiny", path=model_folder, dtype="bfloat16"), torch.device("cpu"))
     asked = [request(str(k), seed=k, num_inference_steps=5 + k) for k in range(5)]
     together = draw(half, *asked)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import Receiver, Start, environment, free_port, long_prediction
+from tests.processes import Receiver, Start, environment, free_port, hangs_at, long_prediction
 from tests.serving import TOKEN
 
 
@@ -66,25 +66,9 @@ def test_a_stop_while_the_models_load_is_no_failure(start: Start) -> None:
     assert "Traceback" not in lines
 
 
-# A device that hangs in the first step of a request with this many steps; the process waits half a second for it.
-HANGS = """
-import time
-from vignette.cli import main
-from vignette.engine import stages
-from vignette.server import run
-run.STOP_SECONDS = 0.5
-step = stages.denoise
-def denoise(model, conditioning):
-    if conditioning.rows[0].request.num_inference_steps == 50:
-        time.sleep(3600)
-    return step(model, conditioning)
-stages.denoise = denoise
-raise SystemExit(main())
-"""
-
-
 def test_a_second_signal_ends_a_drain_and_loses_nothing(start: Start, receiver: Receiver) -> None:
-    runner = start("--drain-seconds", "3600", program=("-c", HANGS))
+    impatient = hangs_at(50, "from vignette.server import run; run.STOP_SECONDS = 0.5")
+    runner = start("--drain-seconds", "3600", program=("-c", impatient))
     runner.wait_for("Ready at")
     runner.call(
         "PUT", "/v1/predictions/gen_1", long_prediction(receiver.url) | {"webhook_events_filter": ["completed"]}

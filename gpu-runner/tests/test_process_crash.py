@@ -8,23 +8,10 @@ import numpy as np
 from PIL import Image
 
 from tests.drawing import assert_same, draw, request
-from tests.processes import Receiver, Start
+from tests.processes import Receiver, Start, hangs_at
 from vignette.engine.loader import LoadedModel
 
 CROWD = 32
-# A device that hangs in the first step of a request with this many steps.
-HANGS = """
-import time
-from vignette.engine import stages
-from vignette.cli import main
-step = stages.denoise
-def denoise(model, conditioning):
-    if conditioning.rows[0].request.num_inference_steps == 13:
-        time.sleep(3600)
-    return step(model, conditioning)
-stages.denoise = denoise
-raise SystemExit(main())
-"""
 
 
 def test_killed_in_the_middle_of_thirty_two_each_comes_to_its_end(
@@ -57,7 +44,7 @@ def test_killed_in_the_middle_of_thirty_two_each_comes_to_its_end(
 
 
 def test_a_device_that_hangs_is_noticed(start: Start, receiver: Receiver) -> None:
-    runner = start("--stuck-seconds", "0.5", program=("-c", HANGS))
+    runner = start("--stuck-seconds", "0.5", program=("-c", hangs_at(13)))
     runner.wait_for("Ready at")
     body = {"input": {"prompt": "a cat", "num_inference_steps": 13}, "webhook": receiver.url}
     runner.call("PUT", "/v1/predictions/gen_1", body | {"webhook_events_filter": ["completed"]})

@@ -225,6 +225,6 @@ def run(weights: Path, work: Path, plan: Plan, output: Path, sheet: Path | None 
         "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
         **{k: v.name if isinstance(v, Path) else v for k, v in asdict(plan).items()},
         "minutes": round((time.time() - began) / 60, 1),
+        "weights": study.identity,
     }
-    about["weights"] = study.identity
     output.write_text(json.dumps(about | study.figures, indent=1) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,11 @@ def _add_sources(group: Any) -> None:
     group.add_argument("--license", default="unknown", help="of local pictures that name none")
     group.add_argument("--image-host", nargs="+", default=[], metavar="HOST", help="may be asked for pictures")
     group.add_argument(
-        "--requests-per-second", type=_rate, default=1.0, metavar="N", help="of Civitai's API (default 1)"
+        "--requests-per-second", type=_up_to(1000), default=1.0, metavar="N", help="of Civitai's API (default 1)"
     )
-    group.add_argument("--pictures-per-second", type=_rate, default=4.0, metavar="N", help="of all hosts (default 4)")
+    group.add_argument(
+        "--pictures-per-second", type=_up_to(1000), default=4.0, metavar="N", help="of all hosts (default 4)"
+    )
 
 
 def _add_models(group: Any) -> None:
@@ -86,7 +89,7 @@ def _add_thresholds(group: Any) -> None:
     )
     group.add_argument(
         "--nsfw-score",
-        type=_score,
+        type=_up_to(1),
         default=0.5,
         metavar="SCORE",
         help="from which a find counts (default: %(default)s)",
@@ -105,24 +108,19 @@ def _positive(value: str) -> int:
     return int(value)
 
 
-def _rate(value: str) -> float:
-    try:
-        rate = float(value)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 1000:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1000, not {value!r}")
-    return rate
+def _up_to(most: float) -> Callable[[str], float]:
+    """Reads a number above 0."""
 
+    def read(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+        if not 0 < number <= most:
+            raise argparse.ArgumentTypeError(f"must be above 0 and at most {most:g}, not {value!r}")
+        return number
 
-def _score(value: str) -> float:
-    try:
-        score = float(value)
-    except ValueError:
-        score = 0.0
-    if not 0 < score <= 1:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {value!r}")
-    return score
+    return read
 
 
 def _near(value: str) -> int | None:
