@@ -13,6 +13,7 @@ from vignette.miniature.language import (
     held_out_shapes,
     narrative,
     nouns,
+    of_two_kinds,
     tell,
     training_shapes,
     wide,
@@ -21,6 +22,7 @@ from vignette.miniature.language import (
 from vignette.miniature.language.distraction import WORDS as DISTRACTIONS
 from vignette.miniature.language.teller import article
 from vignette.miniature.language.verbs import BEYOND, VERBS
+from vignette.miniature.language.written import as_told
 from vignette.miniature.world import FIRST, SECOND, Group, Scene, sample_scene
 
 
@@ -239,3 +241,20 @@ def test_captions_are_plain():
         text = caption(scene, rng)
         assert len(text.split()) < 25
         assert any(name in text.lower() for name in names("owl"))
+
+
+def test_two_kinds_told_in_few_words_are_whole_and_stand_in_the_scene_s_order():
+    rng = random.Random(3)
+    scenes = [s for s in (sample_scene(rng) for _ in range(4000)) if len(s.groups) > 1]
+    texts = [of_two_kinds(scene, rng, "wide") for scene in scenes]
+    assert len(set(texts)) > 0.99 * len(texts) > 500
+    colours = {c: (*words.COLOURS[c], *words.BEYOND_COLOURS[c]) for c in FIRST.colours}
+    for scene, text in zip(scenes, texts, strict=True):
+        low = text.lower()
+        assert not re.search(r"[{}]|  | [,.?!]|\.\.|,,|, ?[.?!]", text), text
+        assert not re.search(r"\b[Aa] [aeio]|\b[Aa]n [^aeiou]", text), text
+        assert all(any(word in low for word in colours[g.colour]) for g in scene.groups if g.colour), (scene, text)
+    # A place may name a house, and a simile a strawberry.
+    assert sum(as_told(*pair) == pair[0] for pair in zip(scenes, texts, strict=True)) > 0.97 * len(texts)
+    both = [text for scene, text in zip(scenes, texts, strict=True) if len({g.colour for g in scene.groups}) == 1]
+    assert sum(bool(re.search(r"\b(both|all (of them|three|four)|same)\b", text)) for text in both) > len(both) / 3

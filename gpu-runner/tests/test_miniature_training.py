@@ -2,15 +2,18 @@
 
 import copy
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from vignette.errors import ConfigError
+from vignette.evaluation.instruments.miniature import MiniatureJudge
 from vignette.miniature import adapt, text, vae, vocabulary
 from vignette.miniature.cli import main
 from vignette.miniature.export import size_mib
@@ -207,7 +210,9 @@ def test_an_adapter_of_fewer_blocks_is_gone_on_from_unchanged():
     assert any(p.requires_grad for p in grown.encoder.blocks[-1].parameters())
 
 
-@pytest.mark.parametrize("option", ["--align-steps=0", "--adapter-steps=-1", "--batch-scale=0"])
+@pytest.mark.parametrize(
+    "option", ["--align-steps=0", "--adapter-steps=-1", "--batch-scale=0", "--rate=0", "--pairs=0"]
+)
 def test_a_number_of_steps_that_is_none_is_named(option, capsys):
     assert main(["train", option]) == 2
     assert option.split("=")[0] in capsys.readouterr().err
@@ -217,6 +222,19 @@ def test_a_stage_to_train_alone_is_one_of_them_and_has_something_to_go_on_from(e
     assert main(["train", "--only", "adapter", "--work", str(tmp_path)]) == 2
     assert main(["train", "--only", "colours", "--work", str(tmp_path), "--continue-from", str(exported)]) == 2
     assert "--only takes one of" in capsys.readouterr().err
+
+
+def test_a_judge_that_is_cut_off_or_of_other_dimensions_is_named(exported, tmp_path):
+    file = tmp_path / "judge" / "model.safetensors"
+    shutil.copytree(exported / "judge", file.parent)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    with pytest.raises(ConfigError, match="cut off"):
+        MiniatureJudge(file.parent)
+    tensors = load_file(exported / "judge" / "model.safetensors")
+    save_file({name: tensor[..., :1].contiguous() for name, tensor in tensors.items()}, file)
+    with pytest.raises(ConfigError, match="no judge's"):
+        MiniatureJudge(file.parent)
 
 
 def test_the_exported_pair_scores_texts_and_pictures_as_the_trained_one(exported, work):

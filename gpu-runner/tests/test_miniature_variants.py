@@ -10,6 +10,8 @@ from vignette.miniature import variants
 from vignette.miniature.cli import ROOT
 from vignette.miniature.rewrite import Rewriter
 from vignette.miniature.world import FIRST
+from vignette.training.optim import Optimisers
+from vignette.training.stopping import Stopped
 
 
 @pytest.fixture
@@ -74,6 +76,22 @@ def test_some_ways_without_sweeps(small, tmp_path):
     measured = {name for name, row in figures.items() if isinstance(row, dict)}
     assert measured == {"base/keyword", "base/narrative", "adapter/no-LLM", "adapter/bundled"}
     assert len(figures["weights"]) == 64
+
+
+def test_a_run_that_is_stopped_keeps_what_it_has_and_goes_on(small, tmp_path, monkeypatch):
+    output = tmp_path / "variants.json"
+    plan = variants.Plan(scenes=4, steps=3, prompts=2, drawing_steps=1, ways=(variants.ADAPTER,), sweeps=False)
+    taken = []
+    learn = Optimisers.step
+    monkeypatch.setattr(Optimisers, "step", lambda self, step: (taken.append(step), learn(self, step)))
+    with pytest.raises(Stopped):
+        variants.run(ROOT / "weights", tmp_path / "work", plan, output, stop=lambda: len(taken) > 0)
+    # Asked before a step is taken, it ends after that one.
+    assert taken == [0, 1]
+    assert not output.exists()
+    variants.run(ROOT / "weights", tmp_path / "work", plan, output)
+    assert taken == [0, 1, 2]
+    assert output.exists()
 
 
 def test_a_way_that_is_not_there_is_named():

@@ -22,7 +22,11 @@ def main(argv: list[str] | None = None) -> int:
 
     from vignette.miniature.judge_net import Judge
 
-    judge = Judge.load(WEIGHTS)
+    try:
+        judge = Judge.load(WEIGHTS)
+    except (OSError, ValueError) as error:
+        print(f"The judge cannot be loaded: {error}", file=sys.stderr)
+        return 1
     failed = 0
     for name in files:
         try:

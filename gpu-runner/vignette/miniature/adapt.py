@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from vignette.sur.adapter import SURAdapter
 from vignette.sur.text_encoder import identify
 from vignette.training.optim import Optimisers, linear, multiplies_bfloat16
 
-from .language import distract, tell, written
+from .language import distract, of_two_kinds, tell, written
 from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, WIDTH, hidden_states
 from .unet import FastAttention, build_scheduler, noised, spread_timesteps
@@ -33,6 +34,8 @@ from .world import Scene
 
 # Of the second language's narratives in the alignment; the rest comes from the grammar.
 WRITTEN_SHARE = 0.5
+# Of the grammar's with two kinds: told in few words, either kind first.
+IN_FEW_WORDS = 0.6
 BLOCKS = 4
 # On a CPU narratives of like length go through together: padding would be more than half of the work (measured: 2.3 times as fast).
 CPU_ROWS = 12
@@ -83,11 +86,12 @@ def train(
     device: str = "auto",
     start: SURAdapter | None = None,
     language: str = "second",
+    rate: float = 1.0,
 ) -> SURAdapter:
     """Train on narrative / keyword / picture triples of the training world, from `start` if given; `embeddings` are the
     keyword prompts' [N, 77, 256], and narratives are told in `language`. `models` are the latents [N, 8, 16, 16] and the
     frozen denoiser of each style; they take turns, since all of them read the same text encoder. With no `steps` through
-    them the alignment is all, and they are not needed.
+    them the alignment is all, and they are not needed. `rate` multiplies the alignment's learning rates.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
@@ -106,8 +110,14 @@ def train(
         rng = random.Random(f"{salt}/{seed}/{step}")
         told = []
         for i in pick:
-            known = rng.random() >= by_hand
-            scene, text = (scenes[i], tell(language, scenes[i], rng, vocabulary="wide")) if known else written(rng)
+            known, scene = rng.random() >= by_hand, scenes[i]
+            if not known:
+                scene, text = written(rng)
+            elif by_hand and len(scene.groups) > 1 and rng.random() < IN_FEW_WORDS:
+                scene = replace(scene, groups=tuple(rng.sample(scene.groups, 2)))
+                text, known = of_two_kinds(scene, rng, "wide"), False
+            else:
+                text = tell(language, scene, rng, vocabulary="wide")
             # Keyword prompts pass through unharmed: a tenth of the batch is its own target.
             text = scene.keywords if rng.random() < 0.1 else distract(text, rng)
             told.append(Triple(i, known, scene.keywords, text, *map(len, tokenizer([scene.keywords, text]).input_ids)))
@@ -149,7 +159,7 @@ def train(
         "align",
         folder,
         adapter,
-        Optimisers(adapter, linear(align_steps), muon_lr=0.02, adam_lr=1e-3, adam_only=("position",)),
+        Optimisers(adapter, linear(align_steps, peak=rate), muon_lr=0.02, adam_lr=1e-3, adam_only=("position",)),
         align_steps,
         align,
         ema_decay=0.99,

@@ -6,16 +6,28 @@ import argparse
 import sys
 from pathlib import Path
 
-from .world import WORLDS
+from vignette.errors import ConfigError
+from vignette.training.stopping import Stopped
 
-ROOT = Path(__file__).resolve().parents[2] / "miniature"
-FIGURES = ROOT.parents[1] / "docs" / "study"
-DOCUMENTS = [FIGURES.with_suffix(".md"), FIGURES.with_name("reading.md"), ROOT.parents[1] / "README.md"]
-PLOTS = ROOT.parents[1] / "docs" / "images" / "study"
+from .commands import COMMANDS
+from .paths import DOCUMENTS, FIGURES, PLOTS, ROOT
+from .world import WORLDS
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Entry point; returns the exit status: 2 for what cannot be done as asked, 130 when stopped."""
+    args = _parser().parse_args(argv)
+    try:
+        return COMMANDS[args.command](args)
+    except ConfigError as error:
+        print(f"vignette: {error}", file=sys.stderr)
+        return 2
+    except Stopped:
+        print("vignette: stopped; the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vignette miniature", description="The bundled small model: training and study."
     )
@@ -70,6 +82,14 @@ def main(argv: list[str] | None = None) -> int:
         "--adapter-steps",
         type=int,
         help="the adapter's steps through the frozen denoisers; 0: alignment alone, which needs no pictures",
+    )
+    train.add_argument(
+        "--rate",
+        type=float,
+        help="multiplies the learning rates of denoiser and alignment: below 1 to go on from what is good (default: 1)",
+    )
+    train.add_argument(
+        "--pairs", type=int, help="how often the denoiser sees a scene of two kinds for once another (default: 2)"
     )
     train.add_argument(
         "--compile",
@@ -164,142 +184,7 @@ def main(argv: list[str] | None = None) -> int:
         "--edition", choices=tuple(WORLDS), help="of the world (default: the one that the bundled weights know)"
     )
     surd.add_argument("--style", default="day", help="art style (default: day; the second edition has ink too)")
-    args = parser.parse_args(argv)
-
-    if args.command == "train":
-        from dataclasses import replace
-
-        from .judge_net import Judge
-        from .recipe import RECIPES
-        from .train import STAGES, Training
-
-        if args.stage not in STAGES:
-            print(f"--stage must be one of {', '.join(STAGES)}, not {args.stage!r}.", file=sys.stderr)
-            return 2
-        if args.only and (args.only not in STAGES or not args.continue_from):
-            print(f"--only takes one of {', '.join(STAGES)}, and needs --continue-from.", file=sys.stderr)
-            return 2
-        if args.scale <= 0:
-            print(f"--scale must be above 0, not {args.scale}.", file=sys.stderr)
-            return 2
-        start = args.continue_from
-        if start and not (start / "day" / "model_index.json").is_file():
-            print(
-                f"--continue-from {start} holds no exported weights (day/model_index.json is missing).", file=sys.stderr
-            )
-            return 2
-        recipe = RECIPES[args.edition]
-        if start and (known := Judge.load(start / "judge").world) != recipe.world:
-            print(
-                f"--continue-from {start} knows the {known.name} edition; add --edition {known.name}.", file=sys.stderr
-            )
-            return 2
-        if args.scale != 1.0:
-            recipe = recipe.scaled(args.scale)
-        asked = ("unet_steps", "vae_steps", "align_steps", "adapter_steps", "batch_scale")
-        for name in asked:
-            value = getattr(args, name)
-            least = 0 if name == "adapter_steps" else 1 if name != "batch_scale" else 0.001
-            if value is not None and value < least:
-                print(f"--{name.replace('_', '-')} must be at least {least}, not {value}.", file=sys.stderr)
-                return 2
-        recipe = replace(recipe, **{name: getattr(args, name) for name in asked if getattr(args, name) is not None})
-        training = Training(
-            args.work, recipe, args.device, start, args.new_words, args.new_latents, args.compile, args.only
-        )
-        training.run(args.stage, args.target)
-        return 0
-
-    if args.command == "surd":
-        from .judge_net import Judge
-        from .triples import write
-
-        if args.count < 1:
-            print(f"--count must be at least 1, not {args.count}.", file=sys.stderr)
-            return 2
-        try:
-            world = WORLDS[args.edition] if args.edition else Judge.load(ROOT / "weights" / "judge").world
-            write(args.output, args.count, args.seed, world, args.style)
-        except (FileExistsError, ValueError) as error:
-            print(f"vignette: {error}.", file=sys.stderr)
-            return 2
-        print(f"{args.count} triples in {args.output}, for `vignette adapter train --data {args.output}`.")
-        return 0
-
-    if args.command == "variants":
-        from vignette.errors import ConfigError
-
-        from .variants import Plan
-        from .variants import run as study_variants
-
-        plan = Plan(
-            args.scenes, args.steps, args.prompts, args.teacher, args.style,
-            ways=tuple(args.ways), sweeps=not args.no_sweeps,
-        )  # fmt: skip
-        try:
-            study_variants(args.weights, args.work, plan, args.output, args.sheet)
-        except ConfigError as error:
-            print(f"vignette: {error}", file=sys.stderr)
-            return 2
-        return 0
-
-    if args.command == "studies":
-        from vignette.errors import ConfigError
-
-        from .studies import run as run_studies
-
-        if args.most is not None and args.most < 1:
-            print(f"--most must be at least 1, not {args.most}.", file=sys.stderr)
-            return 2
-        try:
-            run_studies(args.root, args.work, args.figures, args.pictures, args.documents, args.teacher, args.most)
-        except ConfigError as error:
-            print(f"vignette: {error}", file=sys.stderr)
-            return 2
-        return 0
-
-    if args.command == "plots":
-        from vignette.errors import ConfigError
-
-        from .plots import draw as draw_plots
-
-        try:
-            print("\n".join(draw_plots(args.input, args.output)))
-        except ConfigError as error:
-            print(f"vignette: {error}", file=sys.stderr)
-            return 2
-        return 0
-
-    if args.command == "tables":
-        from vignette.errors import ConfigError
-
-        from .tables import fill
-
-        try:
-            print(f"{fill(args.output, args.input)} tables in {args.output}")
-        except ConfigError as error:
-            print(f"vignette: {error}", file=sys.stderr)
-            return 2
-        return 0
-
-    if args.command == "showcase":
-        from .showcase import draw
-
-        draw(args.weights, args.output, args.seed, args.style)
-        return 0
-
-    from vignette.errors import ConfigError
-
-    from .study import run
-
-    try:
-        return run(
-            args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language, args.style,
-            args.vocabulary, args.cases,
-        )  # fmt: skip
-    except ConfigError as error:
-        print(f"vignette: {error}", file=sys.stderr)
-        return 2
+    return parser
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -112,7 +113,7 @@ class Judge:
 
     @classmethod
     def load(cls, folder: Path) -> Judge:
-        """Load `config.json` and `model.safetensors`; ValueError when the labels are no edition's."""
+        """Load `config.json` and `model.safetensors`; ValueError when the labels are no edition's or the weights are damaged."""
         labels = json.loads((folder / "config.json").read_text())
         world = next((w for w in WORLDS.values() if _labels(w) == labels), None)
         if world is None:
@@ -120,7 +121,11 @@ class Judge:
                 f"{folder / 'config.json'} lists the labels of no edition; train the judge again: vignette miniature train --stage judge"
             )
         net = JudgeNet(world)
-        net.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
+        file = folder / "model.safetensors"
+        try:
+            net.load_state_dict({k: v.float() for k, v in load_file(file).items()})
+        except (SafetensorError, RuntimeError) as error:
+            raise ValueError(f"{file} is cut off, or no judge's: {error}") from error
         return cls(net, world)
 
     def save(self, folder: Path) -> None:

@@ -12,7 +12,8 @@ from .world import FIRST, SECOND, World
 class Recipe:
     """How much of everything; the model card names what the bundled weights had. `scaled` shrinks it for a trial.
 
-    `batch_scale` multiplies every stage's batch.
+    `batch_scale` multiplies every stage's batch, `rate` the learning rates of denoisers and alignment, which go on with less than they
+    began with. A scene of two kinds comes up `pairs` times as often as another when denoisers are trained.
     """
 
     world: World = FIRST
@@ -28,6 +29,8 @@ class Recipe:
     align_steps: int = 3800
     adapter_steps: int = 120
     batch_scale: float = 1.0
+    rate: float = 1.0
+    pairs: int = 2
     unet_widths: tuple[int, int, int] = unet.WIDTHS
     seed: int = 1
     language: str = "second"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,7 @@ def run(
     documents: Sequence[Path],
     teacher: Path | None,
     most: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """
     Study the weights in `root`/weights with every set, how they are read and, with a `teacher`, every way of training; write
@@ -53,9 +54,11 @@ def run(
         work: Folder that keeps the variants' triples, caches and checkpoints.
         teacher: Folder or .gguf file of a causal language model; None leaves the variants' figures as they are.
         most: At most so many narratives a set, for a trial.
+        stop: Whether to stop the variants, which are the longest part.
 
     Raises:
         ConfigError: A teacher that cannot be read, or a document with places for figures that are not there.
+        Stopped: `stop` said so; the same command goes on from there.
     """
     weights = root / "weights"
     drawn = pictures / "study"
@@ -81,7 +84,7 @@ def run(
     if teacher is not None:
         print("== variants", flush=True)
         plan = variants.Plan(teacher=teacher, style=STYLE)
-        variants.run(weights, work, plan, figures / "variants.json", drawn / "variants-failures.png")
+        variants.run(weights, work, plan, figures / "variants.json", drawn / "variants-failures.png", stop)
     plots.draw(figures, drawn)
     for document in documents:
         print(f"{tables.fill(document, figures)} tables in {document}", flush=True)

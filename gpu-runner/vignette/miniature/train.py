@@ -314,8 +314,11 @@ class Training:
                 device=self.device,
                 start=self._started(UNet2DConditionModel, style, "unet"),
                 features=self.features[rows],
-                twice=np.array([i for i, s in enumerate(self.scenes) if len(s.groups) > 1], int),
+                often=np.repeat(
+                    np.array([i for i, s in enumerate(self.scenes) if len(s.groups) > 1], int), self.recipe.pairs - 1
+                ),
                 widths=self.recipe.unet_widths,
+                rate=self.recipe.rate,
             ).cpu().save_pretrained(folder)
         return UNet2DConditionModel.from_pretrained(folder).eval().requires_grad_(False)
 
@@ -334,6 +337,7 @@ class Training:
                 self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(96),
                 seed=self.recipe.seed, device=self.device, language=self.recipe.language,
                 start=SURAdapter.load(self.start / "adapters" / "sur").float() if self.start else None,
+                rate=self.recipe.rate,
             )  # fmt: skip
             trained.cpu().save_pretrained(folder)
         return SURAdapter.load(folder)

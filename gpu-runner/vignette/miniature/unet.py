@@ -138,12 +138,13 @@ def train(
     on_save: Callable[[int], None] | None = None,
     start: UNet2DConditionModel | None = None,
     features: np.ndarray | None = None,
-    twice: np.ndarray | None = None,
+    often: np.ndarray | None = None,
     widths: tuple[int, int, int] = WIDTHS,
+    rate: float = 1.0,
 ) -> UNet2DConditionModel:
     """Train on cached latents [N, 8, 16, 16] and cached keyword embeddings [N, 77, 256], from `start` if given; a tenth
     sees `empty` [1, 77, 256]. `features` [N, C, 8, 8], the judge's of each picture, guide what the UNet learns inside.
-    The rows named in `twice` come up twice as often as the others.
+    The rows named in `often` come up as often again as they stand there; `rate` multiplies the learning rates.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
@@ -154,12 +155,16 @@ def train(
     guide = Guide(model, features.shape[1]).to(where) if features is not None else None
     whole = nn.ModuleDict({"unet": model} | ({"guide": guide} if guide else {}))
     optim = Optimisers(
-        whole, linear(steps), muon_lr=0.01, adam_lr=1e-3, adam_only=("conv_in", "conv_out", "time_embedding")
+        whole,
+        linear(steps, peak=rate),
+        muon_lr=0.01,
+        adam_lr=1e-3,
+        adam_only=("conv_in", "conv_out", "time_embedding"),
     )
 
     order = np.arange(len(latents))
-    if twice is not None:
-        order = np.concatenate([order, twice])
+    if often is not None:
+        order = np.concatenate([order, often])
     pictures, prompts, nothing = Rows(latents, where), Rows(embeddings, where), empty.float().to(where)
     guided = Rows(features, where) if features is not None else None
 

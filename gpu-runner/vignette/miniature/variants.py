@@ -12,6 +12,7 @@ import json
 import platform
 import random
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from vignette.evaluation.statistics import mean_interval, paired_gain, share_clo
 from vignette.sur.adapter import SURAdapter
 from vignette.training.options import PUBLISHED, Options
 from vignette.training.run import train
+from vignette.training.stopping import Stopped
 
 from . import triples
 from .judge_net import ATTRIBUTES
@@ -93,10 +95,13 @@ def recipes(plan: Plan) -> dict[str, dict[str, Any]]:
 
 
 class Study:
-    """The frozen model, the judge and the held-out narratives, and what each variant has scored so far."""
+    """The frozen model, the judge and the held-out narratives, and what each variant has scored so far.
 
-    def __init__(self, weights: Path, work: Path, plan: Plan):
-        self.work, self.plan = work, plan
+    `stop` is asked between drawings and after each step of a training; True ends it with `Stopped`.
+    """
+
+    def __init__(self, weights: Path, work: Path, plan: Plan, stop: Callable[[], bool] = lambda: False):
+        self.work, self.plan, self.stop = work, plan, stop
         self.model = weights / plan.style
         self.identity = fingerprint(ModelSpec(id="miniature", path=self.model))
         self.pipe = StableDiffusionPipeline.from_pretrained(
@@ -123,6 +128,8 @@ class Study:
 
     def draw(self, name: str, context: torch.Tensor) -> None:
         """Draw the held-out scenes from `context`, and keep the figures of `name`; the ceiling comes first."""
+        if self.stop():
+            raise Stopped
         pictures = self.pictures(context)
         marks = score(self.instrument.judge, pictures, self.scenes)
         mean = mean_interval(marks.mean(1))
@@ -182,18 +189,29 @@ class Study:
             "model": self.model, "data": data, "output": output, "steps": self.plan.steps, "batch_size": BATCH,
             "micro_batch_size": BATCH, "sample_every": 0, "ema_decay": 0.99, "cache": self.work / "cache",
         }  # fmt: skip
-        finished = train(Options(**(shared | extra)))
-        assert finished is not None
+        finished = train(Options(**(shared | extra)), interrupted=self.stop)
+        if finished is None:
+            raise Stopped
         return finished
 
 
-def run(weights: Path, work: Path, plan: Plan, output: Path, sheet: Path | None = None) -> None:
+def run(
+    weights: Path,
+    work: Path,
+    plan: Plan,
+    output: Path,
+    sheet: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
     """Train and measure every variant, a sweep of the adapter's scale and of the number of triples; write `output` as
     JSON, and `sheet`, a gallery of the narratives that the adapter serves worst (rows: base, adapter, keyword).
+
+    Raises:
+        Stopped: `stop` said so; the same plan and folder go on from there.
     """
     began = time.time()
     asked = recipes(plan)
-    study = Study(weights, work, plan)
+    study = Study(weights, work, plan, stop)
     study.draw(CEILING, study.states([s.keywords for s in study.scenes]))
     study.draw(BASE, study.plain)
     ways = []

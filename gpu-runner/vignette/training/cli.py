@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from vignette.training.options import ALIGNMENTS, DISTILLATIONS, PUBLISHED, Options
+from vignette.training.stopping import stop_on_signals
 
 # Group, then option: help. Types and defaults come from Options.
 HELP: dict[str, dict[str, str]] = {
@@ -128,7 +127,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
 def run(arguments: argparse.Namespace) -> int:
     """Trains; 0 when finished, 1 when a loss became NaN, 130 when interrupted."""
     options = options_from(arguments)
-    asked_to_stop = _stop_on_signals()
+    asked_to_stop = stop_on_signals()
     import torch
 
     from vignette.training.run import train
@@ -150,21 +149,6 @@ def run(arguments: argparse.Namespace) -> int:
     if os.environ.get("RANK", "0") == "0":
         print(f"{folder}: trained." if folder else "Stopped after a checkpoint; the same command goes on from it.")
     return 0 if folder else 130
-
-
-def _stop_on_signals() -> list[int]:
-    """The first Ctrl-C or SIGTERM lets the step finish and a checkpoint be written, the second ends at once."""
-    seen: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-        print("\nStopping after this step…", file=sys.stderr)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, note)
-    return seen
 
 
 def model_folder(given: str, models: Path | None) -> Path:

@@ -121,6 +121,6 @@ class Optimisers:
             part.load_state_dict(state)
 
 
-def linear(total: int, warmup: int = 50) -> Callable[[int], float]:
-    """A schedule: linear warm-up, then linear to zero at `total`."""
-    return lambda step: min((step + 1) / warmup, max(0.0, 1 - step / total))
+def linear(total: int, warmup: int = 50, peak: float = 1.0) -> Callable[[int], float]:
+    """A schedule: linear warm-up to `peak`, then linear to zero at `total`."""
+    return lambda step: peak * min((step + 1) / warmup, max(0.0, 1 - step / total))

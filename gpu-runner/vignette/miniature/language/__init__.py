@@ -8,7 +8,7 @@ from .. import captions
 from ..words import NOUNS
 from ..world import Scene
 from .distraction import distract
-from .grammar import caption, held_out_shapes, narrative, training_shapes
+from .grammar import caption, held_out_shapes, narrative, of_two_kinds, training_shapes
 from .teller import Words
 from .written import written
 
@@ -19,6 +19,7 @@ __all__ = [
     "distract",
     "held_out_shapes",
     "narrative",
+    "of_two_kinds",
     "tell",
     "training_shapes",
     "written",

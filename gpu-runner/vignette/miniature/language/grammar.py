@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from functools import cache
 
 from ..world import Scene
-from . import frames, tellings
+from . import frames, pairs, tellings
 from .frames import Frame
 from .teller import Teller, Words, sentence
 from .tellings import Telling
@@ -45,7 +46,13 @@ def narrative(scene: Scene, rng: random.Random, held_out: bool = False, vocabula
     kind = rng.choices("SND", (5, 4, 3))[0]
     fitting = [pair for pair in _shapes(held_out)[kind] if pair[1].fits(scene)]
     frame, telling = rng.choice(fitting)
-    return _write(scene, rng, frame, telling, vocabulary)
+    return _write(scene, rng, frame, telling.tell, vocabulary)
+
+
+def of_two_kinds(scene: Scene, rng: random.Random, vocabulary: Words = "known") -> str:
+    """A narrative of `scene`, which has two kinds, that says once what both share; its kinds stand in the scene's order."""
+    frame = rng.choice(frames.TRAINING)
+    return _write(scene, rng, frame, pairs.TELLINGS[frame.kind], vocabulary)
 
 
 def caption(scene: Scene, rng: random.Random) -> str:
@@ -54,12 +61,12 @@ def caption(scene: Scene, rng: random.Random) -> str:
     kind = text[text.index("{") + 1]
     frame = Frame(text, kind, ("now",))
     fitting = [t for t in tellings.TRAINING if t.kind == kind and t.name in _PLAIN_TELLINGS]
-    return _write(scene, rng, frame, rng.choice(fitting), "known")
+    return _write(scene, rng, frame, rng.choice(fitting).tell, "known")
 
 
-def _write(scene: Scene, rng: random.Random, frame: Frame, telling: Telling, vocabulary: Words) -> str:
+def _write(scene: Scene, rng: random.Random, frame: Frame, tell: Callable[[Teller], str], vocabulary: Words) -> str:
     teller = Teller(scene, rng, rng.choice(frame.when), vocabulary)
-    told = re.sub(r" +([,.?!])", r"\1", re.sub(r"\s+", " ", telling.tell(teller))).strip()
+    told = re.sub(r" +([,.?!])", r"\1", re.sub(r"\s+", " ", tell(teller))).strip()
     text = frame.text.replace("{X}", teller.stranger())
     field = "{" + frame.kind + "}"
     before, after = text.split(field)
