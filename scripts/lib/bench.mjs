@@ -34,12 +34,20 @@ const CONCURRENT = [1, 4, 16];
 const IMAGES = { 1: 12, 4: 24, 16: 64 };
 const BASELINE_IMAGES = 12;
 
+/** Names what is measured and says what is passed over: nothing that was named. @param missing why there is no browser */
+export function choose(given, missing) {
+  if (given.length > 0) return { names: given, left: [] };
+  const usual = Object.keys(BENCHES).filter((name) => !ON_DEMAND.includes(name));
+  if (!missing) return { names: usual, left: [] };
+  return { names: usual.filter((name) => name !== "page"), left: [`! The bench page was NOT run: ${missing}`] };
+}
+
 /**
  * `npm run bench [-- NAME …]`, names being those of `BENCHES`: measures a Vignette of its own, prints Markdown tables and
  * writes bench/results/*.json with the date, machine and command.
  */
-export async function bench(names) {
-  const unknown = names.find((name) => !(name in BENCHES));
+export async function bench(given) {
+  const unknown = given.find((name) => !(name in BENCHES));
   if (unknown)
     throw new Stop(`There is no bench ${JSON.stringify(unknown)}; there are ${Object.keys(BENCHES).join(", ")}.`, 2);
   await ensurePackages();
@@ -48,13 +56,15 @@ export async function bench(names) {
   const machine = `${availableParallelism()} x ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}, Node ${process.versions.node}`;
   const results = join(ROOT, "bench", "results");
   await mkdir(results, { recursive: true });
-  for (const name of names.length > 0 ? names : Object.keys(BENCHES).filter((name) => !ON_DEMAND.includes(name))) {
+  const { names, left } = choose(given, missingChromium());
+  for (const name of names) {
     const { table, result } = await BENCHES[name]();
     const chosen = SETTINGS.filter((setting) => process.env[setting]).map((each) => `${each}=${process.env[each]} `);
     const about = { date: new Date().toISOString(), machine, command: `${chosen.join("")}npm run bench -- ${name}` };
     await writeFile(join(results, `${name}.json`), `${JSON.stringify({ ...about, ...result }, null, 2)}\n`);
     console.log(`\n${table}\n\n${about.date.slice(0, 10)}, ${machine}, \`${about.command}\``);
   }
+  for (const line of left) console.log(`\n${line}`);
   return 0;
 }
 

@@ -9,6 +9,7 @@ import { start } from "./start.mjs";
 import { Stop } from "./stop.mjs";
 
 const PYTHON = ["adapter", "surd", "evaluate", "miniature", "judge", "reading", "inspect", "serve"];
+const HELP = ["--help", "-h"];
 
 /**
  * The command line `vignette`: `start`, the runner's Python commands, and everything that speaks to the API.
@@ -17,7 +18,7 @@ const PYTHON = ["adapter", "surd", "evaluate", "miniature", "judge", "reading", 
  */
 export async function cli(argv) {
   const [name, ...rest] = argv;
-  if (name === "start") return start();
+  if (name === "start" && !rest.some((word) => HELP.includes(word))) return start();
   // `models` alone asks the running instance; `models check` and the like look at models.toml itself.
   if (PYTHON.includes(name) || (name === "models" && rest[0] && !rest[0].startsWith("-"))) {
     await ensureVenv();

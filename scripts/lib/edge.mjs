@@ -10,9 +10,11 @@ const ENTRY = fileURLToPath(new URL("edge-process.mjs", import.meta.url));
 const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
 // Without this the young generation of V8 in workerd grows to gigabytes under load.
 const HEAP = { MINIFLARE_WORKERD_V8_FLAGS: "--max-semi-space-size=4" };
-/** Variables of further runners and of the bots at the edge, handed on where they are set. */
+/** Variables of further runners, of time and of the bots at the edge, handed on where they are set. */
 const HANDED_ON = [
   "RUNNERS",
+  "QUEUE_DEADLINE_SECONDS",
+  "RUN_DEADLINE_SECONDS",
   "IMAGES_DAYS",
   "GENERATIONS_DAYS",
   "WEBHOOK_PORTS",
@@ -29,6 +31,13 @@ const HANDED_ON = [
   "SLACK_API_URL",
   "SLACK_AUTHORIZE_URL",
 ];
+
+/** @param {NodeJS.ProcessEnv} env */
+export function handedOn(env) {
+  // Without that key Slack's variables are those of a bot in a process of its own: the edge has no part in it.
+  const isHeeded = (name) => Boolean(env[name] && (env.CHAT_API_KEY || !name.startsWith("SLACK_")));
+  return Object.fromEntries(HANDED_ON.filter(isHeeded).map((name) => [name, env[name]]));
+}
 
 /**
  * Starts the edge on a free port and waits until it listens.
@@ -53,7 +62,7 @@ export async function startEdge({ port, state, runner, apiKey, pageKey = false, 
     RUNNER_WEBHOOK_SECRET: runner.runner_webhook_secret,
     PUBLIC_URL: url,
     ALLOW_LOCAL_WEBHOOKS: "1",
-    ...Object.fromEntries(HANDED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+    ...handedOn(process.env),
     ...vars,
   };
   child.process.send({ port, state, bindings, apiKey, pageKey, entry, log, cronMs });

@@ -88,7 +88,8 @@ export function helpOf(path: string[], { summary, args, details, options, comman
     `${short ? `-${short}, ` : "    "}--${long}${type === "string" ? ` ${value ?? "TEXT"}` : ""}`,
     help,
   ]);
-  return `${name}${args ? ` ${args}` : ""}\n${summary}\n${details ? `\n${details}\n` : ""}\n${columns(rows)}\n`;
+  const parts = [`${name}${args ? ` ${args}` : ""}\n${summary}`, details, columns(rows)];
+  return `${parts.filter(Boolean).join("\n\n")}\n`;
 }
 
 function parse(args: string[], options: Options) {

@@ -32,10 +32,11 @@ const COMMANDS: Record<string, Command> = {
   completion: completionOf(() => ({ ...COMMANDS, ...LAUNCHED })),
 };
 
+const START = "It takes no options: docs/operations.md lists the variables that it reads.";
 /** What the launcher does itself, before it asks for any of these: named here for the help and the shells. */
 const elsewhere = (summary: string, args?: string): Command => ({
   summary,
-  ...(args ? { args } : {}),
+  ...(args ? { args, details: "`--help` behind it says more." } : { details: START }),
   options: {},
   run: () => Promise.reject(usage("Run it through `npm exec vignette`.")),
 });
@@ -48,7 +49,7 @@ const LAUNCHED: Record<string, Command> = {
   miniature: elsewhere("the bundled model: train, study", "…"),
   judge: elsewhere("what a picture of the miniature shows", "FILE…"),
   reading: elsewhere("how a sentence is understood", "…"),
-  inspect: elsewhere("what a weights file holds", "FILE"),
+  inspect: elsewhere("how pictures were made, by what they carry", "FILE…"),
 };
 
 const HELP = `Vignette: a sentence in, the picture you meant out.
@@ -100,7 +101,7 @@ function asksFor(args: string[], ...options: string[]): boolean {
 function help(words: string[]): string {
   const path: string[] = [];
   let at: Command | undefined;
-  let commands: Record<string, Command> | undefined = COMMANDS;
+  let commands: Record<string, Command> | undefined = { ...COMMANDS, ...LAUNCHED };
   for (const word of words) {
     const next: Command | undefined = commands && Object.hasOwn(commands, word) ? commands[word] : undefined;
     if (!next) break;

@@ -1,3 +1,4 @@
+import { EventData } from "./events.ts";
 import { GENERATION_EXAMPLE } from "./examples.ts";
 import { BOUNDS, CreateGeneration, OutputFormat } from "./generation.ts";
 import { z } from "./zod.ts";
@@ -70,6 +71,30 @@ export const Images = Drawn.extend({
   },
 });
 export type Images = z.infer<typeof Images>;
+
+/** One event of a stream as its reader has it; `error` comes in place of the pictures. */
+export const ImagesStreamEvent = z
+  .object({
+    event: z.enum(["image_generation.partial_image", "image_generation.completed", "error"]),
+    data: EventData,
+  })
+  .openapi("ImagesStreamEvent", {
+    description: "One event of the stream.",
+    example: {
+      event: "image_generation.partial_image",
+      data: JSON.stringify({
+        type: "image_generation.partial_image",
+        b64_json: "iVBORw0KGgo=",
+        partial_image_index: 0,
+        created_at: 1_795_521_600,
+        background: "opaque",
+        output_format: "png",
+        quality: "auto",
+        size: "128x128",
+      }),
+    },
+  });
+export type ImagesStreamEvent = z.infer<typeof ImagesStreamEvent>;
 
 export const OpenAIError = z
   .object({

@@ -44,7 +44,7 @@ const FOREIGN: typeof INPUT = {
   scheduler: (value) => value === "K_EULER",
 };
 
-/** Our runner: predictions under the caller's ids, remembered; Replicate's surface (DESIGN.md section 5). */
+/** Our runner: predictions under the caller's ids, remembered; Replicate's surface (docs/runners.md). */
 export const vignette: Protocol = {
   open: (_, { method }, path) => (method === "GET" && path === "/readyz" ? Response.json({ status: "ready" }) : null),
   async route(runner, request, path) {

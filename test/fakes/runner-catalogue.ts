@@ -37,6 +37,7 @@ export const CATALOGUE = {
           max_steps: 100,
           max_images: 4,
           max_prompt_chars: 1000,
+          max_prompt_chunks: 4,
         },
         schedulers: ["DDIMScheduler", "EulerDiscreteScheduler"],
         device: "cpu",

@@ -61,6 +61,13 @@ describe("help", () => {
     expect(await helpOf("imagine", "two cats", "--help")).toContain("-o, --output FILE");
   });
 
+  it("says of what the launcher does itself how it is called and what it is for", async () => {
+    expect(await helpOf()).toMatch(/vignette inspect FILE… +how pictures were made/);
+    expect(await helpOf("help", "start")).toMatch(/^vignette start\nthe whole of Vignette.*\n\n.*operations\.md.*\n$/);
+    expect(await helpOf("help", "serve")).toContain("vignette serve …");
+    expect(await helpOf("models", "--help")).toMatch(/models check ID`.*--models FILE/s);
+  });
+
   it("is not what a prompt asks for", async () => {
     expect((await failure(["imagine", "--seed", "x", "--", "--help"])).message).toContain("--seed");
   });

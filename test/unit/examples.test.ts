@@ -56,6 +56,16 @@ describe("an example in the description", () => {
   });
 });
 
+describe("an event's example", () => {
+  it("carries what the stream's own kind of event carries", ({ expect }) => {
+    const example = (name: string) => components.schemas[name]?.example as { event: string; data: string };
+    const { event: type, data } = example("GenerationStreamEvent");
+    expect(contract.GenerationEvent.parse({ type, data: JSON.parse(data) }).data).toEqual(JSON.parse(data));
+    const images = example("ImagesStreamEvent");
+    expect(JSON.parse(images.data)).toMatchObject({ type: images.event, b64_json: expect.any(String) });
+  });
+});
+
 describe("a schema's own example", () => {
   const named = Object.entries(components.schemas).filter(([, { example }]) => example !== undefined);
 

@@ -9,8 +9,15 @@ describe("tokens", () => {
       ["two purple cats", 3],
       ["they're 42 cats!!", 6],
       ["(word:1.3), \\(a\\) [b]", 4],
+      ["<|endoftext|> <|startoftext|>", 2],
     ] as const)
       expect(leastTokens(text), text).toBe(count);
+  });
+
+  it("of letters with accents apart are those of the letters in one, as the tokenizer makes them first", ({
+    expect,
+  }) => {
+    expect(leastTokens("nai\u0308ve cafe\u0301")).toBe(2);
   });
 
   it("of scripts without spaces are one a letter at least, and never more than CLIP's own vocabulary makes", ({

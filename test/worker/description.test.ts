@@ -45,6 +45,17 @@ describe("the description", () => {
     expect(headersOf("POST /v1/images/generations")).toEqual(expect.arrayContaining(shared));
   });
 
+  it("shows one event of a stream as its reader has it, by its name", ({ expect }) => {
+    const streamed = Object.entries(operations).flatMap(([name, { responses }]) => {
+      const media = responses[200]?.content?.["text/event-stream"];
+      return media ? [[name, media.schema.$ref]] : [];
+    });
+    expect(streamed).toEqual([
+      ["POST /v1/images/generations", "#/components/schemas/ImagesStreamEvent"],
+      ["GET /v1/generations/{id}/events", "#/components/schemas/GenerationStreamEvent"],
+    ]);
+  });
+
   it("requires no header of an answer that a repeat does not have", async ({ expect }) => {
     const key = await makeKey();
     const body = { prompt: "two purple cats", seed: 4 };

@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, it, vi } from "vitest";
 import { parseEvents, type ServerSentEvent } from "../../src/client/sse.ts";
+import { GenerationStreamEvent } from "../../src/contract/events.ts";
 import type { GenerationObject } from "../../src/worker/generation/object.ts";
 import { KEEPALIVE_MS, Subscriber } from "../../src/worker/generation/stream.ts";
 import { type FakeRunner, png } from "../fakes/replicate.ts";
@@ -17,9 +18,10 @@ beforeAll(async () => {
 const open = (id: string, lastEventId?: string) =>
   call("GET", `/v1/generations/${id}/events`, { key, headers: lastEventId ? { "Last-Event-ID": lastEventId } : {} });
 
+/** The whole stream, each event of it as the description says. */
 async function all(response: Response): Promise<ServerSentEvent[]> {
   if (!response.body) throw new Error(`no stream but ${response.status}`);
-  return Array.fromAsync(parseEvents(response.body));
+  return Array.fromAsync(parseEvents(response.body), (event) => GenerationStreamEvent.parse(event));
 }
 
 const stubOf = (id: string) => env.GENERATION.get(env.GENERATION.idFromName(id));

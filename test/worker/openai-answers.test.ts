@@ -1,4 +1,6 @@
 import { beforeAll, describe, it } from "vitest";
+import { parseEvents } from "../../src/client/sse.ts";
+import { ImagesStreamEvent, OpenAIError } from "../../src/contract/openai.ts";
 import { openAIError } from "../../src/worker/openai-errors.ts";
 import { Refusal } from "../../src/worker/refusal.ts";
 import type { FakeRunner } from "../fakes/replicate.ts";
@@ -30,6 +32,26 @@ describe("what OpenAI's clients read of an answer", () => {
       output_tokens: 0,
       input_tokens_details: { text_tokens: 0, image_tokens: 0 },
     });
+  });
+
+  it("has events as the description says, the one of a picture that failed too", async ({ expect }) => {
+    const eventsOf = async (prompt: string, end: (id: string) => Promise<unknown>) => {
+      const { body } = await ask({ prompt, stream: true, partial_images: 1 });
+      const events = Array.fromAsync(parseEvents(body ?? new ReadableStream()), (event) =>
+        ImagesStreamEvent.parse(event),
+      );
+      const { id } = await arrivalOf(prompt);
+      await runner.start(id);
+      await runner.progress(id, 9, 25);
+      await runner.preview(id, 0, prompt);
+      await end(id);
+      return events;
+    };
+    const [partial, whole] = await eventsOf("an owl that is drawn", (id) => runner.succeed(id));
+    expect([partial?.event, whole?.event]).toEqual(["image_generation.partial_image", "image_generation.completed"]);
+    const failed = await eventsOf("an owl that is not", (id) => runner.fail(id, "It cannot be drawn."));
+    expect(failed.at(-1)?.event).toBe("error");
+    expect(OpenAIError.parse(JSON.parse(failed.at(-1)?.data ?? "")).error.message).toContain("It cannot be drawn.");
   });
 
   it("says to try again where the first request with the key is still under way, and only there", async ({

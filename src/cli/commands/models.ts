@@ -6,7 +6,8 @@ import { table } from "../table.ts";
 
 export const models = command({
   summary: "what can be drawn with: models, adapters, defaults",
-  details: "`vignette models check FILE` and its like look at the runner's own models.toml.",
+  details:
+    "`vignette models check ID` and its like look at the runner's own models.toml, or at another with `--models FILE`.",
   options: {},
   async run({ json }, positionals, host) {
     none("models", positionals);

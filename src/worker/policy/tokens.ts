@@ -3,13 +3,15 @@ const UNSPACED =
   "(?=\\p{L})[\\p{scx=Han}\\p{scx=Hiragana}\\p{scx=Katakana}\\p{scx=Thai}\\p{scx=Lao}\\p{scx=Khmer}\\p{scx=Myanmar}]";
 /** The only tokens of CLIP's vocabulary that hold more than one such letter. */
 const LONG = "อง|と繋がりたい";
+/** One token each, however they look. */
+const SPECIAL = "<\\|startoftext\\|>|<\\|endoftext\\|>";
 
 /**
  * How CLIP's tokenizer splits text before it looks words up (openai/CLIP, clip/simple_tokenizer.py), with the letters of
  * unspaced scripts one by one: it splits those further, down to the bytes of their UTF-8.
  */
 const PIECE = new RegExp(
-  `'s|'t|'re|'ve|'m|'ll|'d|${LONG}|${UNSPACED}|(?:(?!${UNSPACED})\\p{L})+|\\p{N}|[^\\s\\p{L}\\p{N}]+`,
+  `${SPECIAL}|'s|'t|'re|'ve|'m|'ll|'d|${LONG}|${UNSPACED}|(?:(?!${UNSPACED})\\p{L})+|\\p{N}|[^\\s\\p{L}\\p{N}]+`,
   "giu",
 );
 
@@ -21,5 +23,6 @@ const WEIGHTS = /:\s*[\d.]+\s*(?=\))|[()[\]\\]/g;
  * own vocabulary knows how many more. What is refused by this count is too long for certain.
  */
 export function leastTokens(text: string): number {
-  return text.replace(WEIGHTS, " ").match(PIECE)?.length ?? 0;
+  // The tokenizer, too, composes letters and their accents first.
+  return text.normalize("NFC").replace(WEIGHTS, " ").match(PIECE)?.length ?? 0;
 }

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { GenerationStreamEvent } from "../../contract/events.ts";
 import { z } from "../../contract/zod.ts";
 import type { AppEnv } from "../context.ts";
 import { authorize } from "../middleware/authorize.ts";
@@ -17,7 +18,7 @@ const events = createRoute({
   middleware: [authorize("read")] as const,
   request: { params: idParams, headers: z.object({ "last-event-id": z.string().optional() }) },
   responses: {
-    200: { description: "Events until the end.", content: { "text/event-stream": { schema: z.string() } } },
+    200: { description: "Events until the end.", content: { "text/event-stream": { schema: GenerationStreamEvent } } },
     204: { description: "Nothing more will come." },
     ...problems(401, 403, 404),
   },

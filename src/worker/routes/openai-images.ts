@@ -2,8 +2,7 @@ import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { parseEvents } from "../../client/sse.ts";
 import type { Preview } from "../../contract/events.ts";
 import { type Generation, isTerminal } from "../../contract/generation.ts";
-import { CreateImages, Images, OpenAIError } from "../../contract/openai.ts";
-import { z } from "../../contract/zod.ts";
+import { CreateImages, Images, ImagesStreamEvent, OpenAIError } from "../../contract/openai.ts";
 import { cacheWish } from "../cache-control.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { EVENT_STREAM, KEEPALIVE_MS } from "../generation/stream.ts";
@@ -40,7 +39,7 @@ const create = createRoute({
   description:
     "What the official `openai` SDKs call as `images.generate`, with errors in their shape. The picture is drawn while " +
     "the client waits. With `stream`, server-sent events: `image_generation.partial_image` where `partial_images` asks " +
-    "for them, and `image_generation.completed`, one per picture.",
+    "for them, and `image_generation.completed`, one per picture; or `error`, with the error as its data.",
   ...secured("generate"),
   middleware: [authorize("generate"), jsonBody()] as const,
   request: {
@@ -50,7 +49,7 @@ const create = createRoute({
   responses: {
     200: {
       description: "The pictures.",
-      content: { "application/json": { schema: Images }, "text/event-stream": { schema: z.string() } },
+      content: { "application/json": { schema: Images }, "text/event-stream": { schema: ImagesStreamEvent } },
     },
     ...errors(400, 401, 403, 409, 410, 413, 415, 429, 500, 503, 504, "default"),
   },
@@ -123,7 +122,8 @@ function stream(c: AppContext, accepted: Accepted, request: CreateImages): Respo
   const writer = writable.getWriter();
   const encoder = new TextEncoder();
   const say = (text: string) => writer.write(encoder.encode(text)).catch(() => {});
-  const event = (type: string, data: object) => say(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
+  const event = (type: ImagesStreamEvent["event"], data: object) =>
+    say(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
   const beat = setInterval(() => void say(": keep-alive\n\n"), KEEPALIVE_MS);
 
   const tell = async () => {

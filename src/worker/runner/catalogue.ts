@@ -3,6 +3,9 @@ import { Adapter, type Model, ModelDefaults, ModelLimits } from "../../contract/
 import { z } from "../../contract/zod.ts";
 import type { DeclaredModel } from "./settings.ts";
 
+/** How many tokens a CLIP encoder reads at once, beside begin and end. */
+const CHUNK_TOKENS = 75;
+
 /** What our runner adds to each entry of Replicate's `GET /v1/models`. */
 const Entry = z.object({
   name: z.string(),
@@ -32,7 +35,9 @@ const Entry = z.object({
         .int()
         .nullish()
         .transform((tokens) => tokens ?? null),
+      max_prompt_chunks: z.int().nullish(),
     }),
+    embeddings: z.array(z.string()).nullish(),
     schedulers: z.array(z.string()).min(1),
   }),
 });
@@ -51,8 +56,15 @@ export function parseCatalogue(body: unknown): Model[] {
     schedulers: vignette.schedulers,
     output_formats: [...OUTPUT_FORMATS],
     defaults: vignette.defaults,
-    limits: vignette.limits,
+    limits: limitsOf(vignette),
   }));
+}
+
+function limitsOf({ limits, embeddings }: z.infer<typeof Entry>["vignette"]): Model["limits"] {
+  const { max_prompt_chunks: chunks, ...told } = limits;
+  // A textual inversion's name is one token to the runner, and may count as several here.
+  const tokens = chunks && !embeddings?.length ? chunks * CHUNK_TOKENS : null;
+  return { ...told, max_prompt_tokens: told.max_prompt_tokens ?? tokens };
 }
 
 /** A model of the configuration in the API's own terms. @param version where the configuration names none */
