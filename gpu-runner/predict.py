@@ -11,7 +11,7 @@ from typing import Any
 from cog import BaseRunner, Input, Path, concurrent
 from pydantic import ValidationError
 
-from vignette.cli import MODELS_TOML
+from vignette.cli import models_file
 from vignette.engine.catalogue import read_catalogue
 from vignette.engine.engine import Engine, State
 from vignette.engine.events import Failed, Finished, Progress, Started
@@ -41,7 +41,7 @@ class Runner(BaseRunner):
     """Every slot's prediction goes into the same engine, where they share UNet calls."""
 
     async def setup(self) -> None:
-        catalogue = read_catalogue(Folder(os.environ.get("VIGNETTE_MODELS") or MODELS_TOML))
+        catalogue = read_catalogue(models_file())
         self._signer = signer_from(os.environ)
         device, state = pick_device(os.environ.get("VIGNETTE_DEVICE") or "auto"), state_folder(os.environ)
         set_up_process(state)

@@ -113,7 +113,9 @@ def test_features_do_not_mind_light_or_odd_sides() -> None:
 
 def test_without_the_package_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brisque, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install --no-deps -r gpu-runner/requirements-brisque.txt"):
+    with pytest.raises(
+        ConfigError, match=r"gpu-runner/.venv/bin/pip install --no-deps -r gpu-runner/requirements-brisque.txt"
+    ):
         ImageQuality(["brisque"], CPU)
     other = tmp_path / "brisque"
     (other / "models").mkdir(parents=True)

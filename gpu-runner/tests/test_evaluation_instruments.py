@@ -22,6 +22,10 @@ from transformers import (
     CLIPImageProcessor,
     CLIPModel,
     CLIPProcessor,
+    Owlv2Config,
+    Owlv2ForObjectDetection,
+    Owlv2ImageProcessor,
+    Owlv2Processor,
     OwlViTConfig,
     OwlViTForObjectDetection,
     OwlViTImageProcessor,
@@ -35,7 +39,7 @@ from transformers import (
 from tests.tiny import write_tokenizer
 from vignette.errors import ConfigError
 from vignette.evaluation.cases import Case, Fact, choose, miniature_cases, read_cases
-from vignette.evaluation.instruments import local
+from vignette.evaluation.instruments import detector, local
 from vignette.evaluation.instruments.base import Reading
 from vignette.evaluation.instruments.clip import ClipJudge, ClipScore
 from vignette.evaluation.instruments.detector import DetectorJudge, distinct
@@ -125,8 +129,17 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def owl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+OWLS = {
+    "OWL-ViT": (OwlViTConfig, OwlViTForObjectDetection, OwlViTImageProcessor, OwlViTProcessor),
+    "OWLv2": (Owlv2Config, Owlv2ForObjectDetection, Owlv2ImageProcessor, Owlv2Processor),
+}
+
+
+@pytest.fixture(scope="module", params=OWLS)
+def owl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "OWLv2":
+        pytest.importorskip("scipy", reason="an extra: requirements-detector.txt")
+    config, model, images, processor = OWLS[request.param]
     folder = tmp_path_factory.mktemp("owl")
     torch.manual_seed(0)
     tokenizer = write_tokenizer(folder / "source")
@@ -138,10 +151,8 @@ def owl(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pad_token_id": tokenizer.pad_token_id,
     }
     tokenizer.model_max_length = 16
-    OwlViTForObjectDetection(OwlViTConfig(text_config=text, vision_config=VISION, projection_dim=32)).save_pretrained(
-        folder
-    )
-    OwlViTProcessor(OwlViTImageProcessor(size=SIZE), tokenizer).save_pretrained(folder)
+    model(config(text_config=text, vision_config=VISION, projection_dim=32)).save_pretrained(folder)
+    processor(images(size=SIZE), tokenizer).save_pretrained(folder)
     return folder
 
 
@@ -217,7 +228,7 @@ def test_the_clip_judge_prefers_the_true_caption_or_not(clip: Path) -> None:
     assert [set(r.values) for r in readings] == [{"clip/action"}, {"clip/colour"}, {"clip/counting"}]
 
 
-def test_owl_vit_counts_boxes_of_things_that_have_a_count(owl: Path) -> None:
+def test_owls_count_boxes_of_things_that_have_a_count(owl: Path) -> None:
     judge = DetectorJudge(owl, CPU, threshold=0.0)
     assert 1 <= judge.count(noise(1)[0], "dog") <= 16
     assert DetectorJudge(owl, CPU, threshold=1.0).count(noise(1)[0], "dog") == 0
@@ -225,6 +236,18 @@ def test_owl_vit_counts_boxes_of_things_that_have_a_count(owl: Path) -> None:
     assert readings[0] == readings[1] == Reading({})
     assert set(readings[2].values) == {"detector/counting"}
     assert judge.id != DetectorJudge(owl, CPU, threshold=0.5).id
+
+
+def test_owlv2_without_scipy_is_refused_before_anything_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "owlv2"}))
+    (tmp_path / "model.safetensors").touch()
+    monkeypatch.setattr(detector, "find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=r"SciPy: gpu-runner/.venv/bin/pip install -r gpu-runner/requirements-detector"
+    ):
+        DetectorJudge(tmp_path, CPU)
 
 
 def test_boxes_of_one_thing_count_once() -> None:
@@ -292,7 +315,7 @@ def test_quality_goes_through_pyiqa(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_pyiqa_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyiqa", None)
-    with pytest.raises(ConfigError, match=r"pip install -r gpu-runner/requirements-evaluate.txt"):
+    with pytest.raises(ConfigError, match=r"gpu-runner/.venv/bin/pip install -r gpu-runner/requirements-evaluate.txt"):
         ImageQuality(["musiq"], CPU)
 
 
@@ -301,8 +324,10 @@ def test_models_of_another_kind_and_pickles_are_refused(clip: Path, tmp_path: Pa
         VqaJudge(clip, CPU)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(ConfigError, match="holds no safetensors"):
+    with pytest.raises(ConfigError, match=r"holds no safetensors.*hf download openai/\S+ --revision refs/pr/15"):
         ClipEmbedder(tmp_path, CPU)
+    with pytest.raises(ConfigError, match=r"venv/bin/hf download openai/\S+ --revision refs/pr/15 --local-dir"):
+        ClipEmbedder(tmp_path / "absent", CPU)
     with pytest.raises(ConfigError, match="judge"):
         MiniatureJudge(tmp_path)
 

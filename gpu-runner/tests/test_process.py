@@ -73,8 +73,10 @@ def test_a_second_signal_ends_a_drain_and_loses_nothing(start: Start, receiver: 
     runner.call(
         "PUT", "/v1/predictions/gen_1", long_prediction(receiver.url) | {"webhook_events_filter": ["completed"]}
     )
+    # As Ctrl-C comes through npm: one wish, told twice.
     runner.process.send_signal(signal.SIGTERM)
-    runner.wait_for("Draining: 1 requests are under way.")
+    runner.process.send_signal(signal.SIGINT)
+    runner.wait_for("is the same wish")
     runner.process.send_signal(signal.SIGTERM)
     code, lines = runner.end()
     assert code == 1, lines

@@ -37,12 +37,16 @@ def test_build_says_what_it_did(data_set: Path, capsys: pytest.CaptureFixture[st
     assert (options["min_side"], options["language"], options["near_duplicates"]) == (16, "en", 4)
 
 
-def test_pictures_alone_are_told_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("sidecar", "place"), [("prompt", "in cat.txt"), ("text", "as `prompt` in cat.json")])
+def test_pictures_alone_are_told_what_they_lack(
+    sidecar: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "0.png").write_bytes(picture(0))
-    assert main(["surd", "build", str(tmp_path / "surd"), "--from-folder", str(folder), "--min-side", "16"]) == 0
-    assert "for cat.png, in cat.txt beside it" in capsys.readouterr().err
+    options = ["--from-folder", str(folder), "--min-side", "16", "--sidecar", sidecar]
+    assert main(["surd", "build", str(tmp_path / "surd"), *options]) == 0
+    assert f"for cat.png, {place} beside it" in capsys.readouterr().err
 
 
 def test_the_galleries_candidates_become_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

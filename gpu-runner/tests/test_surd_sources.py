@@ -119,6 +119,17 @@ def test_txt_sidecars_may_be_narratives(tmp_path: Path) -> None:
     assert (candidate.text, candidate.prompt, candidate.nsfw) == ("A cat sleeps.", "1cat", 4)
 
 
+def test_a_narrative_beside_a_picture_leaves_the_prompt_within(tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("parameters", "1cat\nSteps: 20, Seed: 7, Size: 1x1")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=info)
+    (tmp_path / "a.txt").write_text("A cat sleeps.")
+    [candidate] = read(Folder(tmp_path, sidecar="text"))
+    assert (candidate.text, candidate.prompt, candidate.parameters["seed"]) == ("A cat sleeps.", "1cat", 7)
+    [candidate] = read(Folder(tmp_path))
+    assert (candidate.text, candidate.prompt) == ("", "A cat sleeps.")
+
+
 def test_pictures_carry_their_own_prompts(tmp_path: Path) -> None:
     block = "a cat\nNegative prompt: dogs\nSteps: 20, Seed: 7, Size: 1x1"
     info = PngInfo()

@@ -76,6 +76,23 @@ def test_what_is_asked_for_outweighs_the_recipe(tmp_path: Path) -> None:
     assert (options.layout, options.eta, options.mask_padding, options.learning_rate) == ("token", 0.5, True, 1e-5)
 
 
+def test_a_start_is_built_as_it_is_whatever_the_recipe_says(
+    sd15_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIGNETTE_DEVICE", "cpu")
+    built = {"layout": "token", "num_heads": 4, "num_layers": 2, "eta": 0.1, "feedforward_size": 64, "dropout": 0.2}
+    SURAdapter(32, **built).save_pretrained(tmp_path / "start")
+    data = write_imagefolder(tmp_path / "data")
+    more = ["--recipe", "published", "--start", str(tmp_path / "start"), "--steps", "1"]
+    given = _arguments(sd15_folder, data, tmp_path / "out", *more)
+    assert options_from(_parser().parse_args(given)).align == "kl-published"
+    assert main(given) == 0
+    trained = SURAdapter.load(tmp_path / "out" / "adapter").config
+    assert {name: trained[name] for name in built} == built
+    assert main([*given, "-o", str(tmp_path / "other"), "--dropout", "0"]) == 2
+    assert "was built with dropout 0.2, not 0.0: leave --dropout out" in capsys.readouterr().err
+
+
 def test_a_model_may_be_named_by_its_id(tmp_path: Path, models_toml: Path, model_folder: Path) -> None:
     given = _arguments(Path("tiny"), tmp_path, tmp_path, "--models", str(models_toml))
     assert options_from(_parser().parse_args(given)).model == model_folder

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.tiny_training import ROWS, picture, write_imagefolder, write_shard
 from vignette.errors import ConfigError
+from vignette.surd import stages
+from vignette.training import data
 from vignette.training.data import decode, read_examples
 
 GOOD = {"file_name": "0.png", "text": "a story", "prompt": "1cat"}
@@ -123,3 +127,25 @@ def test_a_picture_cut_short_is_named(tmp_path: Path) -> None:
     # Its header is whole, so only decoding shows it.
     with pytest.raises(ConfigError, match=r"line 1 \(0\.jpg\): the picture cannot be read"):
         decode(read_examples(folder)[0])
+
+
+def test_pictures_are_opened_as_their_captions_saw_them(tmp_path: Path) -> None:
+    folder = write_imagefolder(tmp_path / "data", [GOOD | {"file_name": name} for name in ("turned.jpg", "clear.png")])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 10), "red").save(folder / "turned.jpg", exif=exif)
+    Image.new("RGBA", (20, 10), (0, 0, 0, 0)).save(folder / "clear.png")
+    turned, clear = map(decode, read_examples(folder))
+    assert turned.size == (10, 20)
+    assert (clear.mode, clear.getpixel((0, 0))) == ("RGB", (255, 255, 255))
+
+
+def test_a_picture_beyond_what_the_builder_takes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_imagefolder(tmp_path / "data", [GOOD])
+    for module in (data, stages):
+        monkeypatch.setattr(module, "MAX_PIXELS", 100)
+    out = BytesIO()
+    Image.new("RGB", (11, 10)).save(out, "PNG")
+    (folder / "0.png").write_bytes(out.getvalue())
+    with pytest.raises(ConfigError, match=r"line 1 \(0\.png\): a picture of more than \d+ megapixels"):
+        read_examples(folder)

@@ -117,6 +117,20 @@ def test_a_run_of_other_options_or_data_is_not_resumed(base: Options, tmp_path: 
         train(options, "cpu")
 
 
+def test_another_run_is_refused_before_anything_is_encoded(
+    base: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(base, output=tmp_path, align_steps=8)
+    train(options, "cpu", _after(1))
+    monkeypatch.setattr("vignette.training.caches.Caches._fill", None)
+    with pytest.raises(ConfigError, match="belongs to another run: resolution was 32, now 64"):
+        train(replace(options, resolution=64), "cpu")
+    [last] = (tmp_path / "checkpoints").iterdir()
+    (last / "state.json").write_text("{")
+    with pytest.raises(ConfigError, match="cannot be resumed from .* Delete it"):
+        train(options, "cpu")
+
+
 def _unets(monkeypatch: pytest.MonkeyPatch) -> list[torch.nn.Module]:
     """The denoiser of every call from here on."""
     called: list[torch.nn.Module] = []
@@ -309,6 +323,9 @@ def test_a_start_that_does_not_fit_is_named(base: Options, tmp_path: Path) -> No
     SURAdapter(32, num_heads=4, teacher_dim=7).save_pretrained(tmp_path / "taught")
     with pytest.raises(ConfigError, match="has the teacher width 7, --teacher gives 24"):
         train(replace(base, output=tmp_path / "out", start=tmp_path / "taught"), "cpu")
+    SURAdapter(32, num_heads=4).save_pretrained(tmp_path / "untaught")
+    with pytest.raises(ConfigError, match="has no teacher head, .*: leave --teacher out, or train anew"):
+        train(replace(base, output=tmp_path / "out", start=tmp_path / "untaught"), "cpu")
 
 
 @pytest.mark.parametrize(
@@ -317,10 +334,12 @@ def test_a_start_that_does_not_fit_is_named(base: Options, tmp_path: Path) -> No
         ({"num_layers": 3}, "was built with num layers 1, not 3: leave --num-layers out"),
         ({"eta": 0.5}, r"was built with eta 1\.0, not 0\.5"),
         ({"mask_padding": True}, "was built with mask padding False, not True"),
+        ({"asked": frozenset({"dropout"})}, r"was built with dropout 0\.2, not 0\.0: leave --dropout out"),
     ],
 )
 def test_a_start_keeps_what_it_was_built_with(base: Options, tmp_path: Path, asked: dict, message: str) -> None:
-    SURAdapter(32, num_heads=4, num_layers=1, mask_padding=False, teacher_dim=24).save_pretrained(tmp_path / "start")
+    built = {"num_heads": 4, "num_layers": 1, "mask_padding": False, "dropout": 0.2, "teacher_dim": 24}
+    SURAdapter(32, **built).save_pretrained(tmp_path / "start")
     with pytest.raises(ConfigError, match=message):
         train(replace(base, output=tmp_path / "out", start=tmp_path / "start", **asked), "cpu")
 

@@ -152,5 +152,5 @@ def test_a_hub_id_is_known_by_the_commit_that_it_means(
 def test_the_library_that_reads_gguf_is_named_where_it_is_missing(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").touch()
     missing = ImportError("Please install torch and gguf>=0.10.0 to load a GGUF checkpoint in PyTorch.")
-    assert "pip install --no-deps gguf==" in why_not(tmp_path / "model.gguf", missing)
+    assert "gpu-runner/.venv/bin/pip install --no-deps gguf==" in why_not(tmp_path / "model.gguf", missing)
     assert why_not(tmp_path / "model.gguf", ValueError("two\nlines")) == "two lines"

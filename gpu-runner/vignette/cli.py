@@ -11,6 +11,7 @@ from pathlib import Path
 from vignette.errors import ConfigError
 
 MODELS_TOML = Path(__file__).resolve().parent.parent / "models.toml"
+MODELS_HELP = "models.toml (default: VIGNETTE_MODELS, or the bundled one)"
 # Commands with a parser of their own, by the module that has it.
 DELEGATED = {
     "miniature": "vignette.miniature.cli",
@@ -43,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def models_file() -> Path:
+    """The models.toml of whoever names none: VIGNETTE_MODELS, as for `npm start` and Cog, or the bundled one."""
+    return Path(os.environ.get("VIGNETTE_MODELS") or MODELS_TOML)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vignette", description="Vignette's runner.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -50,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve predictions over HTTP (Replicate's API)")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=_port, default=None, help="default: RUNNER_PORT, or 8788")
-    serve.add_argument("--models", type=Path, default=MODELS_TOML, help="models.toml (default: the bundled one)")
+    serve.add_argument("--models", type=Path, default=models_file(), help=MODELS_HELP)
     serve.add_argument("--max-queue", type=_positive, default=128, help="most requests accepted and not finished")
     serve.add_argument(
         "--state", type=Path, default=None, help="folder of journal and outputs (default: VIGNETTE_STATE/runner)"
@@ -66,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
     from vignette.engine.cli import add_parser as add_models
 
-    add_models(commands, MODELS_TOML)
+    add_models(commands, models_file(), MODELS_HELP)
 
     adapter = commands.add_parser("adapter", help="SUR-adapter files")
     actions = adapter.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -75,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--eta", type=float, required=True, help="mixing weight; the published one is 0.1")
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     convert.add_argument("--model", help="folder or id of the model it was trained for, to be refused beside another")
-    convert.add_argument("--models", type=Path, default=MODELS_TOML, help="where that id is looked up")
+    convert.add_argument("--models", type=Path, default=models_file(), help=MODELS_HELP)
     convert.set_defaults(run=_convert)
     inspect = actions.add_parser("inspect", help="say what an adapter's folder holds, and whether it loads")
     inspect.add_argument("folder", type=Path, metavar="FOLDER")

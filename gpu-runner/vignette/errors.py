@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# What a sentence has one type where a library is missing: into the environment that the launcher made.
+PIP_INSTALL = "gpu-runner/.venv/bin/pip install"
+
 
 class ConfigError(Exception):
     """A file, folder or environment variable is missing or malformed; the message names it and the remedy."""

@@ -10,12 +10,14 @@ import { Stop } from "./stop.mjs";
 
 export const TORCH = "torch==2.13.0";
 const TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu";
+const FORCED = "--force-reinstall";
 const INDEX_PATIENCE_MS = 3000;
 const DISK_BYTES = { cpu: 2.5e9, cuda: 9e9 };
 const CANDIDATES = ["python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.14", "python"];
 // ensurepip is what Debian leaves out of `python3` and puts into `python3-venv`.
 const PROBE =
   "import sys, importlib.util as u; print(*sys.version_info[:2], bool(u.find_spec('venv') and u.find_spec('ensurepip')))";
+const TORCH_VERSION = "from importlib.metadata import version; print(version('torch'))";
 
 /**
  * The first Python that can make the runner's environment.
@@ -44,9 +46,8 @@ export async function findPython(candidates = process.env.PYTHON ? [process.env.
   );
 }
 
-/** Whether an NVIDIA GPU is there for PyTorch's CUDA build. */
-export const hasNvidia = async () =>
-  process.env.VIGNETTE_DEVICE !== "cpu" && (await command("nvidia-smi", ["-L"])).code === 0;
+/** Whether an NVIDIA GPU is there for PyTorch's CUDA build, whichever device this run asks for. */
+export const hasNvidia = async () => (await command("nvidia-smi", ["-L"])).code === 0;
 
 /**
  * Where to look for PyTorch besides the default index. Its own CPU index serves a build without 3 GB of CUDA, and pip
@@ -65,6 +66,21 @@ export async function torchIndex({ nvidia, platform = process.platform, fetch = 
   } catch {
     return [];
   }
+}
+
+/**
+ * What pip is told to install PyTorch with. Where the other kind is there it has to be forced: pip takes 2.13.0+cpu for
+ * 2.13.0, and would keep either.
+ * @param {{ nvidia: boolean, python?: string, platform?: string, fetch?: typeof globalThis.fetch }} options
+ * @returns {Promise<string[]>}
+ */
+export async function torchArguments({ nvidia, python = VENV_PYTHON, ...where }) {
+  const index = await torchIndex({ nvidia, ...where });
+  const { code, tail } = await command(python, ["-c", TORCH_VERSION]);
+  const build = tail.trim();
+  // Another mark behind the plus is somebody's choice, +rocm for one; without an index there is nothing to change to.
+  const other = code === 0 && (nvidia ? build.endsWith("+cpu") : index.length > 0 && !build.includes("+"));
+  return [TORCH, ...(other ? [FORCED] : []), ...index];
 }
 
 const digest = (...parts) => createHash("sha256").update(parts.join("\0")).digest("hex");
@@ -112,10 +128,14 @@ async function once(stamp, hash, work) {
 export async function ensureVenv({ dev = false } = {}) {
   const requirements = join(RUNNER, "requirements.txt");
   const nvidia = await hasNvidia();
+  const kind = nvidia ? "cuda" : "cpu";
   const pinned = await pinnedIn(requirements);
-  await once(join(VENV, "vignette.stamp"), digest(TORCH, pinned, nvidia), async () => {
-    if ((await command(VENV_PYTHON, ["-m", "pip", "--version"])).code !== 0) await createVenv(nvidia);
-    await pip(`PyTorch${nvidia ? " with CUDA" : ""}`, [TORCH, "-c", requirements, ...(await torchIndex({ nvidia }))]);
+  await once(join(VENV, "vignette.stamp"), digest(TORCH, pinned, kind), async () => {
+    if ((await command(VENV_PYTHON, ["-m", "pip", "--version"])).code !== 0) await createVenv(kind);
+    const torch = await torchArguments({ nvidia });
+    const what = `PyTorch${nvidia ? " with CUDA" : ""}`;
+    if (torch.includes(FORCED)) await requireDisk(what, RUNNER, DISK_BYTES[kind]);
+    await pip(what, [...torch, "-c", requirements]);
     await pip("the runner's Python packages", ["-r", requirements]);
   });
   if (!dev) return;
@@ -129,9 +149,9 @@ export async function ensureVenv({ dev = false } = {}) {
   });
 }
 
-async function createVenv(nvidia) {
+async function createVenv(kind) {
   const python = await findPython();
-  await requireDisk("the runner's Python environment", RUNNER, nvidia ? DISK_BYTES.cuda : DISK_BYTES.cpu);
+  await requireDisk("the runner's Python environment", RUNNER, DISK_BYTES[kind]);
   await mkdir(VENV, { recursive: true });
   await step("Creating gpu-runner/.venv", async () => {
     const { code, tail } = await command(python, ["-m", "venv", ...(existsSync(VENV_PYTHON) ? ["--clear"] : []), VENV]);

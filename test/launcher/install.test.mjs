@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { installFailure, requireDisk } from "../../scripts/lib/diagnose.mjs";
 import { isModern, nodePackage } from "../../scripts/lib/node.mjs";
 import { satisfies } from "../../scripts/lib/packages.mjs";
-import { findPython, pinnedIn, torchIndex } from "../../scripts/lib/python.mjs";
+import { findPython, hasNvidia, pinnedIn, torchArguments, torchIndex } from "../../scripts/lib/python.mjs";
 
 describe("pinned requirements", () => {
   it("are those of a file and of all it includes, so that a change in any is installed", async () => {
@@ -59,19 +59,19 @@ describe("Node packages", () => {
   });
 });
 
-describe("Python", () => {
-  let folder;
-  const fake = async (name, answer, status = 0) => {
-    const file = join(folder, name);
-    await writeFile(file, `#!/bin/sh\necho "${answer}"\nexit ${status}\n`);
-    await chmod(file, 0o755);
-    return file;
-  };
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "vignette-python-"));
-  });
-  after(() => rm(folder, { recursive: true }));
+let folder;
+const fake = async (name, answer, status = 0) => {
+  const file = join(folder, name);
+  await writeFile(file, `#!/bin/sh\necho "${answer}"\nexit ${status}\n`);
+  await chmod(file, 0o755);
+  return file;
+};
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "vignette-python-"));
+});
+after(() => rm(folder, { recursive: true }));
 
+describe("Python", () => {
   it("is the first of at least 3.10 that can make environments", async () => {
     const candidates = [
       join(folder, "absent"),
@@ -93,9 +93,42 @@ describe("Python", () => {
   });
 });
 
-describe("PyTorch's index", () => {
-  const answering = async () => new Response("", { status: 200 });
+const answering = async () => new Response("", { status: 200 });
 
+describe("PyTorch's kind", () => {
+  it("goes by the GPU that is there, and not by the device of this run", async () => {
+    const { PATH, VIGNETTE_DEVICE } = process.env;
+    try {
+      process.env.PATH = folder;
+      process.env.VIGNETTE_DEVICE = "cpu";
+      await fake("nvidia-smi", "GPU 0: NVIDIA H200");
+      assert.equal(await hasNvidia(), true);
+      await fake("nvidia-smi", "No devices were found", 6);
+      assert.equal(await hasNvidia(), false);
+    } finally {
+      process.env.PATH = PATH;
+      if (VIGNETTE_DEVICE === undefined) delete process.env.VIGNETTE_DEVICE;
+      else process.env.VIGNETTE_DEVICE = VIGNETTE_DEVICE;
+    }
+  });
+
+  it("is forced where the other one is installed, which pip would keep", async () => {
+    const forced = async (installed, options) => {
+      const python = await fake("installed", installed, installed ? 0 : 1);
+      const args = await torchArguments({ python, platform: "linux", fetch: answering, ...options });
+      return args.includes("--force-reinstall");
+    };
+    assert.equal(await forced("2.13.0+cpu", { nvidia: true }), true);
+    assert.equal(await forced("2.13.0", { nvidia: false }), true);
+    assert.equal(await forced("2.13.0", { nvidia: true }), false);
+    assert.equal(await forced("2.13.0+cpu", { nvidia: false }), false);
+    assert.equal(await forced("2.13.0+rocm7.2", { nvidia: false }), false);
+    assert.equal(await forced("", { nvidia: true }), false);
+    assert.equal(await forced("2.13.0", { nvidia: false, platform: "darwin" }), false);
+  });
+});
+
+describe("PyTorch's index", () => {
   it("is PyTorch's own on a Linux machine without NVIDIA", async () => {
     assert.deepEqual(await torchIndex({ nvidia: false, platform: "linux", fetch: answering }), [
       "--extra-index-url",

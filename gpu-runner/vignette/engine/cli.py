@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vignette.engine.catalogue import Catalogue, ModelSpec
 
 
-def add_parser(commands: Any, models_toml: Path) -> None:
+def add_parser(commands: Any, models_toml: Path, models_help: str) -> None:
     """Adds `models` to the runner's commands."""
     models = commands.add_parser("models", help="list the models, check that they load, or fetch those of the Hub")
     actions = models.add_subparsers(dest="action", metavar="ACTION")
@@ -33,8 +33,8 @@ def add_parser(commands: Any, models_toml: Path) -> None:
         if name != "list":
             action.add_argument("id", nargs=None if name == "manifest" else "?", help="of one model; default: all")
         # The default is the outer parser's, which may have been given before the action.
-        action.add_argument("--models", type=Path, default=argparse.SUPPRESS)
-    models.add_argument("--models", type=Path, default=models_toml)
+        action.add_argument("--models", type=Path, default=argparse.SUPPRESS, help=models_help)
+    models.add_argument("--models", type=Path, default=models_toml, help=models_help)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vignette.cli import MODELS_HELP, models_file
 from vignette.errors import ConfigError
 from vignette.evaluation.cases import MINIATURE, NARRATIVES, Case, choose, miniature_cases, read_cases
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from vignette.evaluation.variants import Variant
     from vignette.miniature.world import World
 
-MODELS_TOML = Path(__file__).resolve().parents[2] / "models.toml"
 WEIGHTS = Path(__file__).resolve().parents[2] / "miniature" / "weights"
 JUDGE = WEIGHTS / "judge"
 MINIATURE_CASES = 300
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--ceiling", help="name of the variant at the distance's other end (default: no adapter, keywords)"
     )
-    what.add_argument("--models", type=Path, default=MODELS_TOML, help="models.toml (default: the bundled one)")
+    what.add_argument("--models", type=Path, default=models_file(), help=MODELS_HELP)
     what.add_argument("--set", default="narratives", help="narratives (written, default), miniature, or a JSONL file")
     what.add_argument("--group", action="append", default=[], help="only this group, e.g. action, colour or counting")
     what.add_argument("--limit", type=_positive, help="at most this many prompts of each group")

@@ -84,7 +84,7 @@ def content_key(variant: Variant, request: GenerationRequest, device: torch.devi
         recipe.pop(name, None)
     adapter = variant.adapter if request.adapter_scale else None
     recipe["adapter_scale"] = request.adapter_scale if adapter else None
-    recipe["model"] = _fingerprint(variant.model.path)
+    recipe["model"] = _fingerprint(variant.model.path, variant.model.config)
     recipe["adapter"] = _fingerprint(adapter.path) if adapter else None
     recipe["dtype"] = f"{variant.model.dtype} on {device.type}"
     recipe["vignette"] = __version__
@@ -199,7 +199,7 @@ def _request(variant: Variant, prompt: str, seed: int, settings: Settings) -> Ge
             given,
             id="evaluation",
             catalogue=Catalogue(models=(variant.model,)),
-            schedulers=lambda _: _schedulers(variant.model.path),
+            schedulers=lambda _: _schedulers(_configurations(variant.model)),
         )
     except InvalidInput as error:
         raise ConfigError(f"{_FLAGS.get(error.field, error.field)}: {error.message}") from None
@@ -215,6 +215,17 @@ _FLAGS = {
 }
 
 
+def _configurations(model: ModelSpec) -> Path:
+    """The diffusers folder that holds the model's configurations, which of a single file is another one."""
+    if not model.path.is_file():
+        return model.path
+    if model.config is None:
+        raise ConfigError(
+            f"The model {model.id} is a single file; name a diffusers folder of the same family as its config in models.toml."
+        )
+    return model.config
+
+
 @cache
 def _schedulers(folder: Path) -> tuple[str, ...]:
     from vignette.engine.schedulers import supported
@@ -227,7 +238,7 @@ def _schedulers(folder: Path) -> tuple[str, ...]:
 
 
 @cache
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(path: Path, config: Path | None = None) -> str:
     from vignette.engine.loader import fingerprint
 
-    return fingerprint(ModelSpec(id="any", path=folder))
+    return fingerprint(ModelSpec(id="any", path=path, config=config))

@@ -101,11 +101,17 @@ def _model(asked: str | None, catalogue: Catalogue, text: str) -> ModelSpec:
     try:
         return catalogue.model(asked)
     except InvalidInput as error:
-        folder = Path(asked or "").expanduser().resolve()
-        if not folder.is_dir():
+        path = Path(asked or "").expanduser().resolve()
+        listed = next((m for m in catalogue.models if m.path.resolve() == path), None)
+        if listed:
+            return listed
+        if path.is_file():
+            raise ConfigError(
+                f"{_where(text)}{path} is a single file; list it in models.toml with a `config` folder, and name its id."
+            ) from None
+        if not path.is_dir():
             raise ConfigError(f"{_where(text)}{error.message} A folder of a diffusers model will do as well.") from None
-    listed = next((m for m in catalogue.models if m.path.resolve() == folder), None)
-    return listed or ModelSpec(id=_slug(folder.name), path=folder, defaults=_own_size(folder))
+    return ModelSpec(id=_slug(path.name), path=path, defaults=_own_size(path))
 
 
 def _where(text: str) -> str:

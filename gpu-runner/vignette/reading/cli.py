@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vignette.cli import MODELS_HELP, models_file
 from vignette.errors import ConfigError, InvalidInput
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     measure.add_argument("--outside", type=Path, default=RUNNER / "miniature" / "outside.txt", help="unknown prompts")
     measure.add_argument("--output", type=Path, help="write the figures as JSON")
     for command in (say, measure):
-        command.add_argument("--models", type=Path, default=RUNNER / "models.toml")
+        command.add_argument("--models", type=Path, default=models_file(), help=MODELS_HELP)
         command.add_argument("--model", help="default: the default model")
         command.add_argument("--adapter", help="an adapter's id, or none; default: the model's default adapter")
     arguments = parser.parse_args(argv)

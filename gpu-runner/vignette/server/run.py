@@ -31,6 +31,8 @@ from vignette.server.webhooks import WebhookSender, http_client
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
+# Ctrl-C under npm comes twice: SIGINT from the terminal, and SIGTERM from the launcher that got it too.
+_SAME_WISH_SECONDS = 2.0
 
 
 class _Server(uvicorn.Server):
@@ -43,7 +45,8 @@ class _Server(uvicorn.Server):
 
 def serve(settings: Settings, catalogue: Catalogue, signer: Signer | None, listener: socket.socket) -> int:
     """
-    Serves on `listener` until SIGTERM or SIGINT; a second signal ends it without waiting.
+    Serves on `listener` until SIGTERM or SIGINT; a second signal ends it without waiting, but the other of the two within two
+    seconds of the first is the same wish.
 
     Returns:
         The exit code: 0 after a drain, 1 when the models could not be loaded or the device broke.
@@ -90,15 +93,24 @@ async def _serve(
         )
         server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3))
 
-        def on_signal() -> None:
-            if stop.is_set():
-                log.info("Second signal: stopping without waiting.")
-                server.force_exit = server.should_exit = True
-                main.cancel()
-            stop.set()
+        first: list[tuple[int, float]] = []
+
+        def on_signal(number: int) -> None:
+            now = loop.time()
+            if not first:
+                first.append((number, now))
+                stop.set()
+                return
+            ((kind, at),) = first
+            if number != kind and now - at < _SAME_WISH_SECONDS:
+                log.info("%s is the same wish; the drain goes on.", signal.Signals(number).name)
+                return
+            log.info("Second signal: stopping without waiting.")
+            server.force_exit = server.should_exit = True
+            main.cancel()
 
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, on_signal)
+            loop.add_signal_handler(number, on_signal, number)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         main = asyncio.create_task(_until_stopped(engine, service, settings, stop))
         code = 1

@@ -82,7 +82,8 @@ def _build(arguments: argparse.Namespace) -> int:
     if report.dropped["no narrative"] and not arguments.captioner:
         print("Rows without a narrative need a captioner: --captioner MODEL.", file=sys.stderr)
     if report.dropped["empty prompt"] and arguments.from_folder:
-        print("Each picture of a folder needs its keyword prompt: for cat.png, in cat.txt beside it.", file=sys.stderr)
+        place = "in cat.txt" if arguments.sidecar == "prompt" else "as `prompt` in cat.json"
+        print(f"Each picture of a folder needs its keyword prompt: for cat.png, {place} beside it.", file=sys.stderr)
     return 0
 
 

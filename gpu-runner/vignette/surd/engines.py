@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from vignette.errors import ConfigError
+from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.surd.stages import Row, Stage, Work
 
 Keyed = tuple[str, Row]
@@ -56,7 +56,9 @@ class RayEngine:
             import ray
             import ray.data
         except ImportError:
-            raise ConfigError("--engine ray needs Ray: pip install -r gpu-runner/requirements-surd-ray.txt.") from None
+            raise ConfigError(
+                f"--engine ray needs Ray: {PIP_INSTALL} -r gpu-runner/requirements-surd-ray.txt."
+            ) from None
         self._ray: Any = ray
         self._workers = workers
         self._own = not ray.is_initialized()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from vignette.errors import ConfigError
+from vignette.errors import PIP_INSTALL, ConfigError
 
 # Below this many letters a verdict is a guess, and none is given.
 SHORTEST = 12
@@ -17,7 +17,7 @@ def _identifier() -> Any:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:
         raise ConfigError(
-            "The SURD builder needs py3langid: pip install -r gpu-runner/requirements-surd.txt."
+            f"The SURD builder needs py3langid: {PIP_INSTALL} -r gpu-runner/requirements-surd.txt."
         ) from None
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 

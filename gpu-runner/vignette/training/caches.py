@@ -20,6 +20,8 @@ from vignette.training.store import SHARD, Store, text_key
 from vignette.training.teacher import Teacher
 
 CHUNK = 8
+# How pictures were opened before they were encoded: latents of sideways ones are not found again.
+OPENED = "upright, on white"
 Entry = Mapping[str, torch.Tensor]
 
 
@@ -80,7 +82,8 @@ class Caches:
 
     def fill_latents(self, examples: Sequence[Example]) -> None:
         """Encodes each different picture, scaled to cover `resolution` squared and cut at the centre."""
-        self._latents = Store(self.root, "latents", {"vae": self.frozen.hash("vae"), "resolution": self.resolution})
+        recipe = {"vae": self.frozen.hash("vae"), "resolution": self.resolution, "opened": OPENED}
+        self._latents = Store(self.root, "latents", recipe)
 
         def encode(chunk: Sequence[Example]) -> Mapping[str, Entry]:
             pixels = torch.stack([square_pixels(decode(e), self.resolution) for e in chunk])
@@ -105,6 +108,7 @@ class Caches:
             "dtype": str(self.frozen.dtype),
             "resolution": self.resolution,
             "seed": self.seed,
+            "opened": OPENED,
         }
         self._predictions = Store(self.root, "predictions", recipe)
         wanted = {_prediction_key(e, k): (e, k) for e in examples for k in range(self.draws)}

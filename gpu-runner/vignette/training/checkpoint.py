@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from vignette.training.options import Options
 # by content instead.
 FREE = {
     "model", "data", "output", "cache", "teacher", "start", "save_every", "keep", "sample_every", "sample_count",
-    "sample_steps", "sample_guidance", "gradient_checkpointing", "micro_batch_size",
+    "sample_steps", "sample_guidance", "gradient_checkpointing", "micro_batch_size", "asked",
 }  # fmt: skip
 # What the names of AdamW's and Muon's states begin with.
 PARTS = ("", "muon.")
@@ -81,6 +82,26 @@ def latest(root: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def check(folder: Path, same: Mapping[str, Any]) -> int:
+    """
+    The steps done by a checkpoint's run, having read its `state.json` alone.
+
+    Raises:
+        ConfigError: A damaged checkpoint, or one of a run that was asked for something else.
+    """
+    with _whole(folder):
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        step, run = int(state["step"]), dict(state["run"])
+    wanted = json.loads(json.dumps(dict(same)))
+    other = [f"{k} was {run.get(k)!r}, now {wanted.get(k)!r}" for k in wanted if run.get(k) != wanted.get(k)]
+    if other:
+        raise ConfigError(
+            f"{folder} belongs to another run: {'; '.join(other[:4])}. Ask for the same, name another --output,"
+            " or begin anew from its weights with --start."
+        )
+    return step
+
+
 def load(
     folder: Path, adapter: nn.Module, ema: EMAModel | None, optimisers: Optimisers, same: Mapping[str, Any]
 ) -> int:
@@ -90,23 +111,11 @@ def load(
     Raises:
         ConfigError: A damaged checkpoint, or one of a run that was asked for something else.
     """
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    step = check(folder, same)
+    with _whole(folder):
         saved = SURAdapter.load(folder / "adapter").state_dict()
         average = SURAdapter.load(folder / "ema") if (folder / "ema").is_dir() else None
         moments = load_file(folder / "optimizer.safetensors")
-        step, run = int(state["step"]), dict(state["run"])
-    except Exception as error:  # a cut file shows in many ways
-        raise ConfigError(
-            f"{folder} cannot be resumed from ({error}). Delete it to go on from the one before."
-        ) from None
-    wanted = json.loads(json.dumps(dict(same)))
-    other = [f"{k} was {run.get(k)!r}, now {wanted.get(k)!r}" for k in wanted if run.get(k) != wanted.get(k)]
-    if other:
-        raise ConfigError(
-            f"{folder} belongs to another run: {'; '.join(other[:4])}. Ask for the same, name another --output,"
-            " or begin anew from its weights with --start."
-        )
     bare = _bare(adapter)
     bare.load_state_dict(saved)
     if ema is not None and average is not None:
@@ -121,6 +130,16 @@ def load(
                 state["state"].setdefault(int(index), {})[name] = value
     optimisers.load_state_dict(states)
     return step
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a cut file shows in many ways
+        raise ConfigError(
+            f"{folder} cannot be resumed from ({error}). Delete it to go on from the one before."
+        ) from None
 
 
 def _bare(adapter: nn.Module) -> SURAdapter:

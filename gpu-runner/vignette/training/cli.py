@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from vignette.training.options import ALIGNMENTS, DISTILLATIONS, PUBLISHED, Options
+from vignette.training.options import ALIGNMENTS, BUILT, DISTILLATIONS, PUBLISHED, Options
 from vignette.training.stopping import stop_on_signals
 
 # Group, then option: help. Types and defaults come from Options.
@@ -87,9 +87,14 @@ def add_parser(actions: Any) -> None:
         "--data", type=Path, required=True, help="imagefolder with metadata.jsonl, parquet or WebDataset"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for checkpoints, logs and the adapter")
-    parser.add_argument("--models", type=Path, default=None, help="models.toml (default: the bundled one)")
     parser.add_argument(
-        "--recipe", choices=("corrected", "published"), default="corrected", help="defaults of the rest"
+        "--models", type=Path, default=None, help="models.toml (default: VIGNETTE_MODELS, or the bundled one)"
+    )
+    parser.add_argument(
+        "--recipe",
+        choices=("corrected", "published"),
+        default="corrected",
+        help="defaults of the rest; with --start, which keeps its build, of all but the adapter's layout and sizes",
     )
     known = {field.name: field for field in fields(Options)}
     for group, options in HELP.items():
@@ -117,11 +122,14 @@ def add_parser(actions: Any) -> None:
 
 
 def options_from(arguments: argparse.Namespace) -> Options:
-    """The recipe's defaults, then what was asked for."""
+    """The recipe's defaults, then what was asked for. A start is built already: what the recipe says of that is left out."""
     names = {field.name for field in fields(Options)}
     asked = {key: value for key, value in vars(arguments).items() if key in names}
-    asked["model"] = model_folder(arguments.model, arguments.models)
-    return Options(**{**(PUBLISHED if arguments.recipe == "published" else {}), **asked})
+    recipe = PUBLISHED if arguments.recipe == "published" else {}
+    if "start" in asked:
+        recipe = {name: value for name, value in recipe.items() if name not in BUILT}
+    model = model_folder(arguments.model, arguments.models)
+    return Options(**{**recipe, **asked, "model": model, "asked": frozenset(asked)})
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -153,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def model_folder(given: str, models: Path | None) -> Path:
     """What `--model` names. An id comes before a folder of that name, which may lie in the working directory by chance."""
-    from vignette.cli import MODELS_TOML
+    from vignette.cli import models_file
     from vignette.engine.catalogue import read_catalogue
     from vignette.errors import ConfigError, InvalidInput
 
@@ -161,7 +169,7 @@ def model_folder(given: str, models: Path | None) -> Path:
     if "/" in given:
         return folder
     try:
-        return read_catalogue(models or MODELS_TOML).model(given).path
+        return read_catalogue(models or models_file()).model(given).path
     except InvalidInput as error:
         if folder.exists():
             return folder

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from vignette.errors import ConfigError
+from vignette.surd.stages import MAX_PIXELS, open_upright
 
 NAMED = 5  # problems spelled out before the rest is only counted
 
@@ -77,10 +78,10 @@ def text_fields(row: Any, name: str, problems: Problems) -> tuple[str, str] | No
 
 
 def decode(example: Example) -> Image.Image:
-    """The whole picture in RGB; raises ConfigError naming it when its file is cut or is none."""
+    """The whole picture as the SURD builder shows it to captioners; raises ConfigError naming it when its file is cut or is none."""
     try:
         with Image.open(io.BytesIO(example.read())) as image:
-            return image.convert("RGB")
+            return open_upright(image)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{example.name}: the picture cannot be read ({error}). Remove or replace it.") from None
 
@@ -141,8 +142,12 @@ def _checked(example: Example, problems: Problems) -> Example | None:
     try:
         raw = example.read()
         with Image.open(io.BytesIO(raw)) as image:
+            too_large = image.width * image.height > MAX_PIXELS
             image.verify()
     except Exception as error:  # Pillow's decoders raise whatever their format's parser raises
         problems.add(f"{example.name}: not a picture that can be read ({type(error).__name__}).")
+        return None
+    if too_large:
+        problems.add(f"{example.name}: a picture of more than {MAX_PIXELS // 1_000_000} megapixels.")
         return None
     return replace(example, digest=hashlib.sha256(raw).hexdigest())

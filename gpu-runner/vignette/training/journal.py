@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from vignette.errors import PIP_INSTALL
 from vignette.training.store import write_text
 
 
@@ -42,7 +43,7 @@ class Journal:
         except ImportError:
             print(
                 "TensorBoard is not installed, so losses go to losses.jsonl alone;"
-                " pip install -r gpu-runner/requirements-train.txt",
+                f" {PIP_INSTALL} -r gpu-runner/requirements-train.txt",
                 file=sys.stderr,
             )
         else:

@@ -37,6 +37,8 @@ PUBLISHED: dict[str, Any] = {
     "feedforward_size": 2048,
     "dropout": 0.1,
 }
+# What an adapter is built with, and keeps.
+BUILT = ("layout", "num_layers", "num_heads", "feedforward_size", "dropout", "eta", "mask_padding")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Options:
         teacher: Folder or hub id of a causal language model, or a .gguf file; `None` distils nothing.
         teacher_layer: "mean" (of layer-normalised layers), "last", or a layer's number, 0 being the embeddings.
         teacher_tokens: Distil every token instead of the mean of a sentence.
+        asked: Options that somebody named, the default values among them.
     """
 
     model: Path
@@ -114,6 +117,7 @@ class Options:
     sample_steps: int = 25
     sample_guidance: float = 7.5
     cache: Path | None = None
+    asked: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "micro_batch_size", "save_every", "keep", "num_layers", "num_heads"):
@@ -159,6 +163,10 @@ class Options:
             raise ConfigError("Every loss has the weight 0; give at least one of them a weight above 0.")
         if not (self.align_weight or (self.teacher and self.distil_weight)) and self.align_steps:
             raise ConfigError("--align-steps has nothing to train: --align-weight is 0 and there is no teacher.")
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.output / "checkpoints"
 
     @property
     def uses_unet(self) -> bool:

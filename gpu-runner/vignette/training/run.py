@@ -15,8 +15,6 @@ from accelerate import Accelerator
 
 from vignette.engine.loader import pick_device
 from vignette.errors import ConfigError
-from vignette.sur import SURAdapter
-from vignette.sur.text_encoder import check_text_encoder
 from vignette.training import checkpoint
 from vignette.training.batches import EMPTY, Batches
 from vignette.training.caches import CHUNK, Caches, Share
@@ -24,12 +22,10 @@ from vignette.training.data import Example, read_examples
 from vignette.training.frozen import FrozenModel
 from vignette.training.options import Options
 from vignette.training.samples import Samples
+from vignette.training.start import first_adapter
 from vignette.training.store import write_text
 from vignette.training.teacher import Teacher
 from vignette.training.trainer import Trainer
-
-# What an adapter is built with, and keeps.
-BUILT = ("layout", "num_layers", "num_heads", "feedforward_size", "dropout", "eta", "mask_padding")
 
 
 def train(options: Options, device: str = "auto", interrupted: Callable[[], bool] = lambda: False) -> Path | None:
@@ -76,8 +72,11 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
     if options.teacher and options.distil_weight:
         teacher = Teacher(options.teacher, options.teacher_layer, options.teacher_tokens, accelerator.device)
         teacher_dim, contents["teacher"] = teacher.width, str(teacher.recipe()["teacher"])
+    same = checkpoint.identity(options, contents)
+    if last := checkpoint.latest(options.checkpoints):
+        checkpoint.check(last, same)
     torch.manual_seed(options.seed)
-    adapter = _adapter(options, frozen, teacher_dim)
+    adapter = first_adapter(options, frozen, teacher_dim)
     if teacher is not None:
         caches.fill_teacher(teacher, [e.narrative for e in examples])
         teacher = None
@@ -93,7 +92,6 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
         frozen.release("vae")
     if options.uses_unet and options.gradient_checkpointing:
         frozen.part("unet").enable_gradient_checkpointing()
-    same = checkpoint.identity(options, contents)
     batches = Batches(examples, caches, options)
     trainer = Trainer(options, frozen, adapter, batches, accelerator, same, samples, interrupted)
     done = trainer.run()
@@ -106,60 +104,6 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
     return folder
 
 
-def _adapter(options: Options, frozen: FrozenModel, teacher_dim: int | None) -> SURAdapter:
-    width, marks = sum(frozen.widths), frozen.identify()
-    if options.start is not None:
-        try:
-            adapter = SURAdapter.load(options.start)
-        except ValueError as error:
-            raise ConfigError(f"--start: {error}") from None
-        if adapter.config["hidden_size"] != width:
-            raise ConfigError(
-                f"--start {options.start} is {adapter.config['hidden_size']} wide, {options.model} has states {width}"
-                " wide: it was made for another text encoder."
-            )
-        remedy = "take text_encoder out of its config.json"
-        check_text_encoder(adapter, marks, f"--start {options.start}", str(options.model), remedy)
-        head = adapter.config["teacher_dim"] if options.distil != "kl-published" else teacher_dim
-        if teacher_dim and head != teacher_dim:
-            raise ConfigError(
-                f"--start {options.start} has the teacher width {head}, --teacher gives {teacher_dim}: take the teacher"
-                " it was trained with."
-            )
-        _same_build(options, adapter)
-        if options.adapt_negative:
-            adapter.register_to_config(adapt_negative=True)
-        adapter.register_to_config(text_encoder=marks)
-        return adapter
-    if width % options.num_heads:
-        raise ConfigError(f"--num-heads {options.num_heads} has to divide {width}, the width of the text states.")
-    return SURAdapter(
-        width,
-        layout=options.layout,
-        num_layers=options.num_layers,
-        num_heads=options.num_heads,
-        feedforward_size=options.feedforward_size,
-        dropout=options.dropout,
-        eta=options.eta,
-        adapt_negative=options.adapt_negative,
-        mask_padding=options.mask_padding,
-        max_length=frozen.max_length,
-        teacher_dim=teacher_dim if options.distil != "kl-published" else None,
-        text_encoder=marks,
-    )
-
-
-def _same_build(options: Options, adapter: SURAdapter) -> None:
-    """Refuse what `--start` cannot give: an adapter is built once, and other values would be passed over in silence."""
-    asked = {name: getattr(options, name) for name in BUILT if getattr(options, name) != getattr(Options, name)}
-    for name, value in asked.items():
-        if value != adapter.config[name]:
-            raise ConfigError(
-                f"--start {options.start} was built with {name.replace('_', ' ')} {adapter.config[name]}, not {value}: leave"
-                f" --{name.replace('_', '-')} out, or train anew without --start."
-            )
-
-
 def _export(trainer: Trainer, folder: Path, same: dict[str, object], examples: int) -> None:
     if trainer.ema is not None:
         checkpoint.save_average(trainer.adapter, trainer.ema, folder)
@@ -167,7 +111,7 @@ def _export(trainer: Trainer, folder: Path, same: dict[str, object], examples: i
         trainer.adapter.save_pretrained(folder)
     asked = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(trainer.options).items()}
     about = {
-        "options": {k: v for k, v in asked.items() if k not in ("output", "cache")},
+        "options": {k: v for k, v in asked.items() if k not in ("output", "cache", "asked")},
         "run": same,
         "examples": examples,
         "processes": trainer.accelerator.num_processes,

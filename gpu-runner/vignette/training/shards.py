@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vignette.errors import ConfigError
+from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.training.data import Example, Problems, text_fields
 
 PICTURES = {"png", "jpg", "jpeg", "webp"}
@@ -24,7 +24,9 @@ def read_parquet(source: Path, problems: Problems) -> Iterator[Example]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise ConfigError("Reading parquet needs pyarrow: pip install -r gpu-runner/requirements-train.txt") from None
+        raise ConfigError(
+            f"Reading parquet needs pyarrow: {PIP_INSTALL} -r gpu-runner/requirements-train.txt."
+        ) from None
 
     for file in [source] if source.is_file() else sorted(source.glob("*.parquet")):
         try:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 
 from vignette.engine.components import check_weights
-from vignette.errors import ConfigError
+from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.training.store import hash_files
 
 MOST_TOKENS = 128
@@ -147,5 +147,5 @@ def why_not(path: Path, error: Exception) -> str:
     if path.is_dir() and not (path / "config.json").is_file():
         return "the folder has no config.json; name one that save_pretrained or `hf download` wrote."
     if isinstance(error, ImportError) and path.suffix == ".gguf":
-        return "reading it needs one library more: pip install --no-deps gguf==0.19.0."
+        return f"reading it needs one library more: {PIP_INSTALL} --no-deps gguf==0.19.0."
     return " ".join(str(error).split())[:300]

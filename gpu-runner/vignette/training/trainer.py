@@ -56,7 +56,7 @@ class Trainer:
 
     @property
     def checkpoints(self) -> Path:
-        return self.options.output / "checkpoints"
+        return self.options.checkpoints
 
     def run(self) -> int:
         """

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from vignette.errors import ConfigError
+from vignette.errors import PIP_INSTALL, ConfigError
 
 FEATURES = 36
 WINDOW, SIGMA = 7, 7 / 6
@@ -106,7 +106,7 @@ def load_brisque() -> tuple[Brisque, str]:
     package = find_spec("brisque")
     if package is None or not package.submodule_search_locations:
         raise ConfigError(
-            "--quality brisque needs the model of the package brisque: pip install --no-deps -r "
+            f"--quality brisque needs the model of the package brisque: {PIP_INSTALL} --no-deps -r "
             "gpu-runner/requirements-brisque.txt."
         )
     folder = Path(package.submodule_search_locations[0]) / "models"

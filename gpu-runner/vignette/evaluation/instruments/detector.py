@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
+from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.evaluation.cases import Case
 from vignette.evaluation.instruments import local
 from vignette.evaluation.instruments.base import Reading, judged_metrics, reading_of
@@ -25,7 +27,12 @@ class DetectorJudge:
     metrics = judged_metrics("detector", ("counting",))
 
     def __init__(self, folder: Path, device: torch.device, threshold: float = THRESHOLD) -> None:
-        local.check_folder(folder, FLAG, "google/owlv2-base-patch16-ensemble")
+        kind = local.check_folder(folder, FLAG, "google/owlv2-base-patch16-ensemble")
+        # Without torchvision its pictures are resized by SciPy, which would be missed when all of them are drawn.
+        if kind == "owlv2" and not (find_spec("scipy") or find_spec("torchvision")):
+            raise ConfigError(
+                f"{FLAG} {folder}: OWLv2 needs the library SciPy: {PIP_INSTALL} -r gpu-runner/requirements-detector.txt."
+            )
         from transformers import AutoModelForZeroShotObjectDetection
 
         self._model, self._processor = local.load(AutoModelForZeroShotObjectDetection, folder, FLAG, device)

@@ -15,6 +15,8 @@ from vignette.evaluation.instruments import local
 
 BATCH = 32
 FLAG = "--clip"
+# The safetensors are in a pull request; the main branch has none.
+EXAMPLE = "openai/clip-vit-base-patch32 --revision refs/pr/15"
 CLIP_SCORE_PREFIX = "A photo depicts "
 
 
@@ -46,7 +48,7 @@ class ClipEmbedder:
     prefix = CLIP_SCORE_PREFIX
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        local.check_folder(folder, FLAG, "openai/clip-vit-base-patch32")
+        local.check_folder(folder, FLAG, EXAMPLE)
         from transformers import AutoModelForZeroShotImageClassification
 
         self._model, self._processor = local.load(AutoModelForZeroShotImageClassification, folder, FLAG, device)

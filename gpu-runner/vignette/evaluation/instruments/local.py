@@ -12,10 +12,15 @@ import torch
 from vignette.engine.components import check_weights
 from vignette.errors import ConfigError
 
+HF_DOWNLOAD = "gpu-runner/.venv/bin/hf download"
+
 
 def check_folder(folder: Path, flag: str, example: str) -> str:
     """
     The model's type, from its config.json.
+
+    Args:
+        example: What `hf download` is told: a repository, and `--revision` where only that has safetensors.
 
     Raises:
         ConfigError: No such folder, no configuration, or no safetensors in it.
@@ -25,12 +30,12 @@ def check_folder(folder: Path, flag: str, example: str) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(
             f"{flag} {folder}: no Transformers model is there (config.json with a model_type is missing). Download one,"
-            f" for instance with `hf download {example} --local-dir {folder}`."
+            f" for instance with `{HF_DOWNLOAD} {example} --local-dir {folder}`."
         ) from None
     if not any(folder.glob("*.safetensors")):
         raise ConfigError(
-            f"{flag} {folder}: it holds no safetensors, the only weights that are loaded; take a revision that has them,"
-            " or rewrite the model with save_pretrained."
+            f"{flag} {folder}: it holds no safetensors, the only weights that are loaded; take a revision that has them"
+            f" (as `{HF_DOWNLOAD} {example}` does), or rewrite the model with save_pretrained."
         )
     return str(kind)
 

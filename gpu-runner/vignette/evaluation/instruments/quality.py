@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vignette.errors import ConfigError
+from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.evaluation.cases import Case
 from vignette.evaluation.instruments.base import Metric, Reading
 from vignette.evaluation.instruments.brisque import load_brisque
@@ -77,6 +77,6 @@ def _library() -> Any:
         return import_module("pyiqa")
     except ImportError:
         raise ConfigError(
-            f"{FLAG} needs the library pyiqa for all but brisque, which is not installed: pip install -r"
+            f"{FLAG} needs the library pyiqa for all but brisque, which is not installed: {PIP_INSTALL} -r"
             " gpu-runner/requirements-evaluate.txt. Its licence, PolyForm Noncommercial 1.0.0, allows noncommercial use only."
         ) from None

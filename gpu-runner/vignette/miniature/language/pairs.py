@@ -150,7 +150,7 @@ def _of_both(t: Teller, what: str) -> Told:
     )
 
 
-def _of_each(t: Teller, names: tuple[str, str], whats: tuple[str, ...], alike: bool) -> list[Told]:
+def _of_each(t: Teller, names: tuple[str, ...], whats: tuple[str, ...], alike: bool) -> list[Told]:
     """What is to be said of each kind, or, where it is `alike` and not said yet of one, of both at once."""
     if all(whats) and alike and t.rng.random() < 0.8:
         return [_of_both(t, whats[0])]

@@ -14,12 +14,14 @@ from vignette.surd.record import NSFW_LEVELS, Candidate, Page
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 PAGE = 256
+# Counts up when the same files come to be read otherwise, so that a build reads them anew.
+READING = 2
 _USER_COMMENT, _EXIF = 0x9286, 0x8769
 
 
 class Folder:
     """`cat.png` with `cat.txt` (one prompt, as trainers keep it) or `cat.json` (`prompt`, `text`, `negative_prompt`,
-    `nsfw`, `license`, `seed`, …); with neither, the PNG's `parameters` or the JPEG's EXIF comment is read.
+    `nsfw`, `license`, `seed`, …); where these hold no prompt, the PNG's `parameters` or the JPEG's EXIF comment is read.
 
     Args:
         sidecar (`str`, defaults to `"prompt"`): what a `.txt` holds, a keyword `"prompt"` or a narrative `"text"`.
@@ -66,7 +68,7 @@ class Folder:
                 words.setdefault("text", " ".join(content.split()))
             elif "prompt" not in words:
                 _adopt(words, parse_infotext(content))
-        elif "prompt" not in words:
+        if "prompt" not in words:
             _adopt(words, parse_infotext(embedded_infotext(image)))
         return Candidate(
             key=name,
@@ -81,7 +83,7 @@ class Folder:
         )
 
     def _sign(self) -> str:
-        digest = hashlib.sha256(f"{self._sidecar}\0{self._licence}\n".encode())
+        digest = hashlib.sha256(f"{READING}\0{self._sidecar}\0{self._licence}\n".encode())
         sidecars = {".json", ".txt", ".caption"}
         for path in sorted(self._folder.rglob("*")):
             if path.suffix.lower() in SUFFIXES | sidecars and path.is_file():

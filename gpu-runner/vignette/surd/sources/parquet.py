@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vignette.errors import ConfigError
+from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.surd.infotext import known_parameters
 from vignette.surd.record import Candidate, Page
 from vignette.surd.sources.folder import read_nsfw
@@ -32,7 +32,7 @@ class Parquet:
             import pyarrow.parquet as pq
         except ImportError:
             raise ConfigError(
-                "Reading parquet needs pyarrow: pip install -r gpu-runner/requirements-surd.txt."
+                f"Reading parquet needs pyarrow: {PIP_INSTALL} -r gpu-runner/requirements-surd.txt."
             ) from None
         try:
             self._file = pq.ParquetFile(file)
