@@ -53,6 +53,14 @@ def test_what_each_way_gains_over_the_others(docs):
     assert not any(line.startswith("| published-recipe") for line in lines)
 
 
+def test_the_pictures_quality_beside_that_of_the_keyword_prompts(docs):
+    ways = {"base/narrative": {"kid": 0.05}, "base/keyword": {"kid": 0.004}}
+    ways["adapter/narrative"] = {"kid": 0.00456, "kid_over_keyword": [-0.001, 0.0021]}
+    (docs / "study" / "seen.json").write_text(json.dumps({"sentences": "by-hand", **ways}))
+    assert run(docs, "<!-- table quality seen -->\n<!-- end -->\n") == 0
+    assert "| by other hands | 0.0500 | 0.0046 | 0.0040 | -0.0010 to +0.0021 |" in (docs / "study.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("place", "said"),
     [

@@ -18,6 +18,8 @@ from torch import nn
 
 from vignette.errors import ConfigError
 from vignette.evaluation.cases import read_cases, scene_of
+from vignette.evaluation.instruments.miniature import MiniatureJudge
+from vignette.evaluation.kid import kid, kid_gain
 from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
 from vignette.sur.adapter import SURAdapter
 
@@ -109,7 +111,8 @@ def run(
         weights / style, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
     adapter = SURAdapter.load(weights / "adapters" / "sur").float()
-    judge = Judge.load(weights / "judge")
+    instrument = MiniatureJudge(weights / "judge")
+    judge = instrument.judge
     cases = (
         written_set(cases_from, prompts, judge.world)
         if cases_from
@@ -167,9 +170,12 @@ def run(
     )
     drawn: dict[str, np.ndarray] = {}
     scores: dict[str, np.ndarray] = {}
+    features: dict[str, np.ndarray] = {}
+    real = instrument.features([Image.fromarray(p) for p in pictures])
     for name, context in (("base/narrative", plain), ("adapter/narrative", adapted), ("base/keyword", keyword)):
         drawn[name] = sample(pipe.unet, pipe.vae, pipe.scheduler, context, empty, seeds, guidance=guidance)
         scores[name] = score(judge, drawn[name], scenes)
+        features[name] = instrument.features([Image.fromarray(p) for p in drawn[name]])
         mean = mean_interval(scores[name].mean(1))
         figures[name] = {
             **row(scores[name]),
@@ -181,6 +187,11 @@ def run(
         if single.any():
             figures[f"{name}, one kind"] = row(scores[name][single])
             print("  one kind only", figures[f"{name}, one kind"], flush=True)
+    if len(cases) > 1:
+        for name, of in features.items():
+            worse = kid_gain(real, of, features["base/keyword"])
+            figures[name] |= {"kid": kid(real, of).mean, "kid_over_keyword": (worse.low, worse.high)}
+            print("KID to fresh renders", name, figures[name]["kid"], figures[name]["kid_over_keyword"], flush=True)
     base, adapted, ceiling = (scores[n] for n in ("base/narrative", "adapter/narrative", "base/keyword"))
     closed = share_closed(base.mean(1), adapted.mean(1), ceiling.mean(1))
     figures["closed"] = {**asdict(closed), "in_words": closed.in_words()}

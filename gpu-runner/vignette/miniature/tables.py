@@ -108,6 +108,16 @@ def _nearest(studies: list[Figures]) -> Lines:
     return lines
 
 
+def _quality(studies: list[Figures]) -> Lines:
+    """KID to fresh renders, and what the adapter's pictures have more of it than the keyword prompts'."""
+    ways = (BASE, ADAPTED, CEILING)
+    lines = [["sentences", *ways, f"{ADAPTED} over {CEILING}, 95 %"]]
+    for study in studies:
+        low, high = study[ADAPTED]["kid_over_keyword"]
+        lines.append([told(study), *(f"{study[way]['kid']:.4f}" for way in ways), f"{low:+.4f} to {high:+.4f}"])
+    return lines
+
+
 def _variants(studies: list[Figures]) -> Lines:
     ways = {name: row for name, row in studies[0].items() if isinstance(row, dict) and "kid" in row and "/" in name}
     lines = [["", *_COLUMNS, "gain over base/narrative, points, 95 %", "KID"]]
@@ -150,6 +160,7 @@ NAMES: dict[str, Callable[[list[Figures]], Lines]] = {
     "gains": _gains,
     "states": _states,
     "nearest": _nearest,
+    "quality": _quality,
     "variants": _variants,
     "over": _over,
     "readings": _reading(),
