@@ -135,7 +135,7 @@ def _numbered(t: Teller, names: tuple[str, ...]) -> str:
     if (a.count, b.count) == (2, 1) and rng.random() < 0.4:
         return rng.choice(_TWO_AND_ONE).format(names[0], one_of)
     if rng.random() < 0.1:
-        bare = [name if g.count > 1 else article("a", name) for g, name in zip((a, b), names, strict=True)]
+        bare = tuple(name if g.count > 1 else article("a", name) for g, name in zip((a, b), names, strict=True))
         return f"{bare[0]} and {bare[1]}, {rng.choice(_COUNTED).format(CARDINALS[a.count], CARDINALS[b.count])}"
     return rng.choice((*_TOGETHER, *_APART)).format(*plain)
 
