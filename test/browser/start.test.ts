@@ -27,6 +27,10 @@ describe("a newcomer", { timeout: 600_000 }, () => {
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     await page.goto(address);
     await page.locator("textarea").first().fill("two purple cats fell asleep on the beach");
+    // A quick machine draws the usual steps between two callbacks, which come half a second apart at the soonest.
+    await page.getByText("Settings", { exact: true }).click();
+    await page.getByRole("button", { name: "More settings" }).click();
+    await page.getByLabel("Steps").fill("100");
     const steps = page.evaluate(
       () =>
         new Promise<{ seen: number[]; previews: number }>((resolve) => {
