@@ -40,6 +40,8 @@ def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path):
     assert done == 0
     figures = json.loads((tmp_path / "study" / "first-edition-unheard-words.json").read_text())
     assert (figures["prompts"], figures["vocabulary"]) == (2, "unheard")
+    assert figures["base/keyword"]["kid_over_keyword"] == [0, 0]
+    assert figures["adapter/narrative"]["kid"] != figures["base/narrative"]["kid"]
     assert (tmp_path / "study" / "variants.json").is_file()
     for picture in ("study.png", "study/variants-failures.png", "study/marks.svg", "study/variants.svg"):
         assert (tmp_path / "images" / picture).is_file(), picture

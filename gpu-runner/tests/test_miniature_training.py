@@ -224,6 +224,11 @@ def test_a_stage_to_train_alone_is_one_of_them_and_has_something_to_go_on_from(e
     assert "--only takes one of" in capsys.readouterr().err
 
 
+def test_a_rate_below_one_lowers_the_whole_schedule():
+    usual, gentle = linear(100), linear(100, peak=0.25)
+    assert [gentle(step) for step in range(100)] == [0.25 * usual(step) for step in range(100)]
+
+
 def test_a_judge_that_is_cut_off_or_of_other_dimensions_is_named(exported, tmp_path):
     file = tmp_path / "judge" / "model.safetensors"
     shutil.copytree(exported / "judge", file.parent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .teller import Teller, article, sentence
+from .teller import TO_BE, Teller, article, sentence
 from .words import CARDINALS
 
 _TOGETHER = ("{} and {}", "{} and also {}", "{}, {}", "{} beside {}", "{} next to {}", "{} together with {}")
@@ -36,8 +36,7 @@ class Told:
 
     def clause(self, when: str) -> str:
         """With *to be*: "both of them are red"."""
-        be = {"past": ("was", "were"), "now": ("is", "are"), "future": ("will be", "will be")}[when][self.many]
-        return f"{self.who} {be} {self.what}"
+        return f"{self.who} {TO_BE[when][self.many]} {self.what}"
 
     def __str__(self) -> str:
         return f"{self.who} {self.what}"
@@ -73,8 +72,8 @@ def sentences(t: Teller) -> str:
     elif where == 1:
         parts.insert(0, f"{t.place()}: {kinds}")
     else:
-        be = {"past": "was", "now": "is", "future": "will be"}[t.when]
-        parts.insert(t.rng.randint(0, len(parts)), f"all of it {be} {t.place()}")
+        it_is = f"all of it {TO_BE[t.when][False]}"
+        parts.insert(t.rng.randint(0, len(parts)), f"{it_is} {t.place()}")
         parts.insert(0, kinds)
     return " ".join(map(sentence, parts))
 

@@ -17,6 +17,7 @@ _RARE_SHARE = 0.25
 _WIDE_SHARE = 0.5
 _PAST = ("past", "past", "past progressive", "perfect")
 _NOW = ("present", "progressive")
+TO_BE = {"past": ("was", "were"), "now": ("is", "are"), "future": ("will be", "will be")}
 _SIMPLE = ("sleeping", "napping", "dozing", "jumping", "hopping", "leaping", "flying", "soaring")
 
 
@@ -118,8 +119,7 @@ class Teller:
 
     def be(self, group: Group) -> str:
         """*To be*, agreeing, in the teller's tense."""
-        forms = {"past": ("was", "were"), "now": ("is", "are"), "future": ("will be", "will be")}
-        return forms[self.when][group.count > 1]
+        return TO_BE[self.when][group.count > 1]
 
     def everyone(self, group: Group) -> str:
         """All members of the group: "both of them", "all three of them", "it"."""
