@@ -18,6 +18,7 @@ from tests.lives import Lives
 from tests.processes import Receiver, Runner, Start
 from tests.serving import Inbox, build_service, client_of
 from tests.tiny import SD15, write_adapter, write_model, write_models_toml
+from tests.tiny_miniature import TinyMiniature, train_tiny
 from vignette.engine import device_thread
 from vignette.engine.catalogue import Catalogue, read_catalogue
 from vignette.engine.engine import Engine, State
@@ -38,6 +39,11 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sd15_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Epsilon prediction with Stable Diffusion 1.5's scheduler configuration."""
     return write_model(tmp_path_factory.mktemp("sd15"), scheduler=SD15, seed=7)
+
+
+@pytest.fixture(scope="session")
+def tiny_miniature(tmp_path_factory: pytest.TempPathFactory) -> TinyMiniature:
+    return train_tiny(tmp_path_factory.mktemp("miniature"))
 
 
 @pytest.fixture(scope="session")

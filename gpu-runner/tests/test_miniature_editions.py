@@ -34,6 +34,8 @@ def test_the_first_edition_still_samples_its_scenes(first_scenes):
 def test_the_first_edition_still_draws_its_pictures(first_scenes):
     pictures = b"".join(np.asarray(render(s, i)).tobytes() for i, s in enumerate(first_scenes))
     assert _hash(pictures) == "e30a43104ee9fba5"
+    inked = b"".join(np.asarray(render(s, i, style="ink")).tobytes() for i, s in enumerate(first_scenes))
+    assert _hash(inked) == "a86449867d172888"
 
 
 def test_the_first_edition_still_writes_its_sentences(first_scenes):
@@ -102,8 +104,8 @@ def test_the_styles_are_clearly_different_pictures_of_the_same_scene():
 
 
 def test_a_style_that_the_world_lacks_is_refused_by_name():
-    with pytest.raises(ValueError, match="first edition is not drawn in style 'ink', only in day"):
-        render(SLEEPERS, 0, FIRST, "ink")
+    with pytest.raises(ValueError, match="first edition is not drawn in style 'oil', only in day, ink"):
+        render(SLEEPERS, 0, FIRST, "oil")
 
 
 @pytest.mark.parametrize("animal", SECOND.animals)

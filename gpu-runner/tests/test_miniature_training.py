@@ -12,30 +12,26 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from tests.tiny_miniature import TINY
 from vignette.errors import ConfigError
 from vignette.evaluation.instruments.miniature import MiniatureJudge
 from vignette.miniature import adapt, text, vae, vocabulary
 from vignette.miniature.cli import main
-from vignette.miniature.export import size_mib
-from vignette.miniature.recipe import RECIPES, Recipe
 from vignette.miniature.stage import Stage
 from vignette.miniature.train import Training
 from vignette.miniature.world import Group, Scene, sample_scene
 from vignette.sur.adapter import SURAdapter
 from vignette.training.optim import Muon, Optimisers, linear, orthogonalise
 
-TINY = replace(Recipe().scaled(0.0001), scenes=96, batch_scale=0.1)
+
+@pytest.fixture
+def work(tiny_miniature):
+    return tiny_miniature.work
 
 
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    return tmp_path_factory.mktemp("miniature")
-
-
-@pytest.fixture(scope="module")
-def exported(work):
-    Training(work / "work", TINY, "cpu").run("export", work / "weights")
-    return work / "weights"
+@pytest.fixture
+def exported(tiny_miniature):
+    return tiny_miniature.weights
 
 
 def test_every_stage_trains_and_the_export_is_a_stable_diffusion_folder(exported):
@@ -65,9 +61,9 @@ def test_the_exported_adapter_and_judge_load(exported):
 
 
 def test_a_second_run_trains_nothing_again(exported, work):
-    before = {p: p.stat().st_mtime_ns for p in (work / "work").rglob("*") if p.is_file()}
-    Training(work / "work", TINY, "cpu").run("adapter", work / "weights")
-    assert {p: p.stat().st_mtime_ns for p in (work / "work").rglob("*") if p.is_file()} == before
+    before = {p: p.stat().st_mtime_ns for p in (work).rglob("*") if p.is_file()}
+    Training(work, TINY, "cpu").run("adapter", work.parent / "weights")
+    assert {p: p.stat().st_mtime_ns for p in (work).rglob("*") if p.is_file()} == before
 
 
 def test_training_continues_from_exported_weights(exported, tmp_path):
@@ -131,20 +127,22 @@ def changed(before: Path, after: Path) -> set[str]:
 
 def test_one_stage_alone_trains_on_and_the_others_stay_as_they_are(exported, tmp_path):
     steps = {name: 1 for name in TINY.__dataclass_fields__ if name.endswith("_steps")}
-    training = Training(tmp_path / "work", replace(TINY, **steps), "cpu", start=exported, only="adapter")
+    training = Training(tmp_path / "work", replace(TINY, **steps), "cpu", start=exported, only=("adapter",))
     training.run("export", tmp_path / "again")
     assert changed(exported, tmp_path / "again") == {"adapters/sur"}
 
 
 def test_more_words_change_the_text_encoder_and_its_pair_alone(exported, tmp_path):
-    training = Training(tmp_path / "work", replace(TINY, vocabulary_steps=1), "cpu", start=exported, only="vocabulary")
+    training = Training(
+        tmp_path / "work", replace(TINY, vocabulary_steps=1), "cpu", start=exported, only=("vocabulary",)
+    )
     training.run("export", tmp_path / "again")
     assert changed(exported, tmp_path / "again") == {"day/text_encoder", "clip"}
 
 
 def test_what_keyword_prompts_mean_is_held_while_new_words_are_learnt(exported, work, tmp_path, monkeypatch):
     """Two dozen steps, with and without the hold: without it the keyword prompts' states go several times as far."""
-    training = Training(work / "work", TINY, "cpu")
+    training = Training(work, TINY, "cpu")
     prompts = sorted({s.keywords for s in training.scenes})[:16]
     before = text.hidden_states(training.clip.text, training.tokenizer, prompts).float()
 
@@ -192,12 +190,12 @@ def test_batches_of_scenes_that_no_written_narrative_tells_are_of_any():
 
 def test_alignment_alone_needs_no_pictures(exported, tmp_path):
     recipe = replace(TINY, align_steps=1, adapter_steps=0)
-    training = Training(tmp_path, recipe, "cpu", start=exported, only="adapter")
+    training = Training(tmp_path, recipe, "cpu", start=exported, only=("adapter",))
     old = SURAdapter.load(exported / "adapters" / "sur").state_dict()
     new = training.adapter.state_dict()
     assert any(not torch.equal(old[key].float(), new[key].float()) for key in old)
     assert not (tmp_path / "data").exists()
-    assert not (tmp_path / "latents.npy").exists()
+    assert not list(tmp_path.glob("latents*"))
 
 
 def test_an_adapter_of_fewer_blocks_is_gone_on_from_unchanged():
@@ -221,7 +219,7 @@ def test_a_number_of_steps_that_is_none_is_named(option, capsys):
 def test_a_stage_to_train_alone_is_one_of_them_and_has_something_to_go_on_from(exported, tmp_path, capsys):
     assert main(["train", "--only", "adapter", "--work", str(tmp_path)]) == 2
     assert main(["train", "--only", "colours", "--work", str(tmp_path), "--continue-from", str(exported)]) == 2
-    assert "--only takes one of" in capsys.readouterr().err
+    assert "--only takes some of" in capsys.readouterr().err
 
 
 def test_a_rate_below_one_lowers_the_whole_schedule():
@@ -247,7 +245,7 @@ def test_the_exported_pair_scores_texts_and_pictures_as_the_trained_one(exported
 
     from vignette.evaluation.instruments.miniature import MiniatureEmbedder
 
-    training = Training(work / "work", TINY, "cpu")
+    training = Training(work, TINY, "cpu")
     pair = MiniatureEmbedder(exported)
     ids = training.tokenizer("2cat, beach background", return_tensors="pt").input_ids
     torch.testing.assert_close(
@@ -291,32 +289,6 @@ def test_token_by_token_a_text_scores_by_the_place_that_each_word_fits_best(expo
     assert embedding.grad[dog].abs().sum() > 0
 
 
-def test_the_second_edition_trains_a_denoiser_for_each_style_and_shares_the_rest(tmp_path):
-    from diffusers import StableDiffusionPipeline
-
-    from vignette.miniature.judge_net import Judge
-
-    recipe = replace(RECIPES["second"].scaled(0.0001), scenes=64, batch_scale=0.05)
-    training = Training(tmp_path / "work", recipe, "cpu")
-    training.run("export", tmp_path / "weights")
-    images, scenes = training.dataset
-    assert len(images) == len(scenes) == 128
-    assert scenes[:64] == scenes[64:]
-    assert (images[:64] != images[64:]).any((1, 2, 3)).all()
-    assert Judge.load(tmp_path / "weights" / "judge").world.name == "second"
-    for part in ("vae", "text_encoder", "tokenizer"):
-        assert (tmp_path / "weights" / "ink" / part).resolve() == tmp_path / "weights" / "day" / part
-    pipes = [
-        StableDiffusionPipeline.from_pretrained(
-            tmp_path / "weights" / style, local_files_only=True, use_safetensors=True
-        )
-        for style in ("day", "ink")
-    ]
-    days, inks = (pipe.unet.state_dict() for pipe in pipes)
-    assert any(not torch.equal(days[k], inks[k]) for k in days)
-    assert size_mib(tmp_path / "weights") < 48
-
-
 def test_weights_of_another_edition_are_not_continued(exported, tmp_path, capsys):
     assert main(["train", "--work", str(tmp_path), "--edition", "second", "--continue-from", str(exported)]) == 2
     assert "first edition" in capsys.readouterr().err
@@ -351,9 +323,9 @@ def test_weights_to_continue_from_must_be_there(tmp_path, capsys):
 def test_the_tokenizer_is_never_trained_twice(exported, work):
     from vignette.miniature import tokenizer
 
-    first = (work / "work" / "tokenizer" / "vocab.json").read_bytes()
-    tokenizer.train(work / "work" / "tokenizer", seed=99)
-    assert (work / "work" / "tokenizer" / "vocab.json").read_bytes() == first
+    first = (work / "tokenizer" / "vocab.json").read_bytes()
+    tokenizer.train(work / "tokenizer", seed=99)
+    assert (work / "tokenizer" / "vocab.json").read_bytes() == first
     bundled = tokenizer.load(exported / "day" / "tokenizer")
     assert bundled.tokenize("3cat, purple cat")[:2] == ["3</w>", "cat</w>"]
 

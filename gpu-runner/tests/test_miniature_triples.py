@@ -22,8 +22,8 @@ def test_triples_are_read_by_the_training_and_hold_nothing_held_out(tmp_path, ca
     assert main(["surd", "-o", str(folder), "--count", "1"]) == 2
     assert "is there already" in capsys.readouterr().err
     first = ["surd", "-o", str(tmp_path / "other"), "--count", "1", "--edition", "first"]
-    assert main([*first, "--style", "ink"]) == 2
-    assert "not drawn in style 'ink'" in capsys.readouterr().err
+    assert main([*first, "--style", "oil"]) == 2
+    assert "not drawn in style 'oil', only in day, ink" in capsys.readouterr().err
     assert main([*first, "--count", "0"]) == 2
     assert "--count must be at least 1, not 0" in capsys.readouterr().err
 

@@ -11,6 +11,7 @@ from vignette.training.stopping import Stopped
 
 from .commands import COMMANDS
 from .paths import DOCUMENTS, FIGURES, PLOTS, ROOT
+from .recipe import STEPS
 from .world import WORLDS
 
 
@@ -42,13 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--work", type=Path, default=ROOT / "work", help="folder for data and checkpoints (several GB)")
     train.add_argument("--target", type=Path, default=ROOT / "weights", help="where the export goes")
     train.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts, e.g. 0.01 for a trial")
-    train.add_argument("--unet-steps", type=int, help="steps of the denoiser, the part that gains most from time")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
     train.add_argument(
         "--edition",
         choices=tuple(WORLDS),
         default="first",
-        help="of the world: 24 things in one style, or 56 in two, whose recipe is sized for a GPU (default: first)",
+        help="of the world: 24 things, or 56, whose recipe is sized for a GPU (default: first)",
     )
     train.add_argument(
         "--batch-scale", type=float, help="multiplies all batches, e.g. 0.25 for the second edition on a CPU"
@@ -73,16 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument(
         "--only",
-        metavar="STAGE",
-        help="with --continue-from: train this stage on, and take the other parts as they are",
+        metavar="STAGES",
+        default="",
+        help="with --continue-from: train these stages on, as in decoder,polish, and take the other parts as they are",
     )
-    train.add_argument("--vae-steps", type=int, help="steps of the autoencoder, whose detail gains most from time")
-    train.add_argument("--align-steps", type=int, help="steps of the adapter's alignment, its longest part")
     train.add_argument(
-        "--adapter-steps",
-        type=int,
-        help="the adapter's steps through the frozen denoisers; 0: alignment alone, which needs no pictures",
+        "--style",
+        help="with --continue-from: decoder and denoiser of this art style alone, none but the first; what the weights"
+        " lack begins as the first style's",
     )
+    for name, told in STEPS.items():
+        train.add_argument(f"--{name}-steps", type=int, help=f"steps of {told}")
     train.add_argument(
         "--rate",
         type=float,
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument(
         "--language", choices=("first", "second"), default="second", help="whose held-out sentences (default: second)"
     )
-    study.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
+    study.add_argument("--style", default="day", help="whose denoiser draws, day's or ink's (default: day)")
     study.add_argument(
         "--vocabulary",
         choices=("known", "rare", "unheard"),
@@ -133,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     variants.add_argument("--steps", type=int, default=800, help="steps of every training (default: 800)")
     variants.add_argument("--prompts", type=int, default=150, help="held-out narratives to draw (default: 150)")
     variants.add_argument("--teacher", type=Path, help="folder or .gguf file of a causal language model")
-    variants.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
+    variants.add_argument("--style", default="day", help="whose denoiser draws, day's or ink's (default: day)")
     variants.add_argument(
         "--ways", nargs="+", default=[], metavar="WAY", help="trained variants by name (default: all)"
     )
@@ -173,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     showcase = commands.add_parser("showcase", help="the README's picture: sentences without and with the adapter")
     showcase.add_argument("--weights", type=Path, default=ROOT / "weights")
     showcase.add_argument("-o", "--output", type=Path, required=True, help="PNG to write")
-    showcase.add_argument("--style", default="day", help="whose denoiser draws (default: day)")
+    showcase.add_argument("--style", default="day", help="whose denoiser draws, day's or ink's (default: day)")
     showcase.add_argument("--seed", type=int, default=1, help="the first column's seed; the others count up")
 
     surd = commands.add_parser("surd", help="write the world as SURD triples, to try `vignette adapter train` on")
@@ -183,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     surd.add_argument(
         "--edition", choices=tuple(WORLDS), help="of the world (default: the one that the bundled weights know)"
     )
-    surd.add_argument("--style", default="day", help="art style (default: day; the second edition has ink too)")
+    surd.add_argument("--style", default="day", help="art style, day or ink (default: day)")
     return parser
 
 

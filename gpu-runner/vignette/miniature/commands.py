@@ -15,13 +15,14 @@ from .world import WORLDS
 def train(args: argparse.Namespace) -> int:
     """Every stage of the training, or the one asked for."""
     from .judge_net import Judge
-    from .recipe import RECIPES
+    from .recipe import RECIPES, STEPS
     from .train import STAGES, Training
 
     if args.stage not in STAGES:
         raise ConfigError(f"--stage must be one of {', '.join(STAGES)}, not {args.stage!r}.")
-    if args.only and (args.only not in STAGES or not args.continue_from):
-        raise ConfigError(f"--only takes one of {', '.join(STAGES)}, and needs --continue-from.")
+    only = [name.strip() for name in args.only.split(",") if name.strip()]
+    if only and (set(only) - set(STAGES) or not args.continue_from):
+        raise ConfigError(f"--only takes some of {', '.join(STAGES)}, and needs --continue-from.")
     if args.scale <= 0:
         raise ConfigError(f"--scale must be above 0, not {args.scale}.")
     start = args.continue_from
@@ -30,9 +31,15 @@ def train(args: argparse.Namespace) -> int:
     recipe = RECIPES[args.edition]
     if start and (known := Judge.load(start / "judge").world) != recipe.world:
         raise ConfigError(f"--continue-from {start} knows the {known.name} edition; add --edition {known.name}.")
+    further = recipe.world.styles[1:]
+    if args.style and (args.style not in further or not start):
+        raise ConfigError(
+            f"--style takes {' or '.join(further)}, and needs --continue-from; to train the {recipe.world.styles[0]} style,"
+            " which others begin as, leave it out."
+        )
     if args.scale != 1.0:
         recipe = recipe.scaled(args.scale)
-    asked = ("unet_steps", "vae_steps", "align_steps", "adapter_steps", "batch_scale", "rate", "pairs")
+    asked = (*(f"{name}_steps" for name in STEPS), "batch_scale", "rate", "pairs")
     for name in asked:
         value = getattr(args, name)
         least = 0 if name == "adapter_steps" else 0.001 if name in ("batch_scale", "rate") else 1
@@ -40,7 +47,7 @@ def train(args: argparse.Namespace) -> int:
             raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value}.")
     recipe = replace(recipe, **{name: getattr(args, name) for name in asked if getattr(args, name) is not None})
     training = Training(
-        args.work, recipe, args.device, start, args.new_words, args.new_latents, args.compile, args.only
+        args.work, recipe, args.device, start, args.new_words, args.new_latents, args.compile, only, args.style
     )
     training.run(args.stage, args.target)
     return 0

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from . import poses
+from . import art, poses
 from .layout import HORIZON, SIZE
 from .places import VARIANTS
 
@@ -183,18 +183,17 @@ def background(place: str, variant: int) -> Image.Image:
     return _PLACES[place](rng, HORIZON[place] * _FINE).reduce(2)
 
 
-@lru_cache(maxsize=4096)
-def pose(thing: str, colour: str | None, action: str | None, mirrored: bool) -> Image.Image:
-    """`poses.pose` as a cut-out: flat colour a little off its pen lines, within a rim of paper; RGBA, same size."""
-    flat = poses.pose(thing, colour, action, mirrored)
+def cut_out(flat: Image.Image) -> Image.Image:
+    """A flat drawing, RGBA, as a cut-out: its colours a little off its pen lines, within a rim of paper; same size."""
     alpha = flat.getchannel("A").point(lambda v: 255 if v > 127 else 0)
     paper = Image.new("RGBA", flat.size, (*PAPER, 0))
     paper.putalpha(alpha.filter(ImageFilter.MaxFilter(15)).filter(ImageFilter.GaussianBlur(1)))
     line = alpha.filter(ImageFilter.MaxFilter(7)).filter(ImageFilter.GaussianBlur(0.8))
     paper.paste(PEN, (0, 0), line)
     pixels = np.asarray(flat, np.float32)
-    # Washes: fewer tones, a touch of the paper under each, and a slope of light from the top left.
-    tones = np.round(pixels[..., :3] / 255 * 5) / 5 * 255
+    # Washes: fewer tones of the same hues, a touch of the paper under each, and a slope of light from above.
+    value = pixels[..., :3].max(-1, keepdims=True).clip(1)
+    tones = pixels[..., :3] * (np.round(value / 255 * 5) / 5 * 255 / value)
     slope = np.linspace(1.06, 0.9, pixels.shape[0], dtype=np.float32)[:, None, None]
     wash = (0.9 * (0.35 * pixels[..., :3] + 0.65 * tones) + 0.1 * np.array(PAPER, np.float32)) * slope
     colours = Image.fromarray(np.clip(wash, 0, 255).astype(np.uint8), "RGB")
@@ -204,3 +203,15 @@ def pose(thing: str, colour: str | None, action: str | None, mirrored: bool) -> 
     inside = ImageChops.multiply(edges, alpha.filter(ImageFilter.MinFilter(7)))
     paper.paste(PEN, (0, 0), inside.filter(ImageFilter.GaussianBlur(0.7)))
     return paper
+
+
+@lru_cache(maxsize=4096)
+def posed(thing: str, colour: str | None, action: str | None, mirrored: bool) -> Image.Image:
+    """`art.posed`, the first edition's pose, as a cut-out."""
+    return cut_out(art.posed(thing, colour, action, mirrored))
+
+
+@lru_cache(maxsize=4096)
+def pose(thing: str, colour: str | None, action: str | None, mirrored: bool) -> Image.Image:
+    """`poses.pose`, the second edition's, as a cut-out."""
+    return cut_out(poses.pose(thing, colour, action, mirrored))

@@ -13,6 +13,7 @@ from .places import VARIANTS, background
 from .poses import CANVAS, FEET, pose
 from .world import FIRST, Group, Scene, World
 
+_BACKGROUNDS = {"day": background, "ink": ink.background}
 _SPANS = {1: (58, 78), 2: (46, 60), 3: (38, 48), 4: (33, 41)}
 
 
@@ -35,9 +36,17 @@ def _spots(rng: random.Random, scene: Scene) -> list[tuple[Group, float, float, 
     return sorted(spots, key=lambda spot: spot[2])
 
 
-def _render_first(scene: Scene, seed: int) -> Image.Image:
+def _shade(image: Image.Image, shadows: Image.Image, style: str) -> None:
+    """Darken `image` where `shadows`, "L", lie: washed flat in ink, soft by day."""
+    if style == "ink":
+        image.paste(ink.SHADOW, (0, 0), shadows)
+    else:
+        image.paste((20, 24, 40), (0, 0), shadows.filter(ImageFilter.GaussianBlur(1.2)))
+
+
+def _render_first(scene: Scene, seed: int, style: str) -> Image.Image:
     rng = random.Random(f"{seed}/{scene}")
-    image = background(scene.place, rng.randrange(VARIANTS)).copy()
+    image = _BACKGROUNDS[style](scene.place, rng.randrange(VARIANTS)).copy()
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     shadows = Image.new("L", (SIZE, SIZE))
@@ -45,7 +54,7 @@ def _render_first(scene: Scene, seed: int) -> Image.Image:
     things: list[tuple[Image.Image, int, int]] = []
     for group, x, feet, size in _spots(rng, scene):
         canvas = round(size * 168 / 128)
-        pose = posed(group.thing, group.colour, group.action, rng.random() < 0.5)
+        pose = (ink.posed if style == "ink" else posed)(group.thing, group.colour, group.action, rng.random() < 0.5)
         if group.action != "sleeping":
             pose = pose.rotate(rng.uniform(-6, 6), Image.Resampling.BICUBIC)
         pose = pose.resize((canvas, canvas), Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -56,7 +65,7 @@ def _render_first(scene: Scene, seed: int) -> Image.Image:
         draw.ellipse((x - reach, feet - reach * 0.26, x + reach, feet + reach * 0.26), fill=95 if not lift else 60)
         top = max(-round(canvas * 0.15), round(feet - lift - canvas))
         things.append((pose, round(x - canvas / 2), top))
-    image.paste((20, 24, 40), (0, 0), shadows.filter(ImageFilter.GaussianBlur(1.2)))
+    _shade(image, shadows, style)
     for pose, left, top in things:
         # paste() clips at the borders, alpha_composite() refuses negative offsets.
         image.paste(pose, (left, top), pose)
@@ -66,7 +75,7 @@ def _render_first(scene: Scene, seed: int) -> Image.Image:
 def _render_second(scene: Scene, seed: int, style: str) -> Image.Image:
     rng = random.Random(f"{seed}/{scene}")
     variant, mirrored = rng.randrange(VARIANTS), rng.random() < 0.5
-    image = (ink.background if style == "ink" else background)(scene.place, variant).copy()
+    image = _BACKGROUNDS[style](scene.place, variant).copy()
     if mirrored:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     spots = place_things(rng, scene)
@@ -78,10 +87,7 @@ def _render_second(scene: Scene, seed: int, style: str) -> Image.Image:
             (spot.x - wide, spot.ground - wide * 0.24, spot.x + wide, spot.ground + wide * 0.24),
             fill=60 if spot.lift else 105,
         )
-    if style == "ink":
-        image.paste(ink.SHADOW, (0, 0), shadows)
-    else:
-        image.paste((20, 24, 40), (0, 0), shadows.filter(ImageFilter.GaussianBlur(1.2)))
+    _shade(image, shadows, style)
     drawn = ink.pose if style == "ink" else pose
     for spot in spots:
         canvas = round(spot.size * CANVAS / 128)
@@ -98,9 +104,9 @@ def _render_second(scene: Scene, seed: int, style: str) -> Image.Image:
 def render(scene: Scene, seed: int, world: World = FIRST, style: str = "day") -> Image.Image:
     """Draw `scene` of `world` in one of its styles; equal seeds give equal pictures. Returns RGB, 128 x 128 px.
 
-    Of the second edition the composition depends on scene and seed alone, so the styles show the same scene.
+    The composition depends on scene and seed alone, so the styles show the same scene.
     Raises ValueError for a style that the world does not have.
     """
     if style not in world.styles:
         raise ValueError(f"the {world.name} edition is not drawn in style {style!r}, only in {', '.join(world.styles)}")
-    return _render_first(scene, seed) if world is FIRST else _render_second(scene, seed, style)
+    return _render_first(scene, seed, style) if world is FIRST else _render_second(scene, seed, style)

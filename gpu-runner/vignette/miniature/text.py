@@ -68,14 +68,18 @@ def train(
     seed: int = 0,
     device: str = "auto",
     language: str = "second",
+    known: Clip | None = None,
 ) -> Clip:
     """Contrastive training (InfoNCE both ways, whole texts and token by token) on keyword prompts and narratives told in
     `language`, half and half; `features` [N, 128, 8, 8] are the judge's of each picture. In every other batch all scenes
-    have place and action in common: among random ones the thing hardly ever decides.
+    have place and action in common: among random ones the thing hardly ever decides. Of a pair that is `known` only the
+    image head learns: what texts mean stays as it was.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
-    model = Clip(build_encoder(tokenizer)).to(where)
+    model = (known or Clip(build_encoder(tokenizer))).to(where).train()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(known is None or name.startswith(("patch_projection", "image_projection")))
     optim = Optimisers(model, linear(steps), muon_lr=0.01, adam_lr=1e-3, adam_only=("embedding", "projection"))
     names = numbered(scenes)
     alike, half, rows = list(alike_by(place_and_action, scenes).values()), batch // 2, Rows(features, where)

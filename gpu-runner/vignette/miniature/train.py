@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from .stage import autocast, pick_device
 from .world import Scene
 
 STAGES = ("data", "vae", "judge", "decoder", "polish", "reader", "text", "vocabulary", "unet", "adapter", "export")
+# Of each style, drawn and decoded.
 READER_PICTURES = 3000
 
 
@@ -33,8 +35,10 @@ class Training:
     encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them. With
     `new_words` tokenizer and text encoder are trained anew all the same, and the denoiser learns to read those. With
     `new_latents` the whole autoencoder is trained on, and the denoiser learns its latents. `compiled` goes to `vae.train`.
-    With `only`, one of `STAGES`, that stage alone trains on, and what the others make is taken as it is: "vocabulary" leaves
-    keyword prompts what they are to a denoiser.
+    With `only`, some of `STAGES`, those alone train on, and what the others make is taken as it is: "vocabulary" leaves
+    keyword prompts what they are to a denoiser. With `style`, decoder and denoiser of that style alone do, which is none
+    but the first: what the others have in common with the first's denoiser would change under them. A style that `start`
+    does not have begins as the first.
     """
 
     def __init__(
@@ -46,32 +50,40 @@ class Training:
         new_words: bool = False,
         new_latents: bool = False,
         compiled: bool = False,
-        only: str | None = None,
+        only: Collection[str] = (),
+        style: str | None = None,
     ):
         self.work, self.recipe, self.device, self.start = work, recipe, device, start
         self.words_start = None if new_words else start
-        self.more_words = self.words_start is None or only == "vocabulary"
-        self.new_latents, self.compiled, self.only = new_latents, compiled, only
+        self.more_words = self.words_start is None or "vocabulary" in only
+        self.new_latents, self.compiled, self.only, self.style = new_latents, compiled, only, style
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """The art styles, each with a denoiser of its own; they share everything else."""
+        """The art styles, each with a decoder and a denoiser of its own; they share everything else."""
         return self.recipe.world.styles
 
-    def _kept(self, stage: str) -> bool:
-        """Whether the stage's part comes from `start` as it is."""
-        return self.start is not None and self.only not in (None, stage)
+    def _kept(self, stage: str, style: str | None = None) -> bool:
+        """Whether the stage's part, that of `style` if it has one for each, comes from `start` as it is."""
+        if self.start is None:
+            return False
+        return bool(self.only and stage not in self.only) or (None not in (style, self.style) and style != self.style)
 
-    def _started(self, kind: type, *parts: str) -> Any:
+    def _has(self, style: str) -> bool:
+        """Whether `start` has weights for `style`."""
+        return self.start is not None and (self.start / style / "model_index.json").is_file()
+
+    def _started(self, kind: type, style: str, part: str) -> Any:
         """The model of class `kind` (diffusers or transformers) in `start`, fp32, or None without `start`."""
         if self.start is None:
             return None
-        return kind.from_pretrained(self.start.joinpath(*parts), local_files_only=True, use_safetensors=True).float()
+        folder = self.start / (style if self._has(style) else self.styles[0]) / part
+        return kind.from_pretrained(folder, local_files_only=True, use_safetensors=True).float()
 
-    def _of(self, style: str) -> slice:
-        """The rows of `style` among those of all pictures."""
+    def _pictures(self, style: str) -> np.ndarray:
+        """The rendered pictures of `style`."""
         number = self.styles.index(style)
-        return slice(number * self.recipe.scenes, (number + 1) * self.recipe.scenes)
+        return self.dataset[0][number * self.recipe.scenes : (number + 1) * self.recipe.scenes]
 
     @cached_property
     def dataset(self) -> tuple[np.ndarray, list[Scene]]:
@@ -103,35 +115,42 @@ class Training:
         return AutoencoderKL.from_pretrained(self.work / "vae").requires_grad_(False)
 
     @cached_property
-    def decoder(self) -> AutoencoderKL:
-        """The autoencoder with its decoder trained further, which is half the work a step and changes no latents."""
-        folder = self.work / "decoder"
-        if self._kept("decoder"):
-            return self._started(AutoencoderKL, self.styles[0], "vae").requires_grad_(False)
+    def decoders(self) -> dict[str, AutoencoderKL]:
+        """The autoencoder with a decoder for each style, trained further: half the work a step, and no latents change."""
+        return {style: self._decoder(style) for style in self.styles}
+
+    def _decoder(self, style: str) -> AutoencoderKL:
+        folder = self.work / f"decoder-{style}"
+        start = self.vae if self.new_latents else self._started(AutoencoderKL, style, "vae") or self.vae
+        if self._kept("decoder", style):
+            return start.requires_grad_(False)
         if not (folder / "config.json").exists():
             vae.train(
-                self.dataset[0],
+                self._pictures(style),
                 folder,
                 self.recipe.decoder_steps,
                 self.recipe.batch(8),
                 seed=self.recipe.seed + 1,
                 device=self.device,
-                start=copy.deepcopy(self.vae),
+                start=copy.deepcopy(start),
                 decoder_only=True,
                 compiled=self.compiled,
             ).cpu().save_pretrained(folder)
         return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
 
     @cached_property
-    def polished(self) -> AutoencoderKL:
-        """The autoencoder with its decoder held against a critic too: what is exported."""
-        folder = self.work / "polish"
-        if self._kept("polish"):
-            return self.decoder
+    def polished(self) -> dict[str, AutoencoderKL]:
+        """The autoencoder with each style's decoder held against a critic too: what is exported."""
+        return {style: self._polished(style) for style in self.styles}
+
+    def _polished(self, style: str) -> AutoencoderKL:
+        folder = self.work / f"polish-{style}"
+        if self._kept("polish", style):
+            return self.decoders[style]
         if not (folder / "config.json").exists():
             adversary.polish(
-                copy.deepcopy(self.decoder),
-                self.dataset[0],
+                copy.deepcopy(self.decoders[style]),
+                self._pictures(style),
                 folder,
                 self.recipe.polish_steps,
                 self.recipe.batch(8),
@@ -140,10 +159,10 @@ class Training:
             ).cpu().save_pretrained(folder)
         return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
 
-    @cached_property
-    def latents(self) -> np.ndarray:
-        """All pictures' scaled latents."""
-        return vae.encode_all(self.vae, self.dataset[0], self.work / "latents.npy", device=self.device)
+    def latents(self, style: str) -> np.ndarray:
+        """The scaled latents of all pictures of `style`."""
+        path = self.work / f"latents-{style}.npy"
+        return vae.encode_all(self.vae, self._pictures(style), path, device=self.device)
 
     @cached_property
     def judge(self) -> judge_net.Judge:
@@ -170,13 +189,17 @@ class Training:
         if self._kept("reader"):
             return self.judge
         if not (folder / "config.json").exists():
-            images, scenes = self.dataset
-            count = min(READER_PICTURES, len(images))
-            pick = np.linspace(0, len(images) - 1, count).astype(int)
-            drawn = vae.decode_all(self.polished, self.latents[pick], seed=self.recipe.seed, device=self.device)
+            count = min(READER_PICTURES, self.recipe.scenes)
+            pick = np.linspace(0, self.recipe.scenes - 1, count).astype(int)
+            pictures: list[np.ndarray] = []
+            for style in self.styles:
+                drawn = self._pictures(style)[pick]
+                latents = vae.encode(self.vae, drawn, device=self.device)
+                decoded = vae.decode_all(self.polished[style], latents, seed=self.recipe.seed, device=self.device)
+                pictures += [drawn, decoded]
             judge_net.train(
-                np.concatenate([images[pick], drawn]),
-                [scenes[i] for i in pick] * 2,
+                np.concatenate(pictures),
+                [self.scenes[i] for i in pick] * len(pictures),
                 folder,
                 self.recipe.reader_steps,
                 self.recipe.batch(64),
@@ -187,13 +210,18 @@ class Training:
             ).save(folder)
         return judge_net.Judge.load(folder)
 
+    def features_of(self, style: str) -> np.ndarray:
+        """The reader's features of all pictures of `style`, fp16 [N, 128, 8, 8], memory-mapped."""
+        path = self.work / f"features-{style}.npy"
+        if not path.exists():
+            judge_net.features_of(self.reader, self._pictures(style), path, device=self.device)
+        return np.load(path, mmap_mode="r")
+
     @cached_property
     def features(self) -> np.ndarray:
-        """The reader's features of all pictures, fp16 [N, 128, 8, 8], memory-mapped."""
-        path = self.work / "features.npy"
-        if not path.exists():
-            judge_net.features_of(self.reader, self.dataset[0], path, device=self.device)
-        return np.load(path, mmap_mode="r")
+        """The same of all pictures of all styles."""
+        every = [self.features_of(style) for style in self.styles]
+        return every[0] if len(every) == 1 else np.concatenate(every)
 
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:
@@ -204,22 +232,26 @@ class Training:
 
     @cached_property
     def clip(self) -> Clip:
-        """The text encoder with its image head, after its first lessons."""
+        """The text encoder with its image head, after its first lessons. One that goes on from `start` keeps its weights;
+        only the image head learns to read a judge that has learnt more.
+        """
+        path, known = self.work / "clip.pt", None
         if self.words_start:
-            encoder = self._started(CLIPTextModel, self.styles[0], "text_encoder")
-            return load_pair(self.words_start / "clip", encoder)
-        path = self.work / "clip.pt"
+            known = load_pair(self.words_start / "clip", self._started(CLIPTextModel, self.styles[0], "text_encoder"))
+            if self._kept("reader"):
+                return known
         if not path.exists():
             trained = text.train(
                 self.features,
                 self.dataset[1],
                 self.tokenizer,
                 self.work,
-                self.recipe.text_steps,
+                self.recipe.head_steps if known else self.recipe.text_steps,
                 self.recipe.batch(128),
                 seed=self.recipe.seed,
                 device=self.device,
                 language=self.recipe.language,
+                known=known,
             )
             torch.save(trained.cpu().state_dict(), path)
         return self._saved(path)
@@ -294,31 +326,36 @@ class Training:
 
     @cached_property
     def unets(self) -> dict[str, UNet2DConditionModel]:
-        """The trained denoiser of each style."""
-        return {style: self._unet(style) for style in self.styles}
+        """The trained denoiser of each style. The first's is whole; another has its `unet.own_layers` and the first's others."""
+        made: dict[str, UNet2DConditionModel] = {}
+        for style in self.styles:
+            made[style] = self._unet(style, made.get(self.styles[0]))
+        return made
 
-    def _unet(self, style: str) -> UNet2DConditionModel:
+    def _unet(self, style: str, first: UNet2DConditionModel | None) -> UNet2DConditionModel:
         folder = self.work / f"unet-{style}"
-        if self._kept("unet"):
-            return self._started(UNet2DConditionModel, style, "unet").eval().requires_grad_(False)
+        start = self._started(UNet2DConditionModel, style, "unet")
+        if first is not None:
+            start = unet.on_top_of(first, start if self._has(style) else first)
+        if self._kept("unet", style):
+            return start.eval().requires_grad_(False)
         if not (folder / "config.json").exists():
-            rows = self._of(style)
             unet.train(
-                self.latents[rows],
+                self.latents(style),
                 self.embeddings,
                 self.empty,
                 folder,
-                self.recipe.unet_steps,
+                self.recipe.unet_steps if first is None else self.recipe.style_steps,
                 self.recipe.batch(48),
                 seed=self.recipe.seed,
                 device=self.device,
-                start=self._started(UNet2DConditionModel, style, "unet"),
-                features=self.features[rows],
+                start=start,
+                features=self.features_of(style),
                 often=np.repeat(
                     np.array([i for i, s in enumerate(self.scenes) if len(s.groups) > 1], int), self.recipe.pairs - 1
                 ),
-                widths=self.recipe.unet_widths,
                 rate=self.recipe.rate,
+                only=unet.own_layers(start) if first is not None else None,
             ).cpu().save_pretrained(folder)
         return UNet2DConditionModel.from_pretrained(folder).eval().requires_grad_(False)
 
@@ -332,7 +369,7 @@ class Training:
             # Alignment alone needs neither pictures nor denoisers.
             styles = self.styles if self.recipe.adapter_steps else ()
             trained = adapt.train(
-                [(self.latents[self._of(style)], self.unets[style]) for style in styles],
+                [(self.latents(style), self.unets[style]) for style in styles],
                 self.embeddings, self.scenes, self.encoder, self.tokenizer, self.work,
                 self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(96),
                 seed=self.recipe.seed, device=self.device, language=self.recipe.language,
@@ -347,10 +384,10 @@ class Training:
         first = self.styles[0]
         for style, model in self.unets.items():
             shared = None if style == first else first
-            export.export_model(target / style, self.polished, self.encoder, self.tokenizer, model, shared)
+            export.export_model(target / style, self.polished[style], self.encoder, self.tokenizer, model, shared)
         export.export_adapter(target / "adapters" / "sur", self.adapter)
         self.reader.save(target / "judge")
-        if self.more_words:
+        if self.more_words or not self._kept("reader"):
             save_pair(self.fluent, target / "clip")
         elif target.resolve() != self.words_start.resolve():
             shutil.copytree(self.words_start / "clip", target / "clip", dirs_exist_ok=True)
@@ -360,11 +397,11 @@ class Training:
         """Run the stages up to and including `stage` ("export" for all)."""
         steps = {
             "data": lambda: self.dataset,
-            "vae": lambda: self.latents,
+            "vae": lambda: self.vae,
             "judge": lambda: self.judge,
-            "decoder": lambda: self.decoder,
+            "decoder": lambda: self.decoders,
             "polish": lambda: self.polished,
-            "reader": lambda: self.features,
+            "reader": lambda: self.reader,
             "text": lambda: self.clip,
             "vocabulary": lambda: self.embeddings,
             "unet": lambda: self.unets,
@@ -372,7 +409,7 @@ class Training:
             "export": lambda: self.export(target),
         }
         for name in STAGES[: STAGES.index(stage) + 1]:
-            if self.only and name not in (self.only, "export"):
+            if self.only and name not in (*self.only, "export"):
                 continue
             print(f"== {name}", flush=True)
             steps[name]()

@@ -133,13 +133,10 @@ def train(
 
 
 @torch.no_grad()
-def encode_all(
-    model: AutoencoderKL, images: np.ndarray, path: Path, batch: int = 64, device: str = "auto"
-) -> np.ndarray:
-    """The scaled mean latents of all pictures, fp16 [N, 8, 16, 16], cached in `path`."""
-    if path.exists():
-        return np.load(path)
+def encode(model: AutoencoderKL, images: np.ndarray, batch: int = 64, device: str = "auto") -> np.ndarray:
+    """The scaled mean latents of pictures [N, 128, 128, 3], fp16 [N, 8, 16, 16]."""
     where = pick_device(device)
+    model = model.to(where)
     out = np.empty((len(images), LATENT_CHANNELS, 16, 16), np.float16)
     for start in range(0, len(images), batch):
         with autocast(where):
@@ -147,10 +144,17 @@ def encode_all(
         out[start : start + batch] = (mean.float() * model.config.scaling_factor).cpu().numpy()
         if start // batch % 50 == 0:
             print(f"encoded {start}/{len(images)}", flush=True)
-    partial = path.with_suffix(".part.npy")
-    np.save(partial, out)
-    partial.rename(path)
     return out
+
+
+def encode_all(model: AutoencoderKL, images: np.ndarray, path: Path, device: str = "auto") -> np.ndarray:
+    """`encode` of all pictures, cached in `path`."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".part.npy")
+        np.save(partial, encode(model, images, device=device))
+        partial.rename(path)
+    return np.load(path)
 
 
 @torch.no_grad()

@@ -71,7 +71,7 @@ class World:
         return self.animals + self.objects
 
 
-FIRST = World("first", ANIMALS, OBJECTS, ("day",), TWO_KINDS_SHARE, (1, 2))
+FIRST = World("first", ANIMALS, OBJECTS, ("day", "ink"), TWO_KINDS_SHARE, (1, 2))
 SECOND = World(
     "second",
     (
