@@ -46,6 +46,18 @@ def tiny_miniature(tmp_path_factory: pytest.TempPathFactory) -> TinyMiniature:
     return train_tiny(tmp_path_factory.mktemp("miniature"))
 
 
+@pytest.fixture
+def work(tiny_miniature: TinyMiniature) -> Path:
+    """The work folder of the tiny miniature's training."""
+    return tiny_miniature.work
+
+
+@pytest.fixture
+def exported(tiny_miniature: TinyMiniature) -> Path:
+    """The tiny miniature's exported weights."""
+    return tiny_miniature.weights
+
+
 @pytest.fixture(scope="session")
 def adapter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_adapter(tmp_path_factory.mktemp("adapter"))

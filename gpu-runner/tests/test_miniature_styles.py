@@ -11,6 +11,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
+from tests.tiny_miniature import one_step
 from vignette.miniature import ink, unet
 from vignette.miniature.cli import main
 from vignette.miniature.export import export_model, size_mib
@@ -29,11 +30,6 @@ OWN_OF_AUTOENCODER = ("decoder.", "post_quant_conv.")
 def pipeline(folder: Path) -> StableDiffusionPipeline:
     """The folder as diffusers loads it."""
     return StableDiffusionPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-
-
-def one_step(recipe, **steps):
-    """`recipe` with a step of everything."""
-    return replace(recipe, **{name: 1 for name in recipe.__dataclass_fields__ if name.endswith("_steps")} | steps)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +88,10 @@ def test_what_styles_have_in_common_lies_there_once(tiny_miniature):
         assert not (pen / part / FIRST_SHARD).readlink().is_absolute()
         assert (pen / part / OWN).stat().st_size < 0.65 * (day / part / WHOLE).stat().st_size
     assert size_mib(tiny_miniature.weights) < 48
+
+
+def test_everyone_may_read_what_is_exported(tiny_miniature):
+    assert {file.stat().st_mode & 0o777 for file in tiny_miniature.weights.rglob("*.safetensors")} == {0o644}
 
 
 def test_a_new_style_begins_as_the_first_and_leaves_all_else_alone(day_alone, tiny_miniature, tmp_path):
@@ -156,6 +156,13 @@ def test_a_style_to_train_alone_is_one_beside_the_first(style, tiny_miniature, t
     asked = ["train", "--work", str(tmp_path), "--style", style]
     assert main([*asked, "--continue-from", str(tiny_miniature.weights)]) == 2
     assert "--style takes ink" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("new", ["--new-words", "--new-latents"])
+def test_a_style_alone_changes_nothing_that_others_stand_on(new, tiny_miniature, tmp_path, capsys):
+    start = ["--continue-from", str(tiny_miniature.weights)]
+    assert main(["train", "--work", str(tmp_path), "--style", "ink", new, *start]) == 2
+    assert "leave out --new-words and --new-latents" in capsys.readouterr().err
 
 
 def test_an_image_head_learns_to_read_a_judge_that_has_learnt_more(tiny_miniature, tmp_path):

@@ -22,3 +22,8 @@ def train_tiny(folder: Path) -> TinyMiniature:
     """Train every stage into `folder`."""
     Training(folder / "work", TINY, "cpu").run("export", folder / "weights")
     return TinyMiniature(folder / "work", folder / "weights")
+
+
+def one_step(recipe: Recipe, **other: int) -> Recipe:
+    """`recipe` with a step of everything, but for `other`."""
+    return replace(recipe, **{name: 1 for name in recipe.__dataclass_fields__ if name.endswith("_steps")} | other)

@@ -12,43 +12,62 @@ from .paths import ROOT
 from .world import WORLDS
 
 
-def train(args: argparse.Namespace) -> int:
-    """Every stage of the training, or the one asked for."""
+def _check_training(args: argparse.Namespace, only: list[str]) -> None:
+    """Refuse stages, weights and a style that do not go together, by the option's name."""
     from .judge_net import Judge
-    from .recipe import RECIPES, STEPS
-    from .train import STAGES, Training
+    from .recipe import RECIPES
+    from .train import STAGES
 
     if args.stage not in STAGES:
         raise ConfigError(f"--stage must be one of {', '.join(STAGES)}, not {args.stage!r}.")
-    only = [name.strip() for name in args.only.split(",") if name.strip()]
     if only and (set(only) - set(STAGES) or not args.continue_from):
         raise ConfigError(f"--only takes some of {', '.join(STAGES)}, and needs --continue-from.")
     if args.scale <= 0:
         raise ConfigError(f"--scale must be above 0, not {args.scale}.")
-    start = args.continue_from
+    start, world = args.continue_from, RECIPES[args.edition].world
     if start and not (start / "day" / "model_index.json").is_file():
         raise ConfigError(f"--continue-from {start} holds no exported weights (day/model_index.json is missing).")
-    recipe = RECIPES[args.edition]
-    if start and (known := Judge.load(start / "judge").world) != recipe.world:
+    if start and (known := Judge.load(start / "judge").world) != world:
         raise ConfigError(f"--continue-from {start} knows the {known.name} edition; add --edition {known.name}.")
-    further = recipe.world.styles[1:]
+    further = world.styles[1:]
     if args.style and (args.style not in further or not start):
         raise ConfigError(
-            f"--style takes {' or '.join(further)}, and needs --continue-from; to train the {recipe.world.styles[0]} style,"
+            f"--style takes {' or '.join(further)}, and needs --continue-from; to train the {world.styles[0]} style,"
             " which others begin as, leave it out."
         )
+    if args.style and (args.new_words or args.new_latents):
+        raise ConfigError(
+            "--style trains one style on what all have in common; leave out --new-words and --new-latents."
+        )
+
+
+def _numbers_of_recipe(args: argparse.Namespace) -> dict[str, float]:
+    """The numbers of a recipe that options set, each checked."""
+    from .recipe import STEPS
+
+    names = (*(f"{name}_steps" for name in STEPS), "batch_scale", "rate", "pairs")
+    asked = {name: value for name in names if (value := getattr(args, name)) is not None}
+    for name, value in asked.items():
+        least = 0 if name == "adapter_steps" else 0.001 if name in ("batch_scale", "rate") else 1
+        if value < least:
+            raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value}.")
+    return asked
+
+
+def train(args: argparse.Namespace) -> int:
+    """Every stage of the training, or the one asked for."""
+    from .recipe import RECIPES
+    from .train import Training
+
+    only = [name.strip() for name in args.only.split(",") if name.strip()]
+    _check_training(args, only)
+    recipe = RECIPES[args.edition]
     if args.scale != 1.0:
         recipe = recipe.scaled(args.scale)
-    asked = (*(f"{name}_steps" for name in STEPS), "batch_scale", "rate", "pairs")
-    for name in asked:
-        value = getattr(args, name)
-        least = 0 if name == "adapter_steps" else 0.001 if name in ("batch_scale", "rate") else 1
-        if value is not None and value < least:
-            raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value}.")
-    recipe = replace(recipe, **{name: getattr(args, name) for name in asked if getattr(args, name) is not None})
+    recipe = replace(recipe, **_numbers_of_recipe(args))
     training = Training(
-        args.work, recipe, args.device, start, args.new_words, args.new_latents, args.compile, only, args.style
-    )
+        args.work, recipe, args.device, args.continue_from, args.new_words, args.new_latents, args.compile, only, args.style
+    )  # fmt: skip
     training.run(args.stage, args.target)
     return 0
 

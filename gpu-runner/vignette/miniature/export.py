@@ -92,6 +92,13 @@ def export_adapter(folder: Path, adapter: SURAdapter) -> None:
     adapter.float()
 
 
+def make_readable(folder: Path) -> None:
+    """Let everyone read the weights in `folder`: safetensors writes files that only their owner may read, as no container's user is."""
+    for file in folder.rglob("*.safetensors"):
+        if not file.is_symlink():
+            file.chmod(0o644)
+
+
 def size_mib(folder: Path = WEIGHTS) -> float:
     """The bundled weights' size in MiB."""
     return sum(f.lstat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20

@@ -1,0 +1,43 @@
+"""The miniature's judge: weights that are none of its are named, and the denoiser learns to see what it sees."""
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from vignette.errors import ConfigError
+from vignette.evaluation.instruments.miniature import MiniatureJudge
+from vignette.miniature.unet import Guide, build
+
+
+def test_a_judge_that_is_cut_off_or_of_other_dimensions_is_named(exported, tmp_path):
+    file = tmp_path / "judge" / "model.safetensors"
+    shutil.copytree(exported / "judge", file.parent)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    with pytest.raises(ConfigError, match="cut off"):
+        MiniatureJudge(file.parent)
+    tensors = load_file(exported / "judge" / "model.safetensors")
+    save_file({name: tensor[..., :1].contiguous() for name, tensor in tensors.items()}, file)
+    with pytest.raises(ConfigError, match="no judge's"):
+        MiniatureJudge(file.parent)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_guide_teaches_the_unet_what_the_judge_sees_and_leaves_it_as_it_was_built(half):
+    """Under bfloat16 autocast too, where the UNet's inner features are bfloat16 and the guide is outside of it."""
+    torch.manual_seed(0)
+    unet = build()
+    names = set(unet.state_dict())
+    guide = Guide(unet, 4)
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        unet(torch.randn(2, 8, 16, 16), torch.tensor([10, 900]), encoder_hidden_states=torch.randn(2, 77, 256))
+    loss = guide.loss(torch.randn(2, 4, 8, 8))
+    loss.backward()
+    assert 0 < loss.item() < 2
+    assert unet.mid_block.resnets[0].conv1.weight.grad.abs().sum() > 0
+    assert unet.conv_out.weight.grad is None
+    guide.remove()
+    assert set(unet.state_dict()) == names
+    assert not unet.up_blocks[0]._forward_hooks

@@ -1,0 +1,29 @@
+"""`vignette miniature train`: options that ask for what cannot be are named."""
+
+import pytest
+
+from vignette.miniature.cli import main
+
+
+@pytest.mark.parametrize(
+    "option", ["--align-steps=0", "--adapter-steps=-1", "--batch-scale=0", "--rate=0", "--pairs=0"]
+)
+def test_a_number_of_steps_that_is_none_is_named(option, capsys):
+    assert main(["train", option]) == 2
+    assert option.split("=")[0] in capsys.readouterr().err
+
+
+def test_a_stage_to_train_alone_is_one_of_them_and_has_something_to_go_on_from(exported, tmp_path, capsys):
+    assert main(["train", "--only", "adapter", "--work", str(tmp_path)]) == 2
+    assert main(["train", "--only", "colours", "--work", str(tmp_path), "--continue-from", str(exported)]) == 2
+    assert "--only takes some of" in capsys.readouterr().err
+
+
+def test_weights_of_another_edition_are_not_continued(exported, tmp_path, capsys):
+    assert main(["train", "--work", str(tmp_path), "--edition", "second", "--continue-from", str(exported)]) == 2
+    assert "first edition" in capsys.readouterr().err
+
+
+def test_weights_to_continue_from_must_be_there(tmp_path, capsys):
+    assert main(["train", "--continue-from", str(tmp_path)]) == 2
+    assert "model_index.json" in capsys.readouterr().err

@@ -1,0 +1,77 @@
+"""The training's judge: it learns to read drawn pictures, then decoded ones too, and what it sees the others learn from."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+
+import numpy as np
+
+from . import judge_net, vae
+from .train_pictures import Pictures
+
+# Of each style, drawn and decoded.
+READER_PICTURES = 3000
+
+
+class Judges(Pictures):
+    """The judge, the reader that it becomes, and the reader's features of the pictures."""
+
+    @cached_property
+    def judge(self) -> judge_net.Judge:
+        """The trained judge."""
+        folder = self.work / "judge"
+        if self.start and self._kept("judge"):
+            return judge_net.Judge.load(self.start / "judge")
+        if not (folder / "config.json").exists():
+            judge_net.train(
+                *self.dataset,
+                self.work,
+                self.recipe.judge_steps,
+                self.recipe.batch(64),
+                device=self.device,
+                start=judge_net.Judge.load(self.start / "judge").net if self.start else None,
+                world=self.recipe.world,
+            ).save(folder)
+        return judge_net.Judge.load(folder)
+
+    @cached_property
+    def reader(self) -> judge_net.Judge:
+        """The judge, used to the decoder's softness too: half of its lessons are what the decoder makes of latents."""
+        folder = self.work / "reader"
+        if self._kept("reader"):
+            return self.judge
+        if not (folder / "config.json").exists():
+            count = min(READER_PICTURES, self.recipe.scenes)
+            pick = np.linspace(0, self.recipe.scenes - 1, count).astype(int)
+            pictures: list[np.ndarray] = []
+            for style in self.styles:
+                drawn = self._pictures(style)[pick]
+                latents = vae.encode(self.vae, drawn, device=self.device)
+                decoded = vae.decode_all(self.polished[style], latents, seed=self.recipe.seed, device=self.device)
+                pictures += [drawn, decoded]
+            judge_net.train(
+                np.concatenate(pictures),
+                [self.scenes[i] for i in pick] * len(pictures),
+                folder,
+                self.recipe.reader_steps,
+                self.recipe.batch(64),
+                seed=self.recipe.seed + 1,
+                device=self.device,
+                start=copy.deepcopy(self.judge.net),
+                world=self.recipe.world,
+            ).save(folder)
+        return judge_net.Judge.load(folder)
+
+    def features_of(self, style: str) -> np.ndarray:
+        """The reader's features of all pictures of `style`, fp16 [N, 128, 8, 8], memory-mapped."""
+        path = self.work / f"features-{style}.npy"
+        if not path.exists():
+            judge_net.features_of(self.reader, self._pictures(style), path, device=self.device)
+        return np.load(path, mmap_mode="r")
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """The same of all pictures of all styles."""
+        every = [self.features_of(style) for style in self.styles]
+        return every[0] if len(every) == 1 else np.concatenate(every)
