@@ -85,3 +85,7 @@ def test_the_bundled_catalogue_is_valid() -> None:
     catalogue = read_catalogue(Path(__file__).parent.parent / "models.toml")
     assert catalogue.default.id == "miniature"
     assert catalogue.default.default_adapter == "sur"
+    assert [model.id for model in catalogue.models] == ["miniature", "miniature-ink"]
+    # The same world in another style: whoever asks for one may ask for the other.
+    day, ink = (model.model_dump(exclude={"id", "path", "description", "default"}) for model in catalogue.models)
+    assert day == ink

@@ -172,6 +172,17 @@ def test_what_the_image_copies_is_not_ignored() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     copied = {name for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.M) for name in line.split()[:-1]}
     kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    for name in copied:
+    # `cog build` copies the folder as it is left, and runs what cog.yaml names.
+    for name in {*copied, "cog.yaml", "predict.py", "vignette", "models.toml", "miniature"}:
         assert (ROOT / name).exists(), name
         assert any(Path(name).match(pattern) for pattern in kept), name
+
+
+def test_links_among_the_weights_lead_to_what_the_image_copies_too() -> None:
+    weights = ROOT / "miniature" / "weights"
+    links = [file for file in weights.rglob("*") if file.is_symlink()]
+    assert links
+    for link in links:
+        assert not link.readlink().is_absolute(), link
+        assert link.exists(), link
+        assert link.resolve().is_relative_to(weights.resolve()), link

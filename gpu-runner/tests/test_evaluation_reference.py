@@ -39,6 +39,17 @@ def test_a_folder_a_file_and_renders(pictures: Path, tmp_path: Path) -> None:
     assert len(np.unique(renders.features, axis=0)) == 8
 
 
+def test_renders_are_in_the_style_that_the_models_draw_in() -> None:
+    def renders(*folders: str) -> np.ndarray:
+        paths, cases = [Path("weights", name) for name in folders], miniature_cases(1, FIRST)
+        return reference_from("renders", cases, colours, "colours", world=FIRST, folders=paths).features
+
+    assert (renders("ink", "ink") != renders("day")).any()
+    np.testing.assert_array_equal(renders("tiny", "day"), renders())
+    with pytest.raises(ConfigError, match="the variants in day and ink; evaluate the styles apart"):
+        renders("day", "ink")
+
+
 def test_what_is_no_reference_is_named(tmp_path: Path) -> None:
     for asked, expected in (
         ("renders", "only the set miniature has renders"),

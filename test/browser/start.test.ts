@@ -60,6 +60,13 @@ describe("a newcomer", { timeout: 600_000 }, () => {
     assert.equal(width, 128);
     assert.match((await image.getAttribute("alt")) ?? "", /^Picture: two purple cats .*Understood as /);
     await accessible(page);
+
+    await page.getByLabel("Model").selectOption("miniature-ink");
+    await page.getByText("pen lines, washes and cut paper").waitFor();
+    await page.getByLabel("Steps").fill("4");
+    await page.getByRole("button", { name: "Imagine", exact: true }).click();
+    await page.locator("figure.mat").getByText("miniature-ink").waitFor();
+    await accessible(page);
     assert.deepEqual(complaints, []);
   });
 });

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { Webhook } from "standardwebhooks";
 import { Client, ClientError } from "../../src/client/index.ts";
-import { isTerminal } from "../../src/contract/index.ts";
+import { type CreateGenerationInput, type Image, isTerminal } from "../../src/contract/index.ts";
 import type { Instance } from "./launch.ts";
+import { pixelsOf } from "./pixels.ts";
 import { receiver } from "./receiver.ts";
 import { withVignette } from "./running.ts";
 
@@ -22,6 +23,15 @@ describe("the API of a running Vignette", { timeout: 600_000 }, () => {
     assert.ok(error instanceof ClientError, String(error));
     assert.deepEqual([error.status, error.code], [status, code]);
     return true;
+  };
+
+  const draw = async (request: CreateGenerationInput) => {
+    const { id } = await client.generations.create(request, { wait: 60 });
+    return client.generations.wait(id);
+  };
+  const pixels = async (image: Image | undefined) => {
+    assert.ok(image);
+    return pixelsOf(await client.image(image));
   };
 
   it("draws, tells its progress in order, and serves the image to anyone who has its URL", async () => {
@@ -61,17 +71,32 @@ describe("the API of a running Vignette", { timeout: 600_000 }, () => {
 
   it("draws the same picture for the same seed, another one without the adapter", async () => {
     const request = { prompt: PROMPT, seed: 5, num_inference_steps: 4 };
-    const hashes = [];
+    const drawn = [];
     for (const adapter of [undefined, undefined, null]) {
-      const given = adapter === undefined ? request : { ...request, adapter };
-      const { images } = await client.generations
-        .create(given, { wait: 60 })
-        .then(({ id }) => client.generations.wait(id));
-      hashes.push(images[0]?.sha256);
+      const { images } = await draw(adapter === undefined ? request : { ...request, adapter });
+      drawn.push({ sha256: images[0]?.sha256, pixels: await pixels(images[0]) });
     }
-    assert.ok(hashes[0]);
-    assert.equal(hashes[0], hashes[1]);
-    assert.notEqual(hashes[0], hashes[2]);
+    assert.equal(drawn[0]?.sha256, drawn[1]?.sha256);
+    assert.notEqual(drawn[0]?.pixels, drawn[2]?.pixels);
+  });
+
+  it("draws in each art style, with the adapter and without it, and reads the sentence alike in both", async () => {
+    for (const adapter of ["sur", null]) {
+      const drawn = [];
+      for (const model of ["miniature", "miniature-ink"]) {
+        const generation = await draw({ prompt: PROMPT, seed: 5, num_inference_steps: 4, model, adapter });
+        assert.equal(generation.status, "succeeded", generation.error?.message);
+        assert.deepEqual([generation.model, generation.adapter?.id ?? null], [model, adapter]);
+        drawn.push({
+          tags: generation.reading?.map(({ tag }) => tag),
+          pixels: await pixels(generation.images[0]),
+        });
+      }
+      const [day, ink] = drawn;
+      assert.ok(day?.tags?.length);
+      assert.deepEqual(ink?.tags, day.tags);
+      assert.notEqual(ink?.pixels, day.pixels, `one picture in both styles, adapter ${adapter}`);
+    }
   });
 
   it("cancels a generation under way, and cancelling again changes nothing", async () => {

@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 
 from vignette.engine.catalogue import ModelSpec
+from vignette.engine.folders import files_below, load_part
 from vignette.errors import ConfigError
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -52,7 +53,7 @@ def load_components(spec: ModelSpec, dtype: torch.dtype) -> Components:
     if spec.path.is_file():
         parts = _from_single_file(spec, is_xl, dtype, tuple(kinds))
     else:
-        parts = {name: _from_folder(kind, folder / name, dtype, spec.variant) for name, kind in kinds.items()}
+        parts = {name: load_part(kind, folder / name, dtype, spec.variant) for name, kind in kinds.items()}
     if is_xl and dtype is torch.float16 and parts["vae"].config.force_upcast:
         parts["vae"] = parts["vae"].to(torch.float32)  # SDXL's own VAE overflows in half precision
     _check_unet(spec, parts["unet"], parts["vae"], is_xl)
@@ -88,7 +89,7 @@ def named_files(spec: ModelSpec) -> list[tuple[str, Path]]:
         if root.is_file():
             found.append((prefix + root.name, root))
         else:
-            files = sorted(p for p in root.rglob("*") if p.suffix in (".json", ".txt", ".safetensors"))
+            files = [file for file in files_below(root) if file.suffix in (".json", ".txt", ".safetensors")]
             found += [(prefix + file.relative_to(root).as_posix(), file) for file in files]
     return found
 
@@ -161,23 +162,6 @@ def refuse_pickle(file: Path) -> str:
         f"{file} is a pickle, which can run any code when it is loaded; only safetensors are accepted. Rewrite a model"
         " with diffusers' save_pretrained(..., safe_serialization=True), a SUR-adapter with `vignette adapter convert`."
     )
-
-
-def _from_folder(kind: Any, folder: Path, dtype: torch.dtype, variant: str | None) -> Any:
-    try:
-        part, info = kind.from_pretrained(
-            str(folder),
-            use_safetensors=True,
-            local_files_only=True,
-            dtype=dtype,
-            variant=variant,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"{folder} cannot be loaded: {error}") from error
-    if info["missing_keys"]:
-        raise ConfigError(f"{folder}: the weights lack {sorted(info['missing_keys'])[:3]} and perhaps more.")
-    return part
 
 
 def _from_single_file(spec: ModelSpec, is_xl: bool, dtype: torch.dtype, names: tuple[str, ...]) -> dict[str, Any]:

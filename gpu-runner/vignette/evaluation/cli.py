@@ -149,7 +149,7 @@ def build(arguments: argparse.Namespace) -> Evaluation:
     pictures = arguments.pictures or arguments.output / "pictures"
     for folder in (arguments.output, pictures):
         _make(folder)
-    instruments, reference, absent = _instruments(arguments, cases, device)
+    instruments, reference, absent = _instruments(arguments, cases, variants, device)
     return Evaluation(
         variants=tuple(variants),
         cases=tuple(cases),
@@ -197,7 +197,7 @@ def _variants(arguments: argparse.Namespace, catalogue: Catalogue) -> list[Varia
 
 
 def _instruments(
-    arguments: argparse.Namespace, cases: Sequence[Case], device: torch.device
+    arguments: argparse.Namespace, cases: Sequence[Case], variants: Sequence[Variant], device: torch.device
 ) -> tuple[list[Instrument], Reference | None, list[str]]:
     found: list[Any] = []
     absent: list[str] = []
@@ -246,11 +246,16 @@ def _instruments(
         ):
             if not value:
                 absent.append(f"{what}: name a model's folder with {flag}.")
-    return found, _reference(arguments, cases, extractor, features, miniature), absent
+    return found, _reference(arguments, cases, variants, extractor, features, miniature), absent
 
 
 def _reference(
-    arguments: argparse.Namespace, cases: Sequence[Case], extractor: Any, features: str, miniature: bool
+    arguments: argparse.Namespace,
+    cases: Sequence[Case],
+    variants: Sequence[Variant],
+    extractor: Any,
+    features: str,
+    miniature: bool,
 ) -> Reference | None:
     from vignette.evaluation.reference import reference_from
 
@@ -261,7 +266,8 @@ def _reference(
             "--kid-reference needs a network for its features: --clip FOLDER, or --judge for the miniature."
         )
     world = _world(arguments) if miniature else None
-    return reference_from(arguments.kid_reference, cases, extractor, features, world=world)
+    folders = [variant.model.path for variant in variants]
+    return reference_from(arguments.kid_reference, cases, extractor, features, world=world, folders=folders)
 
 
 def _kid(argv: Sequence[str]) -> int:

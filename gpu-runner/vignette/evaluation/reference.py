@@ -62,14 +62,24 @@ class Reference:
 
 
 def reference_from(
-    asked: str, cases: Sequence[Case], extractor: Extractor, features_title: str, *, world: World | None
+    asked: str,
+    cases: Sequence[Case],
+    extractor: Extractor,
+    features_title: str,
+    *,
+    world: World | None,
+    folders: Sequence[Path] = (),
 ) -> Reference:
     """
     Reads `--kid-reference`: `renders` (the scenes of the miniature's set as the world draws them), a folder of
-    pictures, or a file of features. `world` is that of the miniature's set, None for other sets.
+    pictures, or a file of features.
+
+    Args:
+        world: That of the miniature's set, None for other sets.
+        folders: Of the models that draw, which say in which of the world's styles the renders are.
 
     Raises:
-        ConfigError: Nothing there, fewer than two pictures, or `renders` for another set.
+        ConfigError: Nothing there, fewer than two pictures, or `renders` for another set or for two styles at once.
     """
     path = Path(asked).expanduser()
     if asked == "renders":
@@ -77,8 +87,10 @@ def reference_from(
             raise ConfigError(f"{FLAG} renders: only the set miniature has renders; name a folder of pictures.")
         from vignette.miniature.render import render
 
+        style = _style(folders, world)
         # Seeds that no case draws with: the reference must not share its noise with anything.
-        renders = [partial(render, scene_of(c), seed_of(c, 1000 + k), world) for c in cases for k in range(RENDERS)]
+        seeds = [(case, seed_of(case, 1000 + k)) for case in cases for k in range(RENDERS)]
+        renders = [partial(render, scene_of(case), seed, world, style) for case, seed in seeds]
         return Reference(extract(extractor, renders), extractor, "renders of the same scenes", features_title)
     if path.is_file():
         return Reference(read_features(path), extractor, path.name, features_title)
@@ -87,6 +99,17 @@ def reference_from(
         raise ConfigError(f"{FLAG} {asked}: neither a file of features nor a folder with at least 2 pictures.")
     makers = [partial(_open, file) for file in files]
     return Reference(extract(extractor, makers), extractor, path.name, features_title)
+
+
+def _style(folders: Sequence[Path], world: World) -> str:
+    """The one that models in these folders draw in: a bundled one's is named after it, another's is the world's first."""
+    found = {folder.name if folder.name in world.styles else world.styles[0] for folder in folders}
+    if len(found) > 1:
+        raise ConfigError(
+            f"{FLAG} renders: they are in one art style, the variants in {' and '.join(sorted(found))}; evaluate the styles"
+            " apart, or name a folder of pictures."
+        )
+    return next(iter(found), world.styles[0])
 
 
 def extract(extractor: Extractor, makers: Sequence[Callable[[], Image.Image]]) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from vignette.engine.components import check_weights
+from vignette.engine.folders import load_part
 from vignette.errors import ConfigError
 from vignette.sur.text_encoder import identify_files
 from vignette.training.store import hash_files
@@ -154,9 +155,8 @@ class FrozenModel:
         import diffusers
         import transformers
 
-        folder = str(self.folder / name)
         if name.startswith("tokenizer"):
-            return transformers.CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+            return transformers.CLIPTokenizer.from_pretrained(str(self.folder / name), local_files_only=True)
         if name == "scheduler":
             config = _json(self.folder / "scheduler" / "scheduler_config.json")
             return diffusers.DDIMScheduler.from_config(config)
@@ -168,19 +168,7 @@ class FrozenModel:
         }[name]
         files = [file.name for file in (self.folder / name).glob("*.safetensors")]
         variant = "fp16" if all(".fp16." in file for file in files) else None
-        try:
-            part, info = kind.from_pretrained(
-                folder,
-                use_safetensors=True,
-                local_files_only=True,
-                dtype=dtype,
-                variant=variant,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ConfigError(f"{folder} cannot be loaded: {error}") from None
-        if info["missing_keys"]:
-            raise ConfigError(f"{folder}: the weights lack {sorted(info['missing_keys'])[:3]} and perhaps more.")
+        part = load_part(kind, self.folder / name, dtype, variant)
         return part.to(self.device).eval().requires_grad_(False)
 
 

@@ -13,6 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from vignette.engine.folders import files_below
+
 SHARD = 256
 
 
@@ -78,7 +80,7 @@ def hash_files(*roots: Path) -> str:
     """SHA-256 (hex) over the names and bytes of all files under `roots` that a model is loaded from."""
     digest = hashlib.sha256()
     for root in roots:
-        files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
+        files = [root] if root.is_file() else files_below(root)
         for file in files:
             if file.suffix not in (".json", ".txt", ".safetensors", ".model", ".gguf"):
                 continue

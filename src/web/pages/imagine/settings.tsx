@@ -28,6 +28,7 @@ export function Settings() {
             label="Model"
             value={model?.id ?? ""}
             options={known.map(({ id, description }) => [id, id, description])}
+            hint={model?.description}
             error={wrong.model}
             onChange={(id) => change({ model: known.find((each) => each.id === id)?.default ? null : id })}
           />
