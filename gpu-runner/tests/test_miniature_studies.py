@@ -21,8 +21,9 @@ DOCUMENT = """# A study
 def quick(monkeypatch):
     """One set of sentences, few scenes for the judge, and ways of two steps each."""
     monkeypatch.setattr(studies.study, "FRESH", 4)
-    monkeypatch.setattr(studies, "SETS", {"first-edition-unheard-words": studies.Sentences(5, vocabulary="unheard")})
-    monkeypatch.setattr(studies, "SHEET_OF", "first-edition-unheard-words")
+    sets = {name: asked for name, asked in studies.SETS.items() if name.endswith("unheard-words")}
+    monkeypatch.setattr(studies, "SETS", sets)
+    monkeypatch.setattr(studies, "SHEETS_OF", tuple(sets))
     plan = variants.Plan
     monkeypatch.setattr(
         studies.variants, "Plan", lambda **given: plan(scenes=4, steps=2, prompts=2, drawing_steps=1, **given)
@@ -42,9 +43,19 @@ def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path):
     assert (figures["prompts"], figures["vocabulary"]) == (2, "unheard")
     assert figures["base/keyword"]["kid_over_keyword"] == [0, 0]
     assert figures["adapter/narrative"]["kid"] != figures["base/narrative"]["kid"]
-    assert (tmp_path / "study" / "variants.json").is_file()
-    for picture in ("study.png", "study/variants-failures.png", "study/marks.svg", "study/variants.svg"):
-        assert (tmp_path / "images" / picture).is_file(), picture
+    other = json.loads((tmp_path / "study" / "first-edition-ink-unheard-words.json").read_text())
+    assert (figures["style"], other["style"]) == ("day", "ink")
+    ways, again = (
+        json.loads((tmp_path / "study" / f"{name}.json").read_text()) for name in ("variants", "variants-ink")
+    )
+    assert ways.keys() - again.keys() == {"scale/0.5", "triples/2"}
+    assert ways["weights"] != again["weights"]
+    for picture in ("study", "study-ink", "study/variants-failures", "study/variants-ink-failures"):
+        assert (tmp_path / "images" / f"{picture}.png").is_file(), picture
+    for plot in ("marks", "variants", "variants-ink"):
+        assert (tmp_path / "images" / "study" / f"{plot}.svg").is_file(), plot
+    # One training of each way serves both styles.
+    assert len(list((tmp_path / "work").glob("adapter-no-LLM-1"))) == 1
     text = (tmp_path / "study.md").read_text()
     assert f"| base/keyword | {figures['base/keyword']['object']:.0%}".replace("%", " %") in text
     assert "| published-recipe/narrative |" in text

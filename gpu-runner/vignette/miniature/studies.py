@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vignette.errors import ConfigError
@@ -11,29 +11,40 @@ from vignette.reading import cli as reading
 
 from . import plots, study, tables, variants
 from .language import Words
+from .world import FIRST
 
-STYLE = "day"
+STYLES = FIRST.styles
 NARRATIVES_READ = 300
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """One set of sentences and how many of it are drawn; with `file` those of a JSONL file, else of a language."""
+    """One set of sentences, how many of it are drawn, and in which style; with `file` those of a JSONL file, else of a language."""
 
     prompts: int
     language: str = "second"
     vocabulary: Words = "rare"
     file: str | None = None
+    style: str = STYLES[0]
+
+
+def in_style(name: str, style: str) -> str:
+    """The name of what belongs to `style`; the first style's has no addition."""
+    return name if style == STYLES[0] else f"{name}-{style}"
 
 
 # By the name of the file that the figures go to.
 SETS = {
-    "first-edition": Sentences(200, language="first"),
-    "first-edition-second-language": Sentences(400),
-    "first-edition-unheard-words": Sentences(100, vocabulary="unheard"),
-    "first-edition-other-hands": Sentences(200, file="by-hand.jsonl"),
+    f"{in_style('first-edition', style)}{addition}": replace(sentences, style=style)
+    for style in STYLES
+    for addition, sentences in {
+        "": Sentences(200, language="first"),
+        "-second-language": Sentences(400),
+        "-unheard-words": Sentences(100, vocabulary="unheard"),
+        "-other-hands": Sentences(200, file="by-hand.jsonl"),
+    }.items()
 }
-SHEET_OF = "first-edition-second-language"
+SHEETS_OF = tuple(f"{in_style('first-edition', style)}-second-language" for style in STYLES)
 
 
 def run(
@@ -70,10 +81,10 @@ def run(
             weights,
             min(asked.prompts, most or asked.prompts),
             figures / f"{name}.json",
-            pictures / "study.png" if name == SHEET_OF else None,
+            pictures / f"{in_style('study', asked.style)}.png" if name in SHEETS_OF else None,
             None,
             asked.language,
-            STYLE,
+            asked.style,
             asked.vocabulary,
             root / asked.file if asked.file else None,
         )
@@ -82,9 +93,11 @@ def run(
     if reading.main(["measure", "--prompts", str(count), "--output", str(figures / "reading.json")]):
         raise ConfigError("The readings could not be measured; the line above says why.")
     if teacher is not None:
-        print("== variants", flush=True)
-        plan = variants.Plan(teacher=teacher, style=STYLE)
-        variants.run(weights, work, plan, figures / "variants.json", drawn / "variants-failures.png", stop)
+        for style in STYLES:
+            name = in_style("variants", style)
+            print(f"== {name}", flush=True)
+            plan = variants.Plan(teacher=teacher, style=style, sweeps=style == STYLES[0])
+            variants.run(weights, work, plan, figures / f"{name}.json", drawn / f"{name}-failures.png", stop)
     plots.draw(figures, drawn)
     for document in documents:
         print(f"{tables.fill(document, figures)} tables in {document}", flush=True)

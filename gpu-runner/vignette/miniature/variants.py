@@ -1,5 +1,7 @@
 """The study of variants: ways of getting from a narrative to the picture, trained on the same triples for the same steps.
 
+No way is trained through a denoiser, so what the first style's text encoder has taught serves every style that shares it.
+
 Each variant is a run of `vignette adapter train` on the miniature; all draw the same held-out narratives with the same
 seeds, and the judge says what is right. The work folder keeps triples, caches and checkpoints, so a run that was cut off
 goes on.
@@ -41,7 +43,7 @@ from .rows import ADAPTER, BASE, BUNDLED, CEILING, PUBLISHED_RECIPE, REWRITING
 from .sample import GUIDANCE, STEPS, sample
 from .study import SEED, contact_sheet, held_out_set, intervals, row, score
 from .text import hidden_states
-from .world import sample_scene
+from .world import FIRST, sample_scene
 
 SCALES = (0.25, 0.5, 0.75, 1.25, 1.5)
 SHARES = (0.04, 0.2)
@@ -102,6 +104,8 @@ class Study:
 
     def __init__(self, weights: Path, work: Path, plan: Plan, stop: Callable[[], bool] = lambda: False):
         self.work, self.plan, self.stop = work, plan, stop
+        # What is trained asks for the text encoder and finds pictures beside the prompts: the first style's.
+        self.teaches = weights / FIRST.styles[0]
         self.model = weights / plan.style
         self.identity = fingerprint(ModelSpec(id="miniature", path=self.model))
         self.pipe = StableDiffusionPipeline.from_pretrained(
@@ -183,10 +187,10 @@ class Study:
         """Train one variant on the first `share` of the triples, unless it has been, and answer its folder."""
         data = self.work / f"triples-{share:g}"
         if not (data / "metadata.jsonl").exists():
-            triples.write(data, max(2, round(self.plan.scenes * share)), world=self.world, style=self.plan.style)
+            triples.write(data, max(2, round(self.plan.scenes * share)), world=self.world)
         output = self.work / f"{name.replace('/', '-')}-{share:g}"
         shared = {
-            "model": self.model, "data": data, "output": output, "steps": self.plan.steps, "batch_size": BATCH,
+            "model": self.teaches, "data": data, "output": output, "steps": self.plan.steps, "batch_size": BATCH,
             "micro_batch_size": BATCH, "sample_every": 0, "ema_decay": 0.99, "cache": self.work / "cache",
         }  # fmt: skip
         finished = train(Options(**(shared | extra)), interrupted=self.stop)
