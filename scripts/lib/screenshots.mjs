@@ -101,7 +101,9 @@ async function take(browser, url) {
   const console_ = await open("/console");
   await console_.locator(".entries li").first().waitFor();
   await shoot(console_, "console");
-  await shoot(await open("/study"), "study");
+  const study = await open("/study");
+  await study.getByRole("heading", { name: "What has been measured" }).waitFor();
+  await shoot(study, "study");
   const phone = await open(drawn, { viewport: PHONE, isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
   await hung(phone);
   await shoot(phone, "phone");
