@@ -33,7 +33,11 @@ def quick(monkeypatch):
         monkeypatch.setattr(variants, name, (0.5,))
 
 
-def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path):
+def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path, monkeypatch):
+    taught, train = [], variants.train
+    monkeypatch.setattr(
+        variants, "train", lambda options, **more: taught.append(options.model) or train(options, **more)
+    )
     (tmp_path / "study.md").write_text(DOCUMENT)
     places = {"work": "work", "figures": "study", "pictures": "images", "documents": "study.md"}
     given = [word for name, place in places.items() for word in (f"--{name}", str(tmp_path / place))]
@@ -54,7 +58,8 @@ def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path):
         assert (tmp_path / "images" / f"{picture}.png").is_file(), picture
     for plot in ("marks", "variants", "variants-ink"):
         assert (tmp_path / "images" / "study" / f"{plot}.svg").is_file(), plot
-    # One training of each way serves both styles.
+    # One training of each way serves both styles: ink's are asked for with the first style's model.
+    assert {model.name for model in taught} == {"day"}
     assert len(list((tmp_path / "work").glob("adapter-no-LLM-1"))) == 1
     text = (tmp_path / "study.md").read_text()
     assert f"| base/keyword | {figures['base/keyword']['object']:.0%}".replace("%", " %") in text
