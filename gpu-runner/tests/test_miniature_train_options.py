@@ -19,11 +19,6 @@ def test_a_stage_to_train_alone_is_one_of_them_and_has_something_to_go_on_from(e
     assert "--only takes some of" in capsys.readouterr().err
 
 
-def test_weights_of_another_edition_are_not_continued(exported, tmp_path, capsys):
-    assert main(["train", "--work", str(tmp_path), "--edition", "second", "--continue-from", str(exported)]) == 2
-    assert "first edition" in capsys.readouterr().err
-
-
 def test_weights_to_continue_from_must_be_there(tmp_path, capsys):
     assert main(["train", "--continue-from", str(tmp_path)]) == 2
     assert "model_index.json" in capsys.readouterr().err

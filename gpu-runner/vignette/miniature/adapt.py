@@ -30,7 +30,7 @@ from .language import distract, of_two_kinds, tell, written
 from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, WIDTH, hidden_states
 from .unet import FastAttention, build_scheduler, noised, spread_timesteps
-from .world import Scene
+from .world import FIRST, Scene, World
 
 # Of the second language's narratives in the alignment; the rest comes from the grammar.
 WRITTEN_SHARE = 0.5
@@ -87,8 +87,9 @@ def train(
     start: SURAdapter | None = None,
     language: str = "second",
     rate: float = 1.0,
+    world: World = FIRST,
 ) -> SURAdapter:
-    """Train on narrative / keyword / picture triples of the training world, from `start` if given; `embeddings` are the
+    """Train on narrative / keyword / picture triples of `world`, from `start` if given; `embeddings` are the
     keyword prompts' [N, 77, 256], and narratives are told in `language`. `models` are the latents [N, 8, 16, 16] and the
     frozen denoiser of each style; they take turns, since all of them read the same text encoder. With no `steps` through
     them the alignment is all, and they are not needed. `rate` multiplies the alignment's learning rates.
@@ -112,7 +113,7 @@ def train(
         for i in pick:
             known, scene = rng.random() >= by_hand, scenes[i]
             if not known:
-                scene, text = written(rng)
+                scene, text = written(rng, world)
             elif by_hand and len(scene.groups) > 1 and rng.random() < IN_FEW_WORDS:
                 scene = replace(scene, groups=tuple(rng.sample(scene.groups, 2)))
                 text, known = of_two_kinds(scene, rng, "wide"), False

@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         "--continue-from",
         type=Path,
         metavar="FOLDER",
-        help="exported weights that every stage starts from; tokenizer and both encoders stay as they are",
+        help="exported weights that every stage starts from; tokenizer and both encoders stay as they are, but for what"
+        " a larger --edition asks for",
     )
 
     train.add_argument(
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with --continue-from: decoder and denoiser of this art style alone, none but the first; what the weights"
         " lack begins as the first style's",
     )
+    train.add_argument("--scenes", type=int, help="scenes that are drawn in each style, to train on")
     for name, told in STEPS.items():
         train.add_argument(f"--{name}-steps", type=int, help=f"steps of {told}")
     train.add_argument(

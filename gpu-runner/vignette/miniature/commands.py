@@ -11,10 +11,14 @@ from vignette.errors import ConfigError
 from .paths import ROOT
 from .world import WORLDS
 
+# What has to train on when weights are to know more things: all else depends on it.
+GROWING = ("judge", "vocabulary", "unet")
+
 
 def _check_training(args: argparse.Namespace, only: list[str]) -> None:
     """Refuse stages, weights and a style that do not go together, by the option's name."""
-    from .judge_net import Judge
+    from .growth import covers
+    from .judge_net import world_of
     from .recipe import RECIPES
     from .train import STAGES
 
@@ -27,8 +31,14 @@ def _check_training(args: argparse.Namespace, only: list[str]) -> None:
     start, world = args.continue_from, RECIPES[args.edition].world
     if start and not (start / "day" / "model_index.json").is_file():
         raise ConfigError(f"--continue-from {start} holds no exported weights (day/model_index.json is missing).")
-    if start and (known := Judge.load(start / "judge").world) != world:
+    known = world_of(start / "judge") if start else world
+    if known != world and not covers(world, known):
         raise ConfigError(f"--continue-from {start} knows the {known.name} edition; add --edition {known.name}.")
+    if known != world and only and not set(GROWING) <= set(only):
+        raise ConfigError(
+            f"--continue-from {start} knows the {known.name} edition; to know another, {', '.join(GROWING)} must be among"
+            " --only."
+        )
     further = world.styles[1:]
     if args.style and (args.style not in further or not start):
         raise ConfigError(
@@ -45,7 +55,7 @@ def _numbers_of_recipe(args: argparse.Namespace) -> dict[str, float]:
     """The numbers of a recipe that options set, each checked."""
     from .recipe import STEPS
 
-    names = (*(f"{name}_steps" for name in STEPS), "batch_scale", "rate", "pairs")
+    names = ("scenes", *(f"{name}_steps" for name in STEPS), "batch_scale", "rate", "pairs")
     asked = {name: value for name in names if (value := getattr(args, name)) is not None}
     for name, value in asked.items():
         least = 0 if name == "adapter_steps" else 0.001 if name in ("batch_scale", "rate") else 1

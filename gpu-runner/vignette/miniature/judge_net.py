@@ -114,12 +114,7 @@ class Judge:
     @classmethod
     def load(cls, folder: Path) -> Judge:
         """Load `config.json` and `model.safetensors`; ValueError when the labels are no edition's or the weights are damaged."""
-        labels = json.loads((folder / "config.json").read_text())
-        world = next((w for w in WORLDS.values() if _labels(w) == labels), None)
-        if world is None:
-            raise ValueError(
-                f"{folder / 'config.json'} lists the labels of no edition; train the judge again: vignette miniature train --stage judge"
-            )
+        world = world_of(folder)
         net = JudgeNet(world)
         file = folder / "model.safetensors"
         try:
@@ -163,6 +158,17 @@ def features_of(judge: Judge, images: np.ndarray, path: Path, batch: int = 64, d
     net.cpu()
     out.flush()
     partial.rename(path)
+
+
+def world_of(folder: Path) -> World:
+    """The world whose labels the judge in `folder` has; ValueError when they are no edition's."""
+    labels = json.loads((folder / "config.json").read_text())
+    world = next((w for w in WORLDS.values() if _labels(w) == labels), None)
+    if world is None:
+        raise ValueError(
+            f"{folder / 'config.json'} lists the labels of no edition; train the judge again: vignette miniature train --stage judge"
+        )
+    return world
 
 
 def _labels(world: World) -> dict:

@@ -81,7 +81,7 @@ class Training(Words):
                 self.recipe.align_steps, self.recipe.adapter_steps, self.recipe.batch(48), self.recipe.batch(96),
                 seed=self.recipe.seed, device=self.device, language=self.recipe.language,
                 start=SURAdapter.load(self.start / "adapters" / "sur").float() if self.start else None,
-                rate=self.recipe.rate,
+                rate=self.recipe.rate, world=self.recipe.world,
             )  # fmt: skip
             trained.cpu().save_pretrained(folder)
         return SURAdapter.load(folder)

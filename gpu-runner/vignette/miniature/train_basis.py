@@ -6,7 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from .judge_net import world_of
 from .recipe import Recipe
+from .world import World
 
 
 class Basis:
@@ -26,7 +28,10 @@ class Basis:
     ):
         self.work, self.recipe, self.device, self.start = work, recipe, device, start
         self.words_start = None if new_words else start
-        self.more_words = self.words_start is None or "vocabulary" in only
+        # What the weights that it goes on from know, if that is less than they are to know.
+        known = world_of(start / "judge") if start else recipe.world
+        self.smaller: World | None = None if known == recipe.world else known
+        self.more_words = self.words_start is None or "vocabulary" in only or self.smaller is not None
         self.new_latents, self.compiled, self.only, self.style = new_latents, compiled, only, style
 
     @property

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from . import judge_net, vae
+from . import growth, judge_net, vae
 from .train_pictures import Pictures
 
 # Of each style, drawn and decoded.
@@ -24,13 +24,14 @@ class Judges(Pictures):
         if self.start and self._kept("judge"):
             return judge_net.Judge.load(self.start / "judge")
         if not (folder / "config.json").exists():
+            known = judge_net.Judge.load(self.start / "judge") if self.start else None
             judge_net.train(
                 *self.dataset,
                 self.work,
                 self.recipe.judge_steps,
                 self.recipe.batch(64),
                 device=self.device,
-                start=judge_net.Judge.load(self.start / "judge").net if self.start else None,
+                start=growth.grown_judge(known, self.recipe.world) if known else None,
                 world=self.recipe.world,
             ).save(folder)
         return judge_net.Judge.load(folder)

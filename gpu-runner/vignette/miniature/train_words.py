@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from functools import cached_property
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import numpy as np
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from . import data, judge_net, text, tokenizer, vocabulary
+from . import data, growth, judge_net, text, tokenizer, vocabulary
 from .clip import Clip, load_pair
-from .language.written import lines
+from .language.written import lines, retold
 from .stage import autocast, pick_device
 from .train_judges import Judges
 
@@ -22,22 +23,44 @@ class Words(Judges):
 
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:
-        """The tokenizer, trained once."""
+        """The tokenizer, trained once; to one of a smaller world the names of new things are added."""
         if self.words_start:
-            return tokenizer.load(self.words_start / self.styles[0] / "tokenizer")
+            known = tokenizer.load(self.words_start / self.styles[0] / "tokenizer")
+            if self.smaller is None:
+                return known
+            names = growth.new_names(self.recipe.world, self.smaller)
+            return growth.grown_tokenizer(known, names, self.work / "tokenizer")
         return tokenizer.train(self.work / "tokenizer", self.recipe.seed, self.recipe.language, self.recipe.world)
 
     @cached_property
     def clip(self) -> Clip:
         """The text encoder with its image head, after its first lessons. One that goes on from `start` keeps its weights;
-        only the image head learns to read a judge that has learnt more.
+        only the image head learns to read a judge that has learnt more. For a larger world it learns the names in that, too.
         """
         path, known = self.work / "clip.pt", None
         if self.words_start:
-            known = load_pair(self.words_start / "clip", self._started(CLIPTextModel, self.styles[0], "text_encoder"))
-            if self._kept("reader"):
+            encoder = self._started(CLIPTextModel, self.styles[0], "text_encoder")
+            if self.smaller:
+                before = tokenizer.load(self.words_start / self.styles[0] / "tokenizer")
+                encoder = growth.grown_text_encoder(encoder, before, self.tokenizer)
+            known = load_pair(self.words_start / "clip", encoder)
+            if self._kept("reader") and not self.smaller:
                 return known
-        if not path.exists():
+        if not path.exists() and known and self.smaller:
+            trained = growth.learn_names(
+                known,
+                self.features,
+                self.dataset[1],
+                self.tokenizer,
+                self.work,
+                self.recipe.text_steps,
+                self.recipe.batch(128),
+                seed=self.recipe.seed,
+                device=self.device,
+                known=self.smaller,
+            )
+            torch.save(trained.cpu().state_dict(), path)
+        elif not path.exists():
             trained = text.train(
                 self.features,
                 self.dataset[1],
@@ -83,7 +106,13 @@ class Words(Judges):
     @cached_property
     def told(self) -> vocabulary.Told:
         """The narratives that were written one by one, no more than there are scenes, each with a picture's features."""
-        every, path = lines(), self.work / "told.npy"
+        every, path = lines(self.recipe.world), self.work / "told.npy"
+        if self.smaller:
+            # Few of them are of the new things; plain names give way to those.
+            every = tuple(
+                retold(*line, random.Random(f"{self.recipe.seed}/{i}"), self.recipe.world)
+                for i, line in enumerate(every)
+            )
         some = [every[i] for i in np.linspace(0, len(every) - 1, min(len(every), self.recipe.scenes)).astype(int)]
         scenes = [scene for scene, _ in some]
         if not path.exists():

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from ..world import COLOURS, FIRST, MAX_COUNT, Group, Scene, parse_keywords
+from ..world import FIRST, MAX_COUNT, Group, Scene, World, parse_keywords
 from . import nouns
 
 FILE = Path(__file__).with_name("written.jsonl")
@@ -27,10 +27,11 @@ _COUNTED_ELSE = re.compile(
 
 
 @cache
-def lines() -> tuple[tuple[Scene, str], ...]:
-    """Every written narrative with its scene, none of which holds a combination kept from training."""
+def lines(world: World = FIRST) -> tuple[tuple[Scene, str], ...]:
+    """Every written narrative of things of `world` with its scene, none of which holds a combination kept from training."""
     rows = (json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines())
-    return tuple((as_told(parse_keywords(row["keywords"]), row["text"]), row["text"]) for row in rows)
+    told = ((parse_keywords(row["keywords"]), row["text"]) for row in rows)
+    return tuple((as_told(s, text), text) for s, text in told if all(g.thing in world.things for g in s.groups))
 
 
 def as_told(scene: Scene, text: str) -> Scene:
@@ -51,14 +52,20 @@ def _first_named(thing: str, text: str) -> int | None:
     return found and found.start()
 
 
-def written(rng: random.Random) -> tuple[Scene, str]:
-    """One of `lines`, every other time with one to three of its plain words changed, and the scene it then means."""
-    scene, text = rng.choice(lines())
-    if rng.random() < 0.5:
+def written(rng: random.Random, world: World = FIRST) -> tuple[Scene, str]:
+    """One of `lines`, often with one to three of its plain words changed (`retold`), and the scene it then means."""
+    return retold(*rng.choice(lines(world)), rng, world)
+
+
+def retold(scene: Scene, text: str, rng: random.Random, world: World = FIRST) -> tuple[Scene, str]:
+    """A written narrative with its scene, one to three of its plain words changed: every other time, and always where a
+    larger world than the first is told of, of whose things few lines were written.
+    """
+    if world == FIRST and rng.random() < 0.5:
         return scene, text
     for index in range(len(scene.groups)):
         for change in (another_colour, another_number, another_thing):
-            changed = change(scene, index, text, rng) if rng.random() < 0.7 else None
+            changed = change(scene, index, text, rng, world) if rng.random() < 0.7 else None
             if changed and not changed[0].held_out:
                 scene, text = changed
     return scene, text
@@ -68,7 +75,9 @@ def _with(scene: Scene, index: int, group: Group) -> Scene:
     return replace(scene, groups=tuple(group if i == index else g for i, g in enumerate(scene.groups)))
 
 
-def another_colour(scene: Scene, index: int, text: str, rng: random.Random) -> tuple[Scene, str] | None:
+def another_colour(
+    scene: Scene, index: int, text: str, rng: random.Random, world: World = FIRST
+) -> tuple[Scene, str] | None:
     """The group's plain colour word changed, where it stands once and for itself; else None."""
     group = scene.groups[index]
     old = group.colour
@@ -81,7 +90,7 @@ def another_colour(scene: Scene, index: int, text: str, rng: random.Random) -> t
         return None
     free = [
         c
-        for c in COLOURS
+        for c in world.colours
         if c not in {g.colour for g in scene.groups} and not re.search(rf"\b{c}", text, re.IGNORECASE)
     ]
     if not free:
@@ -90,7 +99,9 @@ def another_colour(scene: Scene, index: int, text: str, rng: random.Random) -> t
     return _with(scene, index, replace(group, colour=new)), _swap(text, old, new)
 
 
-def another_number(scene: Scene, index: int, text: str, rng: random.Random) -> tuple[Scene, str] | None:
+def another_number(
+    scene: Scene, index: int, text: str, rng: random.Random, _world: World = FIRST
+) -> tuple[Scene, str] | None:
     """The group's cardinal changed, where nothing else counts; else None."""
     group = scene.groups[index]
     if group.count == 1 or len(_COUNTED_ELSE.findall(text)) != 1:
@@ -103,8 +114,10 @@ def another_number(scene: Scene, index: int, text: str, rng: random.Random) -> t
     return _with(scene, index, replace(group, count=new)), _swap(text, old, _CARDINALS[new])
 
 
-def another_thing(scene: Scene, index: int, text: str, rng: random.Random) -> tuple[Scene, str] | None:
-    """The group's plain name changed for that of a thing of its sort, where no other name is used; else None."""
+def another_thing(
+    scene: Scene, index: int, text: str, rng: random.Random, world: World = FIRST
+) -> tuple[Scene, str] | None:
+    """The group's plain name changed for that of a thing of its sort in `world`, where no other name is used; else None."""
     group = scene.groups[index]
     many = group.count > 1
     names = {form for noun in (*nouns.NOUNS[group.thing], *nouns.BEYOND.get(group.thing, ())) for form in noun}
@@ -113,7 +126,7 @@ def another_thing(scene: Scene, index: int, text: str, rng: random.Random) -> tu
     # Of "fish" one cannot tell which form it is.
     if plain == nouns.NOUNS[group.thing][0][not many] or (said != {plain} and said != set(nouns.NOUNS[group.thing][0])):
         return None
-    kind = FIRST.animals if group.thing in FIRST.animals else FIRST.objects
+    kind = world.animals if group.thing in world.animals else world.objects
     new = rng.choice([t for t in kind if t not in {g.thing for g in scene.groups}])
     for old, other in zip(nouns.NOUNS[group.thing][0], nouns.NOUNS[new][0], strict=True):
         text = _swap(text, old, other)
