@@ -8,7 +8,7 @@ from tests.tiny_training import write_teacher
 from vignette.miniature import cli, studies, variants
 
 DOCUMENT = """# A study
-<!-- table marks first-edition-unheard-words -->
+<!-- table marks unheard-words -->
 <!-- end -->
 <!-- table variants variants -->
 <!-- end -->
@@ -21,7 +21,7 @@ DOCUMENT = """# A study
 def quick(monkeypatch):
     """One set of sentences, few scenes for the judge, and ways of two steps each."""
     monkeypatch.setattr(studies.study, "FRESH", 4)
-    sets = {name: asked for name, asked in studies.SETS.items() if name.endswith("unheard-words")}
+    sets = {name: asked for name, asked in studies.SETS.items() if name.startswith("unheard-words")}
     monkeypatch.setattr(studies, "SETS", sets)
     monkeypatch.setattr(studies, "SHEETS_OF", tuple(sets))
     plan = variants.Plan
@@ -43,11 +43,11 @@ def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path, mon
     given = [word for name, place in places.items() for word in (f"--{name}", str(tmp_path / place))]
     done = cli.main(["studies", "--most", "2", "--teacher", str(write_teacher(tmp_path / "teacher")), *given])
     assert done == 0
-    figures = json.loads((tmp_path / "study" / "first-edition-unheard-words.json").read_text())
+    figures = json.loads((tmp_path / "study" / "unheard-words.json").read_text())
     assert (figures["prompts"], figures["vocabulary"]) == (2, "unheard")
     assert figures["base/keyword"]["kid_over_keyword"] == [0, 0]
     assert figures["adapter/narrative"]["kid"] != figures["base/narrative"]["kid"]
-    other = json.loads((tmp_path / "study" / "first-edition-ink-unheard-words.json").read_text())
+    other = json.loads((tmp_path / "study" / "unheard-words-ink.json").read_text())
     assert (figures["style"], other["style"]) == ("day", "ink")
     ways, again = (
         json.loads((tmp_path / "study" / f"{name}.json").read_text()) for name in ("variants", "variants-ink")

@@ -63,6 +63,19 @@ describe("the study of variants", () => {
   });
 });
 
+describe("the heading of a table", () => {
+  it("is its name, with the style apart that the name ends in", ({ expect }) => {
+    const rows = { "adapter/narrative": { mean: 0.6 } };
+    const heading = (name: string, style?: string) => studyOf({ name, data: { style, ...rows } })?.name;
+    expect(heading("second-language", "day")).toBe("Second language");
+    expect(heading("second-language-ink", "ink")).toBe("Second language, ink");
+    expect(heading("other-hands")).toBe("Other hands");
+    expect(waysOf({ name: "variants-longer-ink", data: { ...VARIANTS, style: "ink" } })?.name).toBe(
+      "Variants longer, ink",
+    );
+  });
+});
+
 describe("what stands in docs/study", () => {
   it("is shown, every table of it", async ({ expect }) => {
     const folder = new URL("../../docs/study/", import.meta.url);

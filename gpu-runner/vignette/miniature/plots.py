@@ -11,7 +11,7 @@ from typing import Any
 from vignette.errors import ConfigError
 
 from .chart import GAP, WIDTH, Dot, Scale, Sheet
-from .rows import ADAPTED, ADAPTER, BASE, CEILING
+from .rows import ADAPTED, ADAPTER, BASE, CEILING, title_of
 
 Figures = dict[str, Any]
 COMMAND = "npm exec vignette -- miniature plots"
@@ -68,7 +68,7 @@ def marks(studies: dict[str, Figures]) -> Sheet:
     panel = 84 + len(names) * LINE
     height = 66 + math.ceil(len(studies) / COLUMNS) * panel
     told = "; ".join(
-        f"{_title(name)}: " + ", ".join(f"{row} {_percent(table[row]['mean'])}" for row, _ in SERIES)
+        f"{title_of(name, table)}: " + ", ".join(f"{row} {_percent(table[row]['mean'])}" for row, _ in SERIES)
         for name, table in studies.items()
     )
     title = "What is drawn as it was told, by attribute"
@@ -77,7 +77,7 @@ def marks(studies: dict[str, Figures]) -> Sheet:
     for index, (name, table) in enumerate(studies.items()):
         left, top = GAP + labels + index % across * (width + space), 66 + index // across * panel
         scale = Scale(math.floor(lowest * 10) / 10, 1, left, left + width)
-        sheet.text(left, top + 20, _title(name), "strong")
+        sheet.text(left, top + 20, title_of(name, table), "strong")
         sheet.text(left, top + 38, _about(table), "fine")
         sheet.ticks(scale, _percents(scale), top + 50, top + 50 + len(names) * LINE)
         for line, attribute in enumerate(names):
@@ -92,7 +92,7 @@ def marks(studies: dict[str, Figures]) -> Sheet:
 def ways(name: str, table: Figures) -> Sheet:
     """Every way from a narrative to a picture, by its mean mark, best first."""
     rows = sorted(_ways(table).items(), key=lambda item: -item[1]["mean"])
-    title = f"{_title(name)}: what is drawn as it was told, mean of the attributes"
+    title = f"{title_of(name, table)}: what is drawn as it was told, mean of the attributes"
     told = ", ".join(f"{way} {_percent(row['mean'])}" for way, row in rows)
     sheet = Sheet(title, f"{title}, with 95 % intervals: {told}.", 100 + len(rows) * LINE, _source(name))
     sheet.text(GAP, 54, _about(table), "fine")
@@ -116,7 +116,7 @@ def quality(name: str, table: Figures) -> Sheet:
     spans = {way: tuple(row["kid_over_keyword"]) for way, row in rows if "kid_over_keyword" in row}
     # The interval is that of the whole sets' difference, of which the published mean over subsets is an estimate.
     found |= {way: (low + high) / 2 for way, (low, high) in spans.items()}
-    title = f"{_title(name)}: pictures' KID over that of the keyword prompts'"
+    title = f"{title_of(name, table)}: pictures' KID over that of the keyword prompts'"
     told = ", ".join(f"{way} {_kid(row['kid'])}" for way, row in rows)
     description = f"{title}, with 95 % intervals; lower is better, above 0 is worse than keyword prompts. KID: {told}."
     sheet = Sheet(title, description, 100 + len(rows) * LINE, _source(name))
@@ -140,14 +140,14 @@ def quality(name: str, table: Figures) -> Sheet:
 def scales(name: str, table: Figures) -> Sheet:
     """The mean mark over the adapter's scale; 0 is base/narrative, 1 the adapter as trained."""
     points = {0.0: table[BASE], 1.0: table[ADAPTER]} | _swept(table, "scale/")
-    title = f"{_title(name)}: mean mark by the adapter's scale"
+    title = f"{title_of(name, table)}: mean mark by the adapter's scale"
     return _curve(name, table, title, points, "scale of the adapter; 0 is base/narrative, 1 as trained", False)
 
 
 def triples(name: str, table: Figures) -> Sheet:
     """The mean mark over the number of triples that the adapter was trained on, all for the same steps."""
     points = _swept(table, "triples/") | {float(table["scenes"]): table[ADAPTER]}
-    title = f"{_title(name)}: mean mark by the number of triples"
+    title = f"{title_of(name, table)}: mean mark by the number of triples"
     return _curve(name, table, title, points, "triples trained on, the steps being the same (logarithmic)", True)
 
 
@@ -253,10 +253,6 @@ def _step(span: float) -> float:
 
 def _points(share: float) -> str:
     return f"{100 * share:+.0f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _title(name: str) -> str:
-    return name.replace("-", " ").capitalize()
 
 
 def _about(table: Figures) -> str:

@@ -35,16 +35,16 @@ def in_style(name: str, style: str) -> str:
 
 # By the name of the file that the figures go to.
 SETS = {
-    f"{in_style('first-edition', style)}{addition}": replace(sentences, style=style)
+    in_style(name, style): replace(sentences, style=style)
     for style in STYLES
-    for addition, sentences in {
-        "": Sentences(200, language="first"),
-        "-second-language": Sentences(400),
-        "-unheard-words": Sentences(100, vocabulary="unheard"),
-        "-other-hands": Sentences(200, file="by-hand.jsonl"),
+    for name, sentences in {
+        "first-language": Sentences(200, language="first"),
+        "second-language": Sentences(400),
+        "unheard-words": Sentences(100, vocabulary="unheard"),
+        "other-hands": Sentences(200, file="by-hand.jsonl"),
     }.items()
 }
-SHEETS_OF = tuple(f"{in_style('first-edition', style)}-second-language" for style in STYLES)
+SHEETS_OF = tuple(in_style("second-language", style) for style in STYLES)
 
 
 def run(

@@ -36,7 +36,8 @@ const INSTRUMENTS: Record<string, string> = {
 };
 
 /** The comparison of the adapter with what it should be, if the table is one. */
-export function studyOf({ name, data }: Table): Study | null {
+export function studyOf(table: Table): Study | null {
+  const { data } = table;
   const entries = Object.entries(data);
   const rows = entries.flatMap(([key, value]) => (VARIANT.test(key) ? (rowOf(key, value) ?? []) : []));
   if (!rows.some(({ variant }) => variant === ADAPTED)) return null;
@@ -49,7 +50,7 @@ export function studyOf({ name, data }: Table): Study | null {
   );
   const closed = (data.closed as { in_words?: unknown } | undefined)?.in_words;
   return {
-    name: titleOf(name),
+    name: titleOf(table),
     about: aboutOf(data),
     rows,
     simple,
@@ -60,11 +61,12 @@ export function studyOf({ name, data }: Table): Study | null {
 }
 
 /** Named measures of something, if the table holds such. */
-export function measuresOf({ name, data }: Table): { name: string; about: string; rows: Row[] } | null {
+export function measuresOf(table: Table): { name: string; about: string; rows: Row[] } | null {
+  const { data } = table;
   const rows = Object.entries((data.measures ?? {}) as Record<string, unknown>).flatMap(
     ([key, value]) => rowOf(key, value) ?? [],
   );
-  return rows.length > 0 ? { name: titleOf(name), about: data.prompts ? `${data.prompts} prompts` : "", rows } : null;
+  return rows.length > 0 ? { name: titleOf(table), about: data.prompts ? `${data.prompts} prompts` : "", rows } : null;
 }
 
 /** Date, machine, prompts and the like, as far as the table tells. */
@@ -91,10 +93,12 @@ export function attributesOf(rows: Row[]): string[] {
   return [...new Set(rows.flatMap(({ values }) => Object.keys(values)))];
 }
 
-/** `first-edition-second-language` as a heading. */
-export function titleOf(name: string): string {
-  const words = name.replaceAll("-", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
+/** `second-language-ink`, a table of the style `ink`, as a heading: "Second language, ink". */
+export function titleOf({ name, data }: Table): string {
+  const style = text(data.style);
+  const styled = style !== null && name.endsWith(`-${style}`);
+  const words = (styled ? name.slice(0, -style.length - 1) : name).replaceAll("-", " ");
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${styled ? `, ${style}` : ""}`;
 }
 
 /** A share as signed points: `+3.5`. */

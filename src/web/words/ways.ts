@@ -50,7 +50,8 @@ const MEANINGS: Record<string, string> = {
 };
 
 /** The study of variants, if the table is one. */
-export function waysOf({ name, data }: Table): Ways | null {
+export function waysOf(table: Table): Ways | null {
+  const { data } = table;
   const [base, own] = [stepOf(0, data[BASE]), stepOf(1, data[ADAPTER])];
   if (!base || !own) return null;
   const entries = Object.entries(data);
@@ -65,7 +66,7 @@ export function waysOf({ name, data }: Table): Ways | null {
     ].sort((a, b) => a.at - b.at);
   const all = typeof data.scenes === "number" ? stepOf(data.scenes, data[ADAPTER]) : null;
   return {
-    name: titleOf(name),
+    name: titleOf(table),
     about: aboutOf(data),
     ways: ways.sort((a, b) => (b.values.mean ?? 0) - (a.values.mean ?? 0)),
     ahead: ways.flatMap(({ variant }) => aheadOf(variant, data[variant])),
