@@ -140,23 +140,26 @@ def test_written_narratives_tell_of_the_larger_world_too():
     told = [written(rng, SECOND) for _ in range(400)]
     assert not any(scene.held_out for scene, _ in told)
     new = [(g.thing, sentence) for scene, sentence in told for g in scene.groups if g.thing in NEW]
-    assert len(new) > 80
-    for thing, sentence in new:
-        names = {form for noun in (*nouns.NOUNS[thing], *nouns.BEYOND.get(thing, ())) for form in noun}
-        assert any(name in sentence.lower() for name in names), (thing, sentence)
+    assert len(new) > 120
+    plainly = [thing for thing, sentence in new if any(form in sentence.lower() for form in nouns.NOUNS[thing][0])]
+    # The others are told by one of the many names that people have for them.
+    assert len(plainly) > 0.75 * len(new)
 
 
 def test_what_must_train_on_for_a_larger_world_is_named(exported, tmp_path, capsys):
     asked = ["train", "--work", str(tmp_path), "--edition", "second", "--continue-from", str(exported)]
     assert main([*asked, "--only", "decoder"]) == 2
     assert "judge, vocabulary, unet must be among --only" in capsys.readouterr().err
+    assert main([*asked, "--style", "ink"]) == 2
+    assert "--style left out" in capsys.readouterr().err
 
 
 def test_weights_do_not_go_on_to_a_smaller_world(exported, tmp_path, capsys):
     larger = tmp_path / "larger"
     shutil.copytree(exported, larger, symlinks=True)
     Judge(growth.grown_judge(Judge.load(exported / "judge"), SECOND), SECOND).save(larger / "judge")
-    assert main(["train", "--work", str(tmp_path), "--continue-from", str(larger)]) == 2
+    asked = ["train", "--work", str(tmp_path), "--edition", "first", "--continue-from", str(larger)]
+    assert main(asked) == 2
     assert "add --edition second" in capsys.readouterr().err
 
 

@@ -12,13 +12,15 @@ from vignette.miniature.cli import ROOT
 from vignette.miniature.language import written
 from vignette.miniature.language.written import another_colour, another_number, another_thing, as_told, lines
 from vignette.miniature.study import written_set
-from vignette.miniature.world import MAX_COUNT, parse_keywords, sample_scene
+from vignette.miniature.world import FIRST, MAX_COUNT, SECOND, parse_keywords, sample_scene
 
 
-def test_no_written_narrative_tells_a_combination_kept_from_training():
-    assert len(lines()) > 1000
-    assert not any(scene.held_out for scene, _ in lines())
-    assert len({text for _, text in lines()}) == len(lines())
+@pytest.mark.parametrize("world", [FIRST, SECOND])
+def test_no_written_narrative_tells_a_combination_kept_from_training(world):
+    assert len(lines(world)) > 1000
+    assert not any(scene.held_out for scene, _ in lines(world))
+    assert {g.thing for scene, _ in lines(world) for g in scene.groups} == set(world.things)
+    assert len({text for _, text in lines(world)}) == len(lines(world))
 
 
 @pytest.mark.parametrize(
@@ -35,10 +37,11 @@ def test_the_kinds_stand_in_the_order_in_which_they_are_told(text, order):
     assert set(as_told(scene, text).groups) == set(scene.groups)
 
 
-def test_the_set_written_by_hand_is_of_scenes_and_sentences_that_no_training_has():
-    cases = read_cases(ROOT / "by-hand.jsonl")
-    told = {text for _, text in lines()}
-    assert len(cases) == 400
+@pytest.mark.parametrize(("file", "count", "world"), [("by-hand", 400, FIRST), ("by-hand-second", 300, SECOND)])
+def test_the_set_written_by_hand_is_of_scenes_and_sentences_that_no_training_has(file, count, world):
+    cases = read_cases(ROOT / f"{file}.jsonl")
+    told = {text for _, text in lines(SECOND)}
+    assert len(cases) == len(written_set(ROOT / f"{file}.jsonl", count, world)) == count
     for case in cases:
         assert parse_keywords(case.keywords) == scene_of(case)
         assert scene_of(case).held_out

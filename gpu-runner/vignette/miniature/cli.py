@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--edition",
         choices=tuple(WORLDS),
-        default="first",
-        help="of the world: 24 things, or 56, whose recipe is sized for a GPU (default: first)",
+        help="of the world: 24 things, or 56, whose recipe from nothing is sized for a GPU (default: that of --continue-from,"
+        " else first)",
     )
     train.add_argument(
         "--batch-scale", type=float, help="multiplies all batches, e.g. 0.25 for the second edition on a CPU"

@@ -9,17 +9,16 @@ from dataclasses import replace
 from vignette.errors import ConfigError
 
 from .paths import ROOT
-from .world import WORLDS
+from .world import WORLDS, World
 
 # What has to train on when weights are to know more things: all else depends on it.
 GROWING = ("judge", "vocabulary", "unet")
 
 
-def _check_training(args: argparse.Namespace, only: list[str]) -> None:
-    """Refuse stages, weights and a style that do not go together, by the option's name."""
+def _check_training(args: argparse.Namespace, only: list[str]) -> World:
+    """The world to learn. Stages, weights, a style and a world that do not go together are refused, by the option's name."""
     from .growth import covers
     from .judge_net import world_of
-    from .recipe import RECIPES
     from .train import STAGES
 
     if args.stage not in STAGES:
@@ -28,16 +27,17 @@ def _check_training(args: argparse.Namespace, only: list[str]) -> None:
         raise ConfigError(f"--only takes some of {', '.join(STAGES)}, and needs --continue-from.")
     if args.scale <= 0:
         raise ConfigError(f"--scale must be above 0, not {args.scale}.")
-    start, world = args.continue_from, RECIPES[args.edition].world
+    start = args.continue_from
     if start and not (start / "day" / "model_index.json").is_file():
         raise ConfigError(f"--continue-from {start} holds no exported weights (day/model_index.json is missing).")
-    known = world_of(start / "judge") if start else world
+    known = world_of(start / "judge") if start else WORLDS[args.edition or "first"]
+    world = WORLDS[args.edition] if args.edition else known
     if known != world and not covers(world, known):
         raise ConfigError(f"--continue-from {start} knows the {known.name} edition; add --edition {known.name}.")
-    if known != world and only and not set(GROWING) <= set(only):
+    if known != world and ((only and not set(GROWING) <= set(only)) or args.style):
         raise ConfigError(
             f"--continue-from {start} knows the {known.name} edition; to know another, {', '.join(GROWING)} must be among"
-            " --only."
+            " --only, and --style left out."
         )
     further = world.styles[1:]
     if args.style and (args.style not in further or not start):
@@ -49,6 +49,7 @@ def _check_training(args: argparse.Namespace, only: list[str]) -> None:
         raise ConfigError(
             "--style trains one style on what all have in common; leave out --new-words and --new-latents."
         )
+    return world
 
 
 def _numbers_of_recipe(args: argparse.Namespace) -> dict[str, float]:
@@ -70,8 +71,7 @@ def train(args: argparse.Namespace) -> int:
     from .train import Training
 
     only = [name.strip() for name in args.only.split(",") if name.strip()]
-    _check_training(args, only)
-    recipe = RECIPES[args.edition]
+    recipe = RECIPES[_check_training(args, only).name]
     if args.scale != 1.0:
         recipe = recipe.scaled(args.scale)
     recipe = replace(recipe, **_numbers_of_recipe(args))
