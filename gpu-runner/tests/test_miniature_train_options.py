@@ -3,10 +3,20 @@
 import pytest
 
 from vignette.miniature.cli import main
+from vignette.miniature.train import Training
+
+
+@pytest.fixture(autouse=True)
+def trainings(monkeypatch):
+    """No command of these may get as far as a training."""
+    asked = []
+    monkeypatch.setattr(Training, "run", lambda training, *_: asked.append(training))
+    yield
+    assert not asked
 
 
 @pytest.mark.parametrize(
-    "option", ["--align-steps=0", "--adapter-steps=-1", "--batch-scale=0", "--rate=0", "--pairs=0"]
+    "option", ["--align-steps=0", "--adapter-steps=-1", "--batch-scale=0", "--rate=0", "--pairs=0", "--scenes=0"]
 )
 def test_a_number_of_steps_that_is_none_is_named(option, capsys):
     assert main(["train", option]) == 2

@@ -12,7 +12,7 @@ from .paths import ROOT
 from .world import WORLDS, World
 
 # What has to train on when weights are to know more things: all else depends on it.
-GROWING = ("judge", "vocabulary", "unet")
+GROWING = ("judge", "text", "vocabulary", "unet", "adapter")
 
 
 def _check_training(args: argparse.Namespace, only: list[str]) -> World:
@@ -39,6 +39,9 @@ def _check_training(args: argparse.Namespace, only: list[str]) -> World:
             f"--continue-from {start} knows the {known.name} edition; to know another, {', '.join(GROWING)} must be among"
             " --only, and --style left out."
         )
+    there = args.target / "judge"
+    if (there / "config.json").is_file() and (kept := world_of(there)) != world:
+        raise ConfigError(f"--target {args.target} holds weights of the {kept.name} edition; name another folder.")
     further = world.styles[1:]
     if args.style and (args.style not in further or not start):
         raise ConfigError(

@@ -1,18 +1,19 @@
-"""From one edition of the world to a larger one: what weights know stays as it is, and the new things find a place beside it.
+"""From one edition of the world to a larger one: what weights know stays, and the new things find a place beside it.
 
-A denoiser that knows two dozen things needs to learn the others, not to draw: its layers, the judge's eyes and the states of
-every prompt that it knows are kept (LiT and adapters go the same way; Houlsby et al. 2019, https://arxiv.org/abs/1902.00751).
+A denoiser that knows two dozen things needs to learn the others, not to draw. So every part begins as the smaller world's,
+and the text encoder is held, while it learns new names, to the states that it had for the prompts of what it knows
+(learning without forgetting: Li and Hoiem 2016, https://arxiv.org/abs/1606.09282).
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.training.optim import Optimisers, linear
@@ -29,15 +30,17 @@ _FILE = "tokenizer.json"
 
 
 def covers(world: World, known: World) -> bool:
-    """Whether `world` is `known` with more things: all else that a judge names is the same."""
-    rest = [(w.colours, w.actions, w.places, w.styles) for w in (world, known)]
-    return set(world.animals) > set(known.animals) and set(world.objects) > set(known.objects) and rest[0] == rest[1]
+    """Whether `world` is `known` with more things, and the same in everything else that scenes are made of."""
+    same = all(getattr(world, name) == getattr(known, name) for name in ("colours", "actions", "places", "styles"))
+    kinds = set(world.animals) >= set(known.animals) and set(world.objects) >= set(known.objects)
+    return same and kinds and set(world.things) > set(known.things)
 
 
-def grown_judge(judge: Judge, world: World) -> JudgeNet:
-    """A net for `world` that sees what `judge` does; the rows of things that it does not know are fresh."""
+def grown_judge(judge: Judge, world: World, seed: int = 0) -> JudgeNet:
+    """A net for `world` that sees what `judge` does; the rows of things that it does not know are drawn with `seed`."""
     if world == judge.world:
         return judge.net
+    torch.manual_seed(seed)
     net, old = JudgeNet(world), judge.net.state_dict()
     rows = torch.tensor([world.things.index(thing) for thing in judge.world.things])
     state = {}
@@ -60,19 +63,21 @@ def grown_tokenizer(tokenizer: CLIPTokenizer, words: list[str], folder: Path) ->
     its merges come first: words that have none of the new ones' parts side by side are split as before.
     """
     if not (folder / _FILE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        tokenizer.save_pretrained(folder)
-        content = json.loads((folder / _FILE).read_text())
+        partial = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(partial, ignore_errors=True)
+        tokenizer.save_pretrained(partial)
+        content = json.loads((partial / _FILE).read_text())
         vocabulary, merges = content["model"]["vocab"], content["model"]["merges"]
         for word in words:
-            # Merges of words before this one count: "bear" is one token when "bears" comes.
+            # With the merges of the words before it.
             pieces = _split(word, merges)
             while len(pieces) > 1:
                 left, right, *rest = pieces
                 merges.append([left, right])
                 vocabulary.setdefault(left + right, len(vocabulary))
                 pieces = [left + right, *rest]
-        (folder / _FILE).write_text(json.dumps(content, ensure_ascii=False))
+        (partial / _FILE).write_text(json.dumps(content, ensure_ascii=False))
+        partial.rename(folder)
     return load(folder)
 
 
@@ -101,10 +106,7 @@ def grown_text_encoder(encoder: CLIPTextModel, old: CLIPTokenizer, new: CLIPToke
             rows.append((rows[ids[left]] + rows[ids[right]]) / 2)
     if len(rows) != len(new) or len(table) != len(old):
         raise ValueError(f"{len(new)} tokens are not {len(old)} and what grows from those")
-    wider = nn.Embedding(len(rows), table.shape[1])
-    wider.weight.data.copy_(torch.stack(rows))
-    model.set_input_embeddings(wider)
-    model.config.vocab_size = len(rows)
+    model.resize_token_embeddings(len(rows), mean_resizing=False).weight.data.copy_(torch.stack(rows))
     return model
 
 
@@ -122,8 +124,8 @@ def learn_names(
     known: World,
 ) -> Clip:
     """Contrastive training as in `text.train`, on keyword prompts alone; `features` [N, 128, 8, 8] are the judge's of the
-    picture of each scene. Prompts of the `known` world's things keep their hidden states, and whatever reads those goes on
-    as it is; those of other things find theirs.
+    picture of each scene. Prompts of the `known` world's things are held to their hidden states, since a denoiser reads those;
+    prompts of other things find theirs.
     """
     where = pick_device(device)
     torch.manual_seed(seed)
@@ -150,9 +152,7 @@ def learn_names(
         same = torch.from_numpy(held[pick]).to(where)
         error = (found.states.float() - kept).square().mean(-1)[same]
         words = text_mask(ids, model.text.config.eos_token_id).bool()[same]
-        moved = sum(
-            (part.sum() / max(part.numel(), 1) for part in (error, error[words])), torch.zeros((), device=where)
-        )
+        moved = error.mean() + error[words].mean() if same.any() else torch.zeros((), device=where)
         new = ~same.cpu()
         return found.loss + KEEP * moved, {
             "contrast": found.loss.item(),

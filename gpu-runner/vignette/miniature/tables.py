@@ -59,7 +59,7 @@ def fill(document: Path, source: Path) -> int:
 def told(study: Figures) -> str:
     """Which sentences a study is about, as the tables call them."""
     if "sentences" in study:
-        return "by other hands" if study["sentences"] == "by-hand" else str(study["sentences"])
+        return "by other hands" if study["sentences"].startswith("by-hand") else str(study["sentences"])
     return "first language" if study["language"] == "first" else f"second language, {study['vocabulary']} words"
 
 

@@ -22,7 +22,8 @@ class Training(Words):
     """The stages' inputs and outputs in a work folder, each made when first asked for.
 
     With `start`, a folder of exported weights, every stage continues from those instead of from nothing; tokenizer, text
-    encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them. With
+    encoder and the autoencoder's encoder are then taken as they are, since the rest has learnt to read them; but where
+    `start` knows a smaller world than the recipe's, tokenizer and text encoder grow by the names of what it lacks. With
     `new_words` tokenizer and text encoder are trained anew all the same, and the denoiser learns to read those. With
     `new_latents` the whole autoencoder is trained on, and the denoiser learns its latents. `compiled` goes to `vae.train`.
     With `only`, some of `STAGES`, those alone train on, and what the others make is taken as it is: "vocabulary" leaves

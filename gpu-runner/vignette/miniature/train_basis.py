@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from .growth import covers
 from .judge_net import world_of
 from .recipe import Recipe
 from .world import World
@@ -28,11 +29,18 @@ class Basis:
     ):
         self.work, self.recipe, self.device, self.start = work, recipe, device, start
         self.words_start = None if new_words else start
-        # What the weights that it goes on from know, if that is less than they are to know.
-        known = world_of(start / "judge") if start else recipe.world
-        self.smaller: World | None = None if known == recipe.world else known
+        self.smaller = self._smaller()
         self.more_words = self.words_start is None or "vocabulary" in only or self.smaller is not None
         self.new_latents, self.compiled, self.only, self.style = new_latents, compiled, only, style
+
+    def _smaller(self) -> World | None:
+        """The world that the weights to go on from know, if it is another than they are to know; ValueError if that one has less."""
+        known = world_of(self.start / "judge") if self.start else self.recipe.world
+        if known == self.recipe.world:
+            return None
+        if not covers(self.recipe.world, known):
+            raise ValueError(f"{self.start} knows things that the {self.recipe.world.name} edition does not have")
+        return known
 
     @property
     def styles(self) -> tuple[str, ...]:

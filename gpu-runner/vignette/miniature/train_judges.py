@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from vignette.errors import ConfigError
+
 from . import growth, judge_net, vae
 from .train_pictures import Pictures
 
@@ -31,10 +33,13 @@ class Judges(Pictures):
                 self.recipe.judge_steps,
                 self.recipe.batch(64),
                 device=self.device,
-                start=growth.grown_judge(known, self.recipe.world) if known else None,
+                start=growth.grown_judge(known, self.recipe.world, self.recipe.seed) if known else None,
                 world=self.recipe.world,
             ).save(folder)
-        return judge_net.Judge.load(folder)
+        judge = judge_net.Judge.load(folder)
+        if judge.world != self.recipe.world:
+            raise ConfigError(f"{self.work} holds a training of the {judge.world.name} edition; name another folder.")
+        return judge
 
     @cached_property
     def reader(self) -> judge_net.Judge:

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from diffusers import AutoencoderKL
 
+from vignette.errors import ConfigError
+
 from . import adversary, data, vae
 from .train_basis import Basis
 from .world import Scene
@@ -25,7 +27,10 @@ class Pictures(Basis):
     def dataset(self) -> tuple[np.ndarray, list[Scene]]:
         """Rendered pictures of all styles, and the scene of each."""
         data.build(self.work / "data", self.recipe.scenes, self.recipe.seed, world=self.recipe.world)
-        return data.load(self.work / "data")
+        pictures, scenes = data.load(self.work / "data")
+        if scenes != self.scenes * len(self.styles):
+            raise ConfigError(f"{self.work / 'data'} holds pictures of other scenes; name another folder.")
+        return pictures, scenes
 
     @cached_property
     def scenes(self) -> list[Scene]:

@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from vignette.errors import ConfigError
+
 from . import data, growth, judge_net, text, tokenizer, vocabulary
 from .clip import Clip, load_pair
 from .language.written import lines, retold
 from .stage import autocast, pick_device
 from .train_judges import Judges
+from .world import FIRST
 
 
 class Words(Judges):
@@ -107,8 +110,8 @@ class Words(Judges):
     def told(self) -> vocabulary.Told:
         """The narratives that were written one by one, no more than there are scenes, each with a picture's features."""
         every, path = lines(self.recipe.world), self.work / "told.npy"
-        if self.smaller:
-            # Few of them are of the new things; plain names give way to those.
+        if self.recipe.world != FIRST:
+            # Most were written of the first edition's things; plain names give way to others.
             every = tuple(
                 retold(*line, random.Random(f"{self.recipe.seed}/{i}"), self.recipe.world)
                 for i, line in enumerate(every)
@@ -118,7 +121,10 @@ class Words(Judges):
         if not path.exists():
             pictures = data.draw(scenes, self.recipe.world, self.styles[0])
             judge_net.features_of(self.reader, pictures, path, device=self.device)
-        return vocabulary.Told(scenes, [text for _, text in some], np.load(path, mmap_mode="r"))
+        features = np.load(path, mmap_mode="r")
+        if len(features) != len(some):
+            raise ConfigError(f"{path} is of other narratives, since more have been written; delete it.")
+        return vocabulary.Told(scenes, [text for _, text in some], features)
 
     @property
     def encoder(self) -> CLIPTextModel:

@@ -23,12 +23,12 @@ def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
     # Every iterate is a polynomial in the Gram matrix times x: iterating on it costs a third for a kernel's wide rows.
-    gram, total = x @ x.mT, None
+    gram, factor, total = x @ x.mT, None, None
     for _ in range(steps):
+        gram = gram if factor is None else factor @ gram @ factor
         factor = (gram @ gram).mul_(c).add_(gram, alpha=b)
         factor.diagonal(dim1=-2, dim2=-1).add_(a)
         total = factor if total is None else factor @ total
-        gram = factor @ gram @ factor
     assert total is not None  # noqa: S101  # there is always a step
     # The iteration needs fp32: where rounding makes the Gram matrix's smallest values negative, it diverges. The end does not.
     short = torch.bfloat16 if multiplies_bfloat16(matrices.device) else matrices.dtype

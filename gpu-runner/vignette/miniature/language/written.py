@@ -53,13 +53,13 @@ def _first_named(thing: str, text: str) -> int | None:
 
 
 def written(rng: random.Random, world: World = FIRST) -> tuple[Scene, str]:
-    """One of `lines`, often with one to three of its plain words changed (`retold`), and the scene it then means."""
+    """One of `lines`, often with some of its plain words changed (`retold`), and the scene it then means."""
     return retold(*rng.choice(lines(world)), rng, world)
 
 
 def retold(scene: Scene, text: str, rng: random.Random, world: World = FIRST) -> tuple[Scene, str]:
-    """A written narrative with its scene, one to three of its plain words changed: every other time, and always where a
-    larger world than the first is told of, of whose things few lines were written.
+    """A written narrative with its scene; up to three plain words of each kind are changed for others every other time, and,
+    where they can be, always in a larger world than the first, since few lines were written of its other things.
     """
     if world == FIRST and rng.random() < 0.5:
         return scene, text
