@@ -99,6 +99,8 @@ async function prepare({ d1Databases }, { state, apiKey }) {
   try {
     const database = await miniflare.getD1Database("DB");
     await migrate(database);
+    // The runner that starts beside it may have another models.toml than the last one: its list is to be asked for again.
+    await database.prepare("UPDATE runners SET fetched_at = 0").run();
     return await ensureKey(database, apiKey);
   } finally {
     await miniflare.dispose();

@@ -3,6 +3,7 @@ import { stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Place, until } from "./launch.ts";
 
 describe("npm start", { timeout: 600_000 }, () => {
@@ -29,6 +30,22 @@ describe("npm start", { timeout: 600_000 }, () => {
     assert.equal(second.instance.api_key, first.instance.api_key);
     second.launch.process.kill("SIGINT");
     assert.equal(await second.launch.ended, 0);
+  });
+
+  it("offers at once what another models.toml lists", async () => {
+    const listed = async (env: Record<string, string>) => {
+      const { launch, instance } = await place.start(env);
+      const headers = { Authorization: `Bearer ${instance.api_key}` };
+      const { data } = (await (await fetch(`${instance.url}/v1/models`, { headers })).json()) as {
+        data: { id: string }[];
+      };
+      launch.process.kill("SIGTERM");
+      await launch.ended;
+      return data.map(({ id }) => id);
+    };
+    assert.deepEqual(await listed({}), ["miniature", "miniature-ink"]);
+    const other = fileURLToPath(new URL("../../gpu-runner/miniature/second/models.toml", import.meta.url));
+    assert.deepEqual(await listed({ VIGNETTE_MODELS: other }), ["miniature-second"]);
   });
 
   it("does not outlive a launcher that is killed outright", async () => {
