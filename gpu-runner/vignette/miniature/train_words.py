@@ -49,33 +49,16 @@ class Words(Judges):
             known = load_pair(self.words_start / "clip", encoder)
             if self._kept("reader") and not self.smaller:
                 return known
-        if not path.exists() and known and self.smaller:
-            trained = growth.learn_names(
-                known,
-                self.features,
-                self.dataset[1],
-                self.tokenizer,
-                self.work,
-                self.recipe.text_steps,
-                self.recipe.batch(128),
-                seed=self.recipe.seed,
-                device=self.device,
-                known=self.smaller,
+        if not path.exists():
+            steps = self.recipe.head_steps if known and not self.smaller else self.recipe.text_steps
+            lessons = (
+                *(self.features, self.dataset[1], self.tokenizer, self.work),
+                *(steps, self.recipe.batch(128), self.recipe.seed, self.device),
             )
-            torch.save(trained.cpu().state_dict(), path)
-        elif not path.exists():
-            trained = text.train(
-                self.features,
-                self.dataset[1],
-                self.tokenizer,
-                self.work,
-                self.recipe.head_steps if known else self.recipe.text_steps,
-                self.recipe.batch(128),
-                seed=self.recipe.seed,
-                device=self.device,
-                language=self.recipe.language,
-                known=known,
-            )
+            if known and self.smaller:
+                trained = growth.learn_names(known, *lessons, known=self.smaller)
+            else:
+                trained = text.train(*lessons, self.recipe.language, known)
             torch.save(trained.cpu().state_dict(), path)
         return self._saved(path)
 
