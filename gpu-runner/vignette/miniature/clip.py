@@ -140,3 +140,9 @@ def text_mask(ids: torch.Tensor, end: int) -> torch.Tensor:
     mask = ((ended == 0) | ((ended == 1) & (ids == end))).float()
     mask[:, 0] = 0
     return mask
+
+
+def shift(states: torch.Tensor, kept: torch.Tensor, ids: torch.Tensor, end: int) -> torch.Tensor:
+    """How far hidden states [B, L, D] of texts `ids` [B, L] are from those `kept`: mean square error of all, plus that of the words."""
+    error = (states.float() - kept.float()).square().mean(-1)
+    return error.mean() + error[text_mask(ids, end).bool()].mean()

@@ -18,7 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from vignette.training.optim import Optimisers, linear
 
-from .clip import Clip, text_mask
+from .clip import Clip, shift
 from .judge_net import Judge, JudgeNet
 from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, alike_by, numbered, place_and_action
@@ -148,11 +148,11 @@ def learn_names(
         with autocast(where):
             found = model.contrast([ids], rows[pick].float(), names[pick])
             with torch.no_grad():
-                kept = before(input_ids=ids).last_hidden_state.float()
+                kept = before(input_ids=ids).last_hidden_state
         same = torch.from_numpy(held[pick]).to(where)
-        error = (found.states.float() - kept).square().mean(-1)[same]
-        words = text_mask(ids, model.text.config.eos_token_id).bool()[same]
-        moved = error.mean() + error[words].mean() if same.any() else torch.zeros((), device=where)
+        moved = torch.zeros((), device=where)
+        if same.any():
+            moved = shift(found.states[same], kept[same], ids[same], model.text.config.eos_token_id)
         new = ~same.cpu()
         return found.loss + KEEP * moved, {
             "contrast": found.loss.item(),

@@ -19,7 +19,7 @@ from transformers import CLIPTokenizer
 
 from vignette.training.optim import Optimisers, linear
 
-from .clip import Clip, text_mask
+from .clip import Clip, shift
 from .language import tell
 from .stage import Rows, Stage, autocast, pick_device
 from .text import LENGTH, alike_by, numbered, place_and_action
@@ -121,10 +121,9 @@ def train(
                 [first, *map(encoded, parts)], seen, np.concatenate([names[ours], names[len(scenes) + theirs]])[order]
             )
             with torch.no_grad():
-                kept = before(input_ids=first).last_hidden_state.float()
-        error = (found.states.float() - kept).square().mean(-1)
-        words = text_mask(first, model.text.config.eos_token_id).bool()
-        moved, hand = error.mean() + error[words].mean(), torch.from_numpy(order >= known)
+                kept = before(input_ids=first).last_hidden_state
+        moved = shift(found.states, kept, first, model.text.config.eos_token_id)
+        hand = torch.from_numpy(order >= known)
         return found.loss + KEEP * moved, {
             "contrast": found.loss.item(),
             "moved": moved.item() / 2,
