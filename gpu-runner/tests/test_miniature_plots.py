@@ -45,7 +45,7 @@ def variants():
 @pytest.fixture
 def docs(tmp_path):
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "second-language-ink.json").write_text(json.dumps(study()))
+    (tmp_path / "study" / "rare-words-ink.json").write_text(json.dumps(study()))
     (tmp_path / "study" / "variants.json").write_text(json.dumps(variants()))
     (tmp_path / "study" / "reading.json").write_text(json.dumps({"measures": {}}))
     return tmp_path
@@ -109,15 +109,15 @@ def test_marks_stand_in_order_of_their_values_with_an_interval_for_each_attribut
 def test_a_study_is_called_by_its_sentences_and_a_style_that_its_name_ends_in(docs):
     (docs / "study" / "other-hands.json").write_text(json.dumps(study() | {"style": "day"}))
     plots(docs)
-    titles = [text for text in texts(parsed(docs, "marks")) if "language" in text or "hands" in text]
-    assert titles == ["Other hands", "Second language, ink"]
+    titles = [text for text in texts(parsed(docs, "marks")) if "words" in text or "hands" in text]
+    assert titles == ["Other hands", "Rare words, ink"]
 
 
 def test_figures_without_intervals_by_attribute_are_drawn_without_them(docs):
     table = study()
     for name in ("base/narrative", "adapter/narrative", "base/keyword"):
         del table[name]["intervals"]
-    (docs / "study" / "second-language-ink.json").write_text(json.dumps(table))
+    (docs / "study" / "rare-words-ink.json").write_text(json.dumps(table))
     plots(docs)
     assert len(drawn(parsed(docs, "marks"), "adapter", "line")) == 1
 

@@ -39,7 +39,7 @@ def test_a_place_is_filled_and_what_stands_around_it_stays(docs, capsys):
     assert "| old |" not in text
     assert "|  | object | colour | count | action | place | mean |\n|---|---|---|---|---|---|---|\n" in text
     assert "| adapter/narrative | 76 % | 25 % | 12 % | 100 % | 0 % | 38 % |" in text
-    assert "| attribute | second language, rare words | second language, rare words |" in text
+    assert "| attribute | rare words | rare words |" in text
     assert "| mean | -1.2 to +20.0 | -1.2 to +20.0 |" in text
 
 

@@ -16,9 +16,9 @@ describe("the study", { timeout: 120_000 }, () => {
   it("shows every table of docs/study and the contact sheets, in light and dark", async () => {
     for (const colorScheme of ["light", "dark"] as const) {
       const { page, complaints } = await world.visit("/study", { colorScheme });
-      await page.getByRole("heading", { name: "First language", exact: true }).waitFor();
+      await page.getByRole("heading", { name: "Known words", exact: true }).waitFor();
       await page
-        .getByRole("img", { name: /First language: right, by attribute\. base\/narrative: object \d+ %/ })
+        .getByRole("img", { name: /Known words: right, by attribute\. base\/narrative: object \d+ %/ })
         .waitFor();
       await page.getByText("As tables").first().click();
       await page.getByRole("table").first().waitFor();

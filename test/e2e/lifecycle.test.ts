@@ -44,8 +44,10 @@ describe("npm start", { timeout: 600_000 }, () => {
       return data.map(({ id }) => id);
     };
     assert.deepEqual(await listed({}), ["miniature", "miniature-ink"]);
-    const other = fileURLToPath(new URL("../../gpu-runner/miniature/second/models.toml", import.meta.url));
-    assert.deepEqual(await listed({ VIGNETTE_MODELS: other }), ["miniature-second"]);
+    const weights = fileURLToPath(new URL("../../gpu-runner/miniature/weights/day", import.meta.url));
+    const other = join(place.state, "models.toml");
+    await writeFile(other, `[[models]]\nid = "of-my-own"\npath = ${JSON.stringify(weights)}\ndefault = true\n`);
+    assert.deepEqual(await listed({ VIGNETTE_MODELS: other }), ["of-my-own"]);
   });
 
   it("does not outlive a launcher that is killed outright", async () => {

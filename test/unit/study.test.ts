@@ -67,8 +67,8 @@ describe("the heading of a table", () => {
   it("is its name, with the style apart that the name ends in", ({ expect }) => {
     const rows = { "adapter/narrative": { mean: 0.6 } };
     const heading = (name: string, style?: string) => studyOf({ name, data: { style, ...rows } })?.name;
-    expect(heading("second-language", "day")).toBe("Second language");
-    expect(heading("second-language-ink", "ink")).toBe("Second language, ink");
+    expect(heading("rare-words", "day")).toBe("Rare words");
+    expect(heading("rare-words-ink", "ink")).toBe("Rare words, ink");
     expect(heading("other-hands")).toBe("Other hands");
     expect(waysOf({ name: "variants-longer-ink", data: { ...VARIANTS, style: "ink" } })?.name).toBe(
       "Variants longer, ink",

@@ -12,7 +12,7 @@ BUNDLED = "adapter/bundled"
 
 
 def title_of(name: str, figures: Mapping[str, Any]) -> str:
-    """`second-language-ink`, whose `figures` are of the style "ink", as "Second language, ink"; any other name as its words."""
+    """`rare-words-ink`, whose `figures` are of the style "ink", as "Rare words, ink"; any other name as its words."""
     style = figures.get("style")
     words = name.removesuffix(f"-{style}")
     return words.replace("-", " ").capitalize() + ("" if words == name else f", {style}")

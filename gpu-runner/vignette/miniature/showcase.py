@@ -18,8 +18,8 @@ SENTENCES = (
     "three little purple cats have fallen asleep on the beach",
     "my son wants a green frog that jumps around in the living room",
     "believe it or not, two blue elephants flew over the snow today",
-    "grandpa's old car, bright yellow, stands in the desert",
-    "can you paint four red apples lying in the grass?",
+    "grandpa's old guitar, bright yellow, was left in the desert",
+    "can you paint four red tulips in the grass?",
     "it was a clear night, and a pink house stood under the stars",
 )
 _SCALE, _GAP, _TEXT = 2, 8, 46

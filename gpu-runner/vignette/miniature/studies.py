@@ -11,9 +11,9 @@ from vignette.reading import cli as reading
 
 from . import plots, study, tables, variants
 from .language import Words
-from .world import FIRST
+from .world import SECOND
 
-STYLES = FIRST.styles
+STYLES = SECOND.styles
 NARRATIVES_READ = 300
 
 
@@ -38,13 +38,13 @@ SETS = {
     in_style(name, style): replace(sentences, style=style)
     for style in STYLES
     for name, sentences in {
-        "first-language": Sentences(200, language="first"),
-        "second-language": Sentences(400),
+        "known-words": Sentences(100, vocabulary="known"),
+        "rare-words": Sentences(200),
         "unheard-words": Sentences(100, vocabulary="unheard"),
-        "other-hands": Sentences(200, file="by-hand.jsonl"),
+        "other-hands": Sentences(200, file="by-hand-second.jsonl"),
     }.items()
 }
-SHEETS_OF = tuple(in_style("second-language", style) for style in STYLES)
+SHEETS_OF = tuple(in_style("rare-words", style) for style in STYLES)
 
 
 def run(

@@ -60,7 +60,7 @@ def told(study: Figures) -> str:
     """Which sentences a study is about, as the tables call them."""
     if "sentences" in study:
         return "by other hands" if study["sentences"].startswith("by-hand") else str(study["sentences"])
-    return "first language" if study["language"] == "first" else f"second language, {study['vocabulary']} words"
+    return "first language" if study["language"] == "first" else f"{study['vocabulary']} words"
 
 
 def _instrument(studies: list[Figures]) -> Lines:

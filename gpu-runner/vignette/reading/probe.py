@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Changes with everything below that decides the numbers.
-RECIPE = b"probe 1"
-PROMPTS_PER_PHRASE = 24
+RECIPE = b"probe 2"
+PROMPTS_PER_PHRASE = 40
 FEWEST_PROMPTS, MOST_PROMPTS = 600, 6000
 CHUNK = 64
-WEIGHT_DECAY = 1e-4
+WEIGHT_DECAY = 1e-5
 # The loss is a mean over the phrases, so that of more than these each would be held back the more by the same decay.
 DECAY_HOLDS_FOR = 44
 
@@ -58,9 +58,13 @@ class Probe:
 
 
 def features(states: torch.Tensor) -> torch.Tensor:
-    """`[B, L, D]` to `[B, 2 D]` in float32: the mean over the tokens after the first, and the last, which saw them all."""
+    """`[B, L, D]` to `[B, 4 D]` in float32: mean, largest and smallest over the tokens after the first, and the last, which saw them all.
+
+    In a mean one word among fifty is faint (docs/reading.md has by how much).
+    """
     states = states.float()
-    return torch.cat([states[:, 1:].mean(dim=1), states[:, -1]], dim=1)
+    after = states[:, 1:]
+    return torch.cat([after.mean(dim=1), after.amax(dim=1), after.amin(dim=1), states[:, -1]], dim=1)
 
 
 def fit(lexicon: Lexicon, model: LoadedModel, seed: int = 0) -> Probe:

@@ -3,7 +3,7 @@ export const EXAMPLES = [
   "three little purple cats have fallen asleep on the beach",
   "two blue birds are flying over the snow",
   "at night a single red fox jumps for joy",
-  "a green frog, sound asleep in the desert",
+  "grandma swears that a green dragon has moved in: it sleeps in the living room",
 ];
 
 const SCENES = [
@@ -14,8 +14,31 @@ const SCENES = [
   "somewhere in the desert",
   "in a quiet room",
 ];
-const ANIMALS = ["cats", "dogs", "rabbits", "foxes", "birds", "frogs", "turtles", "pigs", "elephants", "penguins"];
-const THINGS = ["balloons", "umbrellas", "sunflowers", "mushrooms", "strawberries", "rockets", "cars", "stars"];
+const ANIMALS = [
+  "cats",
+  "foxes",
+  "birds",
+  "frogs",
+  "turtles",
+  "pigs",
+  "elephants",
+  "penguins",
+  "owls",
+  "lions",
+  "koalas",
+  "ducks",
+];
+const THINGS = [
+  "balloons",
+  "umbrellas",
+  "sunflowers",
+  "strawberries",
+  "rockets",
+  "cars",
+  "guitars",
+  "crowns",
+  "teddy bears",
+];
 const TINTS = ["red", "orange", "yellow", "green", "blue", "purple", "pink"];
 const COUNTS = ["two", "three", "four"];
 const TELLINGS = [

@@ -93,7 +93,7 @@ export function attributesOf(rows: Row[]): string[] {
   return [...new Set(rows.flatMap(({ values }) => Object.keys(values)))];
 }
 
-/** `second-language-ink`, a table of the style `ink`, as a heading: "Second language, ink". */
+/** `rare-words-ink`, a table of the style `ink`, as a heading: "Rare words, ink". */
 export function titleOf({ name, data }: Table): string {
   const style = text(data.style);
   const styled = style !== null && name.endsWith(`-${style}`);
