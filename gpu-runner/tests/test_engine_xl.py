@@ -98,7 +98,7 @@ def test_both_encoders_states_are_read(folder: Path, tmp_path: Path, monkeypatch
     adapters = (write_wide_adapter(tmp_path / "wide"),)
     model = load_model(ModelSpec(id="tiny", path=folder, adapters=adapters, lexicon=tmp_path / "general"), CPU)
     assert model.reader is not None
-    assert model.reader.probe.weight.shape == (2 * 56, len(model.reader.lexicon.entries))
+    assert model.reader.probe.weight.shape == (4 * 56, len(model.reader.lexicon.entries))
     plain, adapted = (draw(model, request(adapter=id)).events["a"][0] for id in (None, "sur"))
     assert isinstance(plain, Started)
     assert isinstance(adapted, Started)

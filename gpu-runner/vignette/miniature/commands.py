@@ -39,9 +39,6 @@ def _check_training(args: argparse.Namespace, only: list[str]) -> World:
             f"--continue-from {start} knows the {known.name} edition; to know another, {', '.join(GROWING)} must be among"
             " --only, and --style left out."
         )
-    there = args.target / "judge"
-    if (there / "config.json").is_file() and (kept := world_of(there)) != world:
-        raise ConfigError(f"--target {args.target} holds weights of the {kept.name} edition; name another folder.")
     further = world.styles[1:]
     if args.style and (args.style not in further or not start):
         raise ConfigError(
@@ -52,6 +49,9 @@ def _check_training(args: argparse.Namespace, only: list[str]) -> World:
         raise ConfigError(
             "--style trains one style on what all have in common; leave out --new-words and --new-latents."
         )
+    there = args.target / "judge"
+    if (there / "config.json").is_file() and (kept := world_of(there)) != world:
+        raise ConfigError(f"--target {args.target} holds weights of the {kept.name} edition; name another folder.")
     return world
 
 
@@ -74,10 +74,11 @@ def train(args: argparse.Namespace) -> int:
     from .train import Training
 
     only = [name.strip() for name in args.only.split(",") if name.strip()]
+    numbers = _numbers_of_recipe(args)
     recipe = RECIPES[_check_training(args, only).name]
     if args.scale != 1.0:
         recipe = recipe.scaled(args.scale)
-    recipe = replace(recipe, **_numbers_of_recipe(args))
+    recipe = replace(recipe, **numbers)
     training = Training(
         args.work, recipe, args.device, args.continue_from, args.new_words, args.new_latents, args.compile, only, args.style
     )  # fmt: skip
