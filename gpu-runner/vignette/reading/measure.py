@@ -36,7 +36,7 @@ def held_out(lexicon: Lexicon, count: int) -> Truth:
     """Narratives of scenes and sentence shapes that no stage of the miniature's training saw."""
     # The training code is not type-checked, and mypy would follow an import statement into it.
     world = _world(lexicon)
-    # The first language, in which the figures of docs/reading.md were taken, tells of the first edition alone.
+    # The first language has words for the first edition's things alone.
     language = "first" if world.name == "first" else "second"
     cases = import_module("vignette.miniature.study").held_out_set(count, language, world)
     rows = [[entry in _entries(scene) for entry in lexicon.entries] for scene, _, _ in cases]
