@@ -63,7 +63,7 @@ def test_counts_are_spread_and_stand_in_the_keywords() -> None:
 
 @pytest.mark.parametrize("edition", ["first", "second"])
 def test_the_miniature_s_set_is_its_study_s(edition: str) -> None:
-    from vignette.miniature.study import held_out_set
+    from vignette.miniature.held_out import held_out_set
 
     world = WORLDS[edition]
     cases = miniature_cases(12, world)

@@ -1,5 +1,6 @@
 """The miniature's judge: weights that are none of its are named, and the denoiser learns to see what it sees."""
 
+import random
 import shutil
 
 import pytest
@@ -8,7 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from vignette.errors import ConfigError
 from vignette.evaluation.instruments.miniature import MiniatureJudge
+from vignette.miniature.train_judges import lessons
 from vignette.miniature.unet import Guide, build
+from vignette.miniature.world import SECOND, sample_scene
 
 
 def test_a_judge_that_is_cut_off_or_of_other_dimensions_is_named(exported, tmp_path):
@@ -22,6 +25,17 @@ def test_a_judge_that_is_cut_off_or_of_other_dimensions_is_named(exported, tmp_p
     save_file({name: tensor[..., :1].contiguous() for name, tensor in tensors.items()}, file)
     with pytest.raises(ConfigError, match="no judge's"):
         MiniatureJudge(file.parent)
+
+
+def test_half_of_the_judge_s_last_lessons_have_two_kinds():
+    rng = random.Random(3)
+    scenes = [sample_scene(rng, world=SECOND) for _ in range(200)]
+    picked = lessons(scenes, 40)
+    assert sorted(set(picked)) == list(picked)
+    assert 36 <= len(picked) <= 40
+    assert sum(len(scenes[i].groups) > 1 for i in picked) >= 20
+    plain = [scene for scene in scenes if len(scene.groups) == 1]
+    assert len(lessons(plain, 40)) == 40
 
 
 @pytest.mark.parametrize("half", [False, True])

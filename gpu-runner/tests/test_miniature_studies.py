@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tests.tiny_training import write_teacher
-from vignette.miniature import cli, studies, variants
+from vignette.miniature import cli, frozen, studies, variants
+from vignette.miniature.kept import kept
 
 DOCUMENT = """# A study
 <!-- table marks unheard-words -->
@@ -65,6 +67,46 @@ def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path, mon
     assert f"| base/keyword | {figures['base/keyword']['object']:.0%}".replace("%", " %") in text
     assert "| published-recipe/narrative |" in text
     assert "| narrative, adapted: probe |" in text
+
+
+def test_a_study_with_a_work_folder_draws_each_picture_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(studies.study, "FRESH", 2)
+    drawn, sample = [], frozen.sample
+    monkeypatch.setattr(frozen, "sample", lambda *given: drawn.append(given[6:]) or sample(*given[:6], 1, given[7]))
+
+    def study(*more: str) -> dict:
+        output = tmp_path / "figures.json"
+        given = ["--prompts", "2", "--work", str(tmp_path / "work"), "--output", str(output), *more]
+        assert cli.main(["study", *given]) == 0
+        return json.loads(output.read_text())
+
+    first, again = study(), study()
+    assert len(drawn) == 3
+    for figures in (first, again):
+        del figures["minutes"]
+    assert first == again
+    study("--guidance", "2")
+    assert drawn[3:] == [(25, 2.0)] * 3
+    study("--style", "ink")
+    assert len(drawn) == 9
+
+
+def test_a_picture_cut_off_half_way_is_made_again(tmp_path):
+    source, made = np.zeros(3), np.arange(4)
+
+    def make() -> np.ndarray:
+        return made
+
+    assert kept(None, source, ("a",), make) is made
+    assert (kept(tmp_path, source, ("a",), make) == made).all()
+    (file,) = tmp_path.iterdir()
+    file.rename(file.with_suffix(".part.npy"))
+    with pytest.raises(StopIteration):
+        kept(tmp_path, source, ("a",), lambda: next(iter(())))
+    assert (kept(tmp_path, source, ("a",), make) == made).all()
+    assert (kept(tmp_path, source, ("a",), lambda: made + 1) == made).all()
+    assert (kept(tmp_path, source, ("b",), lambda: made + 1) == made + 1).all()
+    assert (kept(tmp_path, source + 1, ("a",), lambda: made + 2) == made + 2).all()
 
 
 def test_every_set_of_the_study_is_one_of_its_documents_tables():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tiny_training import write_teacher
 from vignette.errors import ConfigError
-from vignette.miniature import variants
+from vignette.miniature import frozen, variants
 from vignette.miniature.cli import ROOT
 from vignette.miniature.rewrite import Rewriter
 from vignette.miniature.world import FIRST
@@ -53,12 +53,14 @@ def test_every_variant_is_trained_on_the_same_triples_and_measured(small, tmp_pa
 
     asked = []
     monkeypatch.setattr(variants.triples, "write", lambda *_, **__: asked.append("triples"))
-    monkeypatch.setattr(variants, "sample", lambda *_, **__: asked.append("picture"))
+    monkeypatch.setattr(variants, "Rewriter", lambda *_: asked.append("language model"))
+    monkeypatch.setattr(frozen, "sample", lambda *_, **__: asked.append("picture"))
     again = variants.Study(ROOT / "weights", tmp_path / "work", plan)
     folder = again.train(variants.ADAPTER, variants.recipes(plan)[variants.ADAPTER])
     assert (folder / "config.json").exists()
-    again.draw(variants.CEILING, again.states([scene.keywords for scene in again.scenes]))
+    again.draw(variants.CEILING, again.frozen.states([scene.keywords for scene in again.scenes]))
     assert again.figures[variants.CEILING]["mean"] == figures[variants.CEILING]["mean"]
+    assert len(again.rewritten(teacher)) == 2
     assert not asked
 
 

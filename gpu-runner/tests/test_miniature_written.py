@@ -9,9 +9,9 @@ import pytest
 from vignette.errors import ConfigError
 from vignette.evaluation.cases import read_cases, scene_of
 from vignette.miniature.cli import ROOT
+from vignette.miniature.held_out import written_set
 from vignette.miniature.language import written
 from vignette.miniature.language.written import another_colour, another_number, another_thing, as_told, lines
-from vignette.miniature.study import written_set
 from vignette.miniature.world import FIRST, MAX_COUNT, SECOND, parse_keywords, sample_scene
 
 

@@ -79,8 +79,8 @@ def read_cases(file: Path = NARRATIVES) -> list[Case]:
 
 def miniature_cases(count: int, world: World) -> list[Case]:
     """`count` scenes of `world` that no training has seen, with the study's held-out sentences."""
+    from vignette.miniature.held_out import held_out_set
     from vignette.miniature.language.nouns import NOUNS
-    from vignette.miniature.study import held_out_set
 
     return [
         Case(

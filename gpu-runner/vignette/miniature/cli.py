@@ -123,6 +123,11 @@ def _parser() -> argparse.ArgumentParser:
         dest="cases",
         help="the first --prompts narratives of a JSONL file instead, such as gpu-runner/miniature/by-hand.jsonl",
     )
+    study.add_argument(
+        "--work",
+        type=Path,
+        help="keep the pictures in this folder, and draw none twice (`studies` keeps its own in work/studies)",
+    )
     study.add_argument("--guidance", type=float, default=None, help="guidance scale (default: the model's)")
 
     variants = commands.add_parser(
@@ -130,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     variants.add_argument("--weights", type=Path, default=ROOT / "weights")
     variants.add_argument(
-        "--work", type=Path, default=ROOT / "work" / "variants", help="folder for triples, caches, checkpoints"
+        "--work", type=Path, default=ROOT / "work" / "studies", help="folder for triples, pictures, caches, checkpoints"
     )
     variants.add_argument("--scenes", type=int, default=4000, help="triples (default: 4000)")
     variants.add_argument("--steps", type=int, default=800, help="steps of every training (default: 800)")
@@ -145,10 +150,13 @@ def _parser() -> argparse.ArgumentParser:
     variants.add_argument("--sheet", type=Path, help="write the pictures of the worst narratives as PNG")
 
     studies = commands.add_parser(
-        "studies", help="all of docs/study.md: every set of sentences, the variants, plots and tables; an hour and more"
+        "studies",
+        help="all of docs/study.md: every set of sentences, the variants, plots and tables; hours; go on where it was cut off",
     )
     studies.add_argument("--root", type=Path, default=ROOT, help="folder of weights/ and by-hand.jsonl")
-    studies.add_argument("--work", type=Path, default=ROOT / "work" / "variants", help="folder for the variants' work")
+    studies.add_argument(
+        "--work", type=Path, default=ROOT / "work" / "studies", help="folder for pictures and the variants' work"
+    )
     studies.add_argument("--teacher", type=Path, help="for the variants, which are left as they are without it")
     studies.add_argument("--most", type=int, help="at most so many narratives a set, for a trial")
     studies.add_argument("--figures", type=Path, default=FIGURES, help="folder for JSON (default: docs/study)")

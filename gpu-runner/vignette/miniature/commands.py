@@ -162,7 +162,7 @@ def study(args: argparse.Namespace) -> int:
 
     return run(
         args.weights, args.prompts, args.output, args.sheet, args.guidance, args.language, args.style,
-        args.vocabulary, args.cases,
+        args.vocabulary, args.cases, args.work,
     )  # fmt: skip
 
 

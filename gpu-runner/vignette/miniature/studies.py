@@ -62,7 +62,7 @@ def run(
     figures as JSON into `figures`, sheets and plots below `pictures`, and the numbers into the tables of `documents`.
 
     Args:
-        work: Folder that keeps the variants' triples, caches and checkpoints.
+        work: Folder that keeps every picture drawn, and the variants' triples, caches and checkpoints.
         teacher: Folder or .gguf file of a causal language model; None leaves the variants' figures as they are.
         most: At most so many narratives a set, for a trial.
         stop: Whether to stop the variants, which are the longest part.
@@ -87,6 +87,7 @@ def run(
             asked.style,
             asked.vocabulary,
             root / asked.file if asked.file else None,
+            work,
         )
     print("== reading", flush=True)
     count = min(NARRATIVES_READ, most or NARRATIVES_READ)

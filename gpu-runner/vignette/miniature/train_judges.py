@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -11,9 +12,18 @@ from vignette.errors import ConfigError
 
 from . import growth, judge_net, vae
 from .train_pictures import Pictures
+from .world import Scene
 
 # Of each style, drawn and decoded.
-READER_PICTURES = 3000
+READER_PICTURES = 5000
+
+
+def lessons(scenes: Sequence[Scene], count: int) -> np.ndarray:
+    """The numbers of at most `count` of `scenes`, in order and once each, half of them of two kinds: those are the harder to read."""
+    pairs = np.array([i for i, scene in enumerate(scenes) if len(scene.groups) > 1], int)
+    some = pairs[np.linspace(0, len(pairs) - 1, min(count // 2, len(pairs))).astype(int)]
+    every = np.linspace(0, len(scenes) - 1, count - len(some)).astype(int)
+    return np.union1d(some, every)
 
 
 class Judges(Pictures):
@@ -48,8 +58,7 @@ class Judges(Pictures):
         if self._kept("reader"):
             return self.judge
         if not (folder / "config.json").exists():
-            count = min(READER_PICTURES, self.recipe.scenes)
-            pick = np.linspace(0, self.recipe.scenes - 1, count).astype(int)
+            pick = lessons(self.scenes, min(READER_PICTURES, self.recipe.scenes))
             pictures: list[np.ndarray] = []
             for style in self.styles:
                 drawn = self._pictures(style)[pick]

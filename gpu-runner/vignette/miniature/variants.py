@@ -9,9 +9,7 @@ goes on.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
 import random
 import time
 from collections.abc import Callable
@@ -21,28 +19,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
-from PIL import Image
 
-from vignette.engine.catalogue import ModelSpec
-from vignette.engine.loader import fingerprint
 from vignette.errors import ConfigError
-from vignette.evaluation.instruments.miniature import MiniatureJudge
 from vignette.evaluation.kid import kid, kid_gain
-from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
+from vignette.evaluation.statistics import paired_gain
 from vignette.sur.adapter import SURAdapter
 from vignette.training.options import PUBLISHED, Options
 from vignette.training.run import train
 from vignette.training.stopping import Stopped
 
 from . import triples
-from .judge_net import ATTRIBUTES
+from .figures import about, compared, contact_sheet, row_with_intervals
+from .frozen import Frozen
+from .held_out import SEED, held_out_set
+from .kept import kept
 from .render import render
 from .rewrite import Rewriter
 from .rows import ADAPTER, BASE, BUNDLED, CEILING, PUBLISHED_RECIPE, REWRITING
-from .sample import GUIDANCE, STEPS, sample
-from .study import SEED, contact_sheet, held_out_set, intervals, row, score
-from .text import hidden_states
+from .sample import STEPS
 from .world import FIRST, sample_scene
 
 SCALES = (0.25, 0.5, 0.75, 1.25, 1.5)
@@ -106,77 +100,53 @@ class Study:
         self.work, self.plan, self.stop = work, plan, stop
         # What is trained asks for the text encoder and finds pictures beside the prompts: the first style's.
         self.teaches = weights / FIRST.styles[0]
-        self.model = weights / plan.style
-        self.identity = fingerprint(ModelSpec(id="miniature", path=self.model))
-        self.pipe = StableDiffusionPipeline.from_pretrained(
-            self.model, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-        self.instrument = MiniatureJudge(weights / "judge")
-        self.world = self.instrument.judge.world
-        cases = held_out_set(plan.prompts, "second", self.world)
+        self.frozen = Frozen(weights, plan.style, work)
+        world = self.frozen.world
+        cases = held_out_set(plan.prompts, "second", world)
         self.scenes, self.texts, self.seeds = ([case[i] for case in cases] for i in range(3))
-        self.plain = self.states(self.texts)
+        self.plain = self.frozen.states(self.texts)
         rng = random.Random(SEED + 2)
-        real = [
-            render(sample_scene(rng, world=self.world), 20_000_000 + i, self.world, plan.style) for i in range(REAL)
-        ]
-        self.real = self.instrument.features(real)
+        real = [render(sample_scene(rng, world=world), 20_000_000 + i, world, plan.style) for i in range(REAL)]
+        self.real = self.frozen.instrument.features(real)
         self.drawn: dict[str, np.ndarray] = {}
         self.features: dict[str, np.ndarray] = {}
         self.scores: dict[str, np.ndarray] = {}
         self.figures: dict[str, Any] = {}
 
-    def states(self, texts: list[str]) -> torch.Tensor:
-        """The text encoder's last hidden states [N, 77, 256]."""
-        return hidden_states(self.pipe.text_encoder, self.pipe.tokenizer, texts).float()
-
     def draw(self, name: str, context: torch.Tensor) -> None:
         """Draw the held-out scenes from `context`, and keep the figures of `name`; the ceiling comes first."""
-        if self.stop():
-            raise Stopped
-        pictures = self.pictures(context)
-        marks = score(self.instrument.judge, pictures, self.scenes)
-        mean = mean_interval(marks.mean(1))
-        self.features[name] = self.instrument.features([Image.fromarray(p) for p in pictures])
-        self.drawn[name], self.scores[name] = pictures, marks
-        self.figures[name] = {
-            **row(marks),
-            "interval": (mean.low, mean.high),
-            "intervals": intervals(marks),
-            "kid": kid(self.real, self.features[name]).mean,
-        }
+        self.stopped()
+        pictures = self.frozen.draw(context, self.seeds, self.plan.drawing_steps)
+        self.drawn[name], self.features[name] = pictures, self.frozen.features(pictures)
+        self.scores[name] = self.frozen.score(pictures, self.scenes)
+        self.figures[name] = row_with_intervals(self.scores[name]) | {"kid": kid(self.real, self.features[name]).mean}
         if name != CEILING:
             worse = kid_gain(self.real, self.features[name], self.features[CEILING])
             self.figures[name]["kid_over_keyword"] = (worse.low, worse.high)
         print(name, self.figures[name], flush=True)
 
-    def pictures(self, context: torch.Tensor) -> np.ndarray:
-        """The held-out scenes drawn from `context`, uint8 [N, 128, 128, 3]; kept in the work folder by what they are drawn from."""
-        told = context.numpy().tobytes() + str((self.identity, self.seeds, self.plan.drawing_steps)).encode()
-        kept = self.work / "drawn" / f"{hashlib.sha256(told).hexdigest()[:16]}.npy"
-        if not kept.exists():
-            pictures = sample(
-                self.pipe.unet, self.pipe.vae, self.pipe.scheduler, context, self.states([""]), self.seeds,
-                self.plan.drawing_steps, GUIDANCE,
-            )  # fmt: skip
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(".part.npy")
-            np.save(partial, pictures)
-            partial.rename(kept)
-        return np.load(kept)
+    def rewritten(self, teacher: Path) -> list[str]:
+        """The held-out narratives as the language model `teacher` rewrites them; kept in the work folder, for every style."""
+
+        def make() -> np.ndarray:
+            rewriter = Rewriter(teacher, self.frozen.world)
+            return np.array([rewriter.rewrite(text) for text in self.texts if not self.stopped()])
+
+        settings = (str(teacher.resolve()), self.frozen.world.name)
+        return [str(text) for text in kept(self.work / "rewritten", np.array(self.texts), settings, make)]
+
+    def stopped(self) -> bool:
+        """False; `Stopped` is raised where a stop was asked for."""
+        if self.stop():
+            raise Stopped
+        return False
 
     def compare(self, name: str, *others: str) -> None:
         """Say how far `name` gets from base/narrative to base/keyword, and what it gains over `others` on the mean."""
         base, own, ceiling = (self.scores[n] for n in (BASE, name, CEILING))
-        closed = share_closed(base.mean(1), own.mean(1), ceiling.mean(1))
-        gains = {a: paired_gain(own[:, i], base[:, i]) for i, a in enumerate(ATTRIBUTES)}
-        gains["mean"] = paired_gain(own.mean(1), base.mean(1))
         over = {other: paired_gain(own.mean(1), self.scores[other].mean(1)) for other in others if other != name}
-        self.figures[name] |= {
-            "closed": {**asdict(closed), "in_words": closed.in_words()},
-            "gain": {a: (g.low, g.high) for a, g in gains.items()},
-            "over": {other: (g.low, g.high) for other, g in over.items()},
-        }
+        gains = {other: (gain.low, gain.high) for other, gain in over.items()}
+        self.figures[name] |= compared(base, own, ceiling) | {"over": gains}
 
     def adapted(self, folder: Path, scale: float = 1.0) -> torch.Tensor:
         """The narratives' states after the adapter in `folder`."""
@@ -187,7 +157,7 @@ class Study:
         """Train one variant on the first `share` of the triples, unless it has been, and answer its folder."""
         data = self.work / f"triples-{share:g}"
         if not (data / "metadata.jsonl").exists():
-            triples.write(data, max(2, round(self.plan.scenes * share)), world=self.world)
+            triples.write(data, max(2, round(self.plan.scenes * share)), world=self.frozen.world)
         output = self.work / f"{name.replace('/', '-')}-{share:g}"
         shared = {
             "model": self.teaches, "data": data, "output": output, "steps": self.plan.steps, "batch_size": BATCH,
@@ -216,12 +186,11 @@ def run(
     began = time.time()
     asked = recipes(plan)
     study = Study(weights, work, plan, stop)
-    study.draw(CEILING, study.states([s.keywords for s in study.scenes]))
+    study.draw(CEILING, study.frozen.states([s.keywords for s in study.scenes]))
     study.draw(BASE, study.plain)
     ways = []
     if plan.teacher:
-        rewriter = Rewriter(plan.teacher, study.world)
-        study.draw(REWRITING, study.states([rewriter.rewrite(text) for text in study.texts]))
+        study.draw(REWRITING, study.frozen.states(study.rewritten(plan.teacher)))
         ways.append(REWRITING)
     folders = {}
     for name, extra in asked.items():
@@ -242,11 +211,7 @@ def run(
         worst = np.argsort(study.scores[ADAPTER].mean(1))[:8]
         contact_sheet([study.drawn[n][worst] for n in (BASE, ADAPTER, CEILING)], sheet)
         study.figures["failures"] = [study.texts[i] for i in worst]
-    about = {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
-        **{k: v.name if isinstance(v, Path) else v for k, v in asdict(plan).items()},
-        "minutes": round((time.time() - began) / 60, 1),
-        "weights": study.identity,
-    }
-    output.write_text(json.dumps(about | study.figures, indent=1) + "\n")
+    settings = {k: v.name if isinstance(v, Path) else v for k, v in asdict(plan).items()}
+    minutes = round((time.time() - began) / 60, 1)
+    whole = {**about(), **settings, "minutes": minutes, "weights": study.frozen.identity, **study.figures}
+    output.write_text(json.dumps(whole, indent=1) + "\n")
