@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from vignette.errors import ConfigError
 from vignette.evaluation.instruments.miniature import MiniatureJudge
+from vignette.miniature.judge_net import Judge, halfway
 from vignette.miniature.train_judges import lessons
 from vignette.miniature.unet import Guide, build
 from vignette.miniature.world import SECOND, sample_scene
@@ -36,6 +37,17 @@ def test_half_of_the_judge_s_last_lessons_have_two_kinds():
     assert sum(len(scenes[i].groups) > 1 for i in picked) >= 20
     plain = [scene for scene in scenes if len(scene.groups) == 1]
     assert len(lessons(plain, 40)) == 40
+
+
+def test_half_way_between_two_judges_is_the_mean_of_their_weights(exported):
+    before, after = Judge.load(exported / "judge"), Judge.load(exported / "judge")
+    kept = {name: tensor.clone() for name, tensor in before.net.state_dict().items()}
+    after.net.load_state_dict({name: tensor + 1 for name, tensor in kept.items()})
+    between = halfway(before, after)
+    assert between.world == before.world
+    for name, tensor in between.net.state_dict().items():
+        assert torch.allclose(tensor, kept[name] + 0.5), name
+        assert torch.equal(before.net.state_dict()[name], kept[name]), name
 
 
 @pytest.mark.parametrize("half", [False, True])

@@ -8,6 +8,8 @@ import pytest
 from tests.tiny_training import write_teacher
 from vignette.miniature import cli, frozen, studies, variants
 from vignette.miniature.kept import kept
+from vignette.miniature.render import render
+from vignette.miniature.world import SECOND, parse_keywords
 
 DOCUMENT = """# A study
 <!-- table marks unheard-words -->
@@ -47,6 +49,7 @@ def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path, mon
     assert done == 0
     figures = json.loads((tmp_path / "study" / "unheard-words.json").read_text())
     assert (figures["prompts"], figures["vocabulary"]) == (2, "unheard")
+    assert figures["judge_on_renders"].keys() == figures["judge_on_redrawn"].keys()
     assert figures["base/keyword"]["kid_over_keyword"] == [0, 0]
     assert figures["adapter/narrative"]["kid"] != figures["base/narrative"]["kid"]
     other = json.loads((tmp_path / "study" / "unheard-words-ink.json").read_text())
@@ -72,7 +75,9 @@ def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path, mon
 def test_a_study_with_a_work_folder_draws_each_picture_once(tmp_path, monkeypatch):
     monkeypatch.setattr(studies.study, "FRESH", 2)
     drawn, sample = [], frozen.sample
-    monkeypatch.setattr(frozen, "sample", lambda *given: drawn.append(given[6:]) or sample(*given[:6], 1, given[7]))
+    monkeypatch.setattr(
+        frozen, "sample", lambda *given, **more: drawn.append(given[6:]) or sample(*given[:6], 1, 4.0, **more)
+    )
 
     def study(*more: str) -> dict:
         output = tmp_path / "figures.json"
@@ -81,14 +86,24 @@ def test_a_study_with_a_work_folder_draws_each_picture_once(tmp_path, monkeypatc
         return json.loads(output.read_text())
 
     first, again = study(), study()
-    assert len(drawn) == 3
+    assert drawn == [()] + [(25, 4.0)] * 3
     for figures in (first, again):
         del figures["minutes"]
     assert first == again
     study("--guidance", "2")
-    assert drawn[3:] == [(25, 2.0)] * 3
+    assert drawn[4:] == [(25, 2.0)] * 3
     study("--style", "ink")
-    assert len(drawn) == 9
+    assert len(drawn) == 11
+
+
+def test_a_picture_drawn_again_is_nearer_to_what_it_was_the_less_noise_is_laid_over_it():
+    frozen_model = frozen.Frozen(cli.ROOT / "weights", "day")
+    pictures = np.stack([np.asarray(render(parse_keywords("1cat, red cat, sleeping, beach background"), 5, SECOND))])
+    context = frozen_model.states(["1cat, red cat, sleeping, beach background"])
+    little, much = (frozen_model.redraw(pictures, context, [1], strength).astype(float) for strength in (0.08, 0.6))
+    nearer, further = (np.abs(again - pictures).mean() for again in (little, much))
+    assert nearer < 12
+    assert nearer < further / 1.2
 
 
 def test_a_picture_cut_off_half_way_is_made_again(tmp_path):

@@ -61,6 +61,22 @@ class Frozen:
 
         return kept(self._kept, pictures, (self.identity, "reconstructed"), make)
 
+    @torch.no_grad()
+    def redraw(self, pictures: np.ndarray, context: torch.Tensor, seeds: list[int], strength: float) -> np.ndarray:
+        """
+        What the denoiser makes of uint8 `pictures` [N, 128, 128, 3] under the states [N, 77, 256] of what they show, in the last
+        `strength` of its steps: pictures of its kind whose scenes are known.
+        """
+        pipe = self.pipe
+
+        def make() -> np.ndarray:
+            latents = pipe.vae.encode(to_tensor(pictures)).latent_dist.mean * pipe.vae.config.scaling_factor
+            parts = (pipe.unet, pipe.vae, pipe.scheduler, context, self.states([""]), seeds)
+            return sample(*parts, of=latents, strength=strength)
+
+        source = np.concatenate([pictures.ravel(), context.numpy().ravel()])
+        return kept(self._kept, source, (self.identity, seeds, "redrawn", strength), make)
+
     def score(self, pictures: np.ndarray, scenes: list[Scene]) -> np.ndarray:
         """Marks per picture, [N, 5], in the order of `ATTRIBUTES`."""
         verdicts = self.instrument.judge.read(pictures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -303,3 +304,15 @@ def train(
 
     Stage("judge", folder, model, optim, steps, loss_fn, ema_decay=0.995).run()
     return Judge(model.cpu(), world)
+
+
+def halfway(before: Judge, after: Judge) -> Judge:
+    """
+    A judge whose weights are the mean of those of one and of the same one after more lessons.
+
+    What lessons on drawn and decoded pictures teach costs some of what a judge reads in pictures unlike those, such as a
+    denoiser's; half-way between it keeps both (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
+    """
+    net, others = copy.deepcopy(before.net), after.net.state_dict()
+    net.load_state_dict({name: (tensor + others[name]) / 2 for name, tensor in net.state_dict().items()})
+    return Judge(net, before.world)

@@ -29,9 +29,14 @@ def sample(
     steps: int = STEPS,
     guidance: float = GUIDANCE,
     batch: int = 32,
+    of: torch.Tensor | None = None,
+    strength: float = 1.0,
 ) -> np.ndarray:
     """Draw one picture per row of `context` [N, 77, 256]; `empty` [1, 77, 256] is the unguided prompt. Returns uint8
     [N, 128, 128, 3]. In fp32 whatever the processor multiplies faster: the engine does so on a CPU, and figures are of that.
+
+    With `of`, scaled latents [N, 8, 16, 16], those are drawn again: noise is laid over them, and the last `strength` of the
+    steps take it away (SDEdit, Meng et al. 2022, https://arxiv.org/abs/2108.01073).
     """
     where = pick_device() if next(unet.parameters()).is_cuda else torch.device("cpu")
     unet.to(memory_format=torch.channels_last)  # a fifth less of a core's time a step
@@ -41,7 +46,10 @@ def sample(
         z = torch.stack([initial_noise(s) for s in seeds[start : start + batch]]).to(where)
         both = torch.cat([empty.float().to(where).expand_as(rows), rows])
         scheduler.set_timesteps(steps)
-        for t in scheduler.timesteps:
+        times = scheduler.timesteps[round(steps * (1 - strength)) :]
+        if of is not None:
+            z = scheduler.add_noise(of[start : start + batch].to(where), z, times[:1].expand(len(z)))
+        for t in times:
             v = unet(torch.cat([z, z]), t.expand(2 * len(z)).to(where), encoder_hidden_states=both).sample
             plain, guided = v.chunk(2)
             z = scheduler.step(plain + guidance * (guided - plain), t, z, eta=0.0).prev_sample

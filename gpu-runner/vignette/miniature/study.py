@@ -28,17 +28,26 @@ from .world import sample_scene
 
 # Scenes on which the judge is judged.
 FRESH = 1000
+# So many of those the denoiser draws again, from so much noise: things stay what and where they are.
+REDRAWN, STRENGTH = 128, 0.6
 
 
 def _judge_the_judge(frozen: Frozen, style: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """Fresh renders of scenes, a quarter of them held out, and how right the judge reads those and their reconstructions."""
+    """
+    Fresh renders of scenes, a quarter of them held out, and how right the judge reads those, their reconstructions and what
+    the denoiser makes of some.
+    """
     rng = random.Random(SEED + 1)
     scenes = [sample_scene(rng, held_out=i % 4 == 0, world=frozen.world) for i in range(FRESH)]
     pictures = np.stack([np.asarray(render(s, 10_000_000 + i, frozen.world, style)) for i, s in enumerate(scenes)])
     again = frozen.reconstruct(pictures)
+    some = scenes[:REDRAWN]
+    prompts = frozen.states([scene.keywords for scene in some])
+    redrawn = frozen.redraw(pictures[:REDRAWN], prompts, list(range(len(some))), STRENGTH)
     return pictures, {
         "judge_on_renders": row(frozen.score(pictures, scenes)),
         "judge_on_reconstructions": row(frozen.score(again, scenes)),
+        "judge_on_redrawn": row(frozen.score(redrawn, some)),
         "reconstructions": {"psnr": psnr(pictures, again), "edges": edges(again) / edges(pictures)},
     }
 

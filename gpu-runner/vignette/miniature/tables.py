@@ -64,7 +64,11 @@ def told(study: Figures) -> str:
 
 
 def _instrument(studies: list[Figures]) -> Lines:
-    rows = {"fresh renders": "judge_on_renders", "autoencoder's reconstructions": "judge_on_reconstructions"}
+    rows = {
+        "fresh renders": "judge_on_renders",
+        "autoencoder's reconstructions": "judge_on_reconstructions",
+        "the denoiser's redrawings": "judge_on_redrawn",
+    }
     return [["", *_COLUMNS], *([name, *_shares(studies[0][key], "{:.1f} %")] for name, key in rows.items())]
 
 

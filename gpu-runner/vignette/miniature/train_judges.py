@@ -53,7 +53,9 @@ class Judges(Pictures):
 
     @cached_property
     def reader(self) -> judge_net.Judge:
-        """The judge, used to the decoder's softness too: half of its lessons are what the decoder makes of latents."""
+        """The judge, used to the decoder's softness too: half of its lessons are what the decoder makes of latents. Half-way
+        between before and after, that is.
+        """
         folder = self.work / "reader"
         if self._kept("reader"):
             return self.judge
@@ -65,7 +67,7 @@ class Judges(Pictures):
                 latents = vae.encode(self.vae, drawn, device=self.device)
                 decoded = vae.decode_all(self.polished[style], latents, seed=self.recipe.seed, device=self.device)
                 pictures += [drawn, decoded]
-            judge_net.train(
+            trained = judge_net.train(
                 np.concatenate(pictures),
                 [self.scenes[i] for i in pick] * len(pictures),
                 folder,
@@ -75,7 +77,8 @@ class Judges(Pictures):
                 device=self.device,
                 start=copy.deepcopy(self.judge.net),
                 world=self.recipe.world,
-            ).save(folder)
+            )
+            judge_net.halfway(self.judge, trained).save(folder)
         return judge_net.Judge.load(folder)
 
     def features_of(self, style: str) -> np.ndarray:
