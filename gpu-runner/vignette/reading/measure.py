@@ -38,7 +38,7 @@ def held_out(lexicon: Lexicon, count: int) -> Truth:
     world = _world(lexicon)
     # The first language has words for the first edition's things alone.
     language = "first" if world.name == "first" else "second"
-    cases = import_module("vignette.miniature.study").held_out_set(count, language, world)
+    cases = import_module("vignette.miniature.held_out").held_out_set(count, language, world)
     rows = [[entry in _entries(scene) for entry in lexicon.entries] for scene, _, _ in cases]
     held = np.array(rows)
     if not held.any(axis=1).all():
