@@ -18,10 +18,14 @@ Case = tuple[Scene, str, int]
 
 
 def held_out_set(count: int, language: str = "first", world: World = FIRST, vocabulary: Words = "rare") -> list[Case]:
-    """`count` scenes of combinations never trained on, each with a narrative of a shape never trained on and a seed."""
+    """`count` scenes of combinations never trained on, each with a narrative of a shape never trained on and a seed; the
+    first of many are those of few.
+    """
     rng = random.Random(SEED)
     scenes = [sample_scene(rng, held_out=True, world=world) for _ in range(count)]
-    return [(scene, tell(language, scene, rng, True, vocabulary), 1000 + i) for i, scene in enumerate(scenes)]
+    tellers = (random.Random(f"{SEED}/{i}") for i in range(count))
+    told = (tell(language, scene, own, True, vocabulary) for scene, own in zip(scenes, tellers, strict=True))
+    return [(scene, text, 1000 + i) for i, (scene, text) in enumerate(zip(scenes, told, strict=True))]
 
 
 def written_set(file: Path, count: int, world: World = FIRST) -> list[Case]:
