@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tests.tiny_training import write_teacher
+from vignette.engine.catalogue import ModelSpec
+from vignette.engine.manifest import fingerprint
 from vignette.miniature import cli, frozen, studies, variants
 from vignette.miniature.kept import kept
 from vignette.miniature.render import render
@@ -124,11 +126,14 @@ def test_a_picture_cut_off_half_way_is_made_again(tmp_path):
     assert (kept(tmp_path, source + 1, ("a",), lambda: made + 2) == made + 2).all()
 
 
-def test_every_set_of_the_study_is_one_of_its_documents_tables():
+def test_every_set_of_the_study_is_one_of_its_documents_tables_and_of_the_bundled_weights():
     text = cli.FIGURES.with_suffix(".md").read_text()
-    for name in studies.SETS:
+    bundled = {style: fingerprint(ModelSpec(id=style, path=cli.ROOT / "weights" / style)) for style in studies.STYLES}
+    for name, asked in studies.SETS.items():
         assert f"<!-- table marks {name} -->" in text
-        assert (cli.FIGURES / f"{name}.json").is_file()
+        figures = json.loads((cli.FIGURES / f"{name}.json").read_text())
+        assert (figures["prompts"], figures["style"]) == (asked.prompts, asked.style)
+        assert figures["weights"] == bundled[asked.style], f"{name} was drawn by other weights: run `miniature studies`"
 
 
 def test_no_narratives_at_all_is_a_mistake(capsys):

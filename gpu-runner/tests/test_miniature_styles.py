@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from tests.tiny_miniature import one_step
-from vignette.miniature import ink, unet
+from vignette.miniature import adversary, ink, unet
 from vignette.miniature.cli import main
 from vignette.miniature.export import export_model, size_mib
 from vignette.miniature.judge_net import Judge
@@ -116,6 +116,18 @@ def test_a_style_that_is_there_goes_on_as_it_is(tiny_miniature, tmp_path):
     options = {"start": tmp_path / "weights", "only": ("unet",), "style": "ink"}
     training = Training(tmp_path / "work", one_step(tiny_miniature.recipe), "cpu", **options)
     assert (training.unets["ink"].conv_in.weight - own["conv_in.weight"].float()).abs().max() < 0.01
+
+
+def test_a_decoder_that_goes_on_ends_half_way(tiny_miniature, tmp_path, monkeypatch):
+    def one_more(model, *_, **__):
+        model.load_state_dict({name: value + 1 for name, value in model.state_dict().items()})
+        return model
+
+    monkeypatch.setattr(adversary, "polish", one_more)
+    options = {"start": tiny_miniature.weights, "only": ("polish",), "style": "ink"}
+    after = Training(tmp_path, one_step(tiny_miniature.recipe), "cpu", **options).polished["ink"].state_dict()
+    for name, value in pipeline(tiny_miniature.weights / "ink").vae.state_dict().items():
+        torch.testing.assert_close(after[name], value + 0.5)
 
 
 def test_the_first_styles_new_denoiser_takes_the_others_along(tiny_miniature, tmp_path):

@@ -8,11 +8,14 @@ from vignette.miniature import cli, tables
 
 ROWS = {"object": 0.5, "colour": 0.25, "count": 0.125, "action": 1, "place": 0, "mean": 0.375}
 STUDY = {
+    "prompts": 40,
+    "one_kind": 30,
     "language": "second",
     "vocabulary": "rare",
     "base/narrative": ROWS,
     "adapter/narrative": {**ROWS, "object": 0.756},
     "base/keyword": ROWS,
+    **{f"{way}, one kind": ROWS for way in ("base/narrative", "adapter/narrative", "base/keyword")},
     "gain": {name: [-0.0123, 0.2] for name in ROWS},
 }
 
@@ -37,10 +40,34 @@ def test_a_place_is_filled_and_what_stands_around_it_stays(docs, capsys):
     assert text.startswith(before)
     assert f"{after}<!-- table gains" in text
     assert "| old |" not in text
-    assert "|  | object | colour | count | action | place | mean |\n|---|---|---|---|---|---|---|\n" in text
+    assert "| 40 scenes | object | colour | count | action | place | mean |\n|---|---|---|---|---|---|---|\n" in text
     assert "| adapter/narrative | 76 % | 25 % | 12 % | 100 % | 0 % | 38 % |" in text
     assert "| attribute | rare words | rare words |" in text
     assert "| mean | -1.2 to +20.0 | -1.2 to +20.0 |" in text
+
+
+def test_a_table_says_how_many_scenes_it_is_of(docs):
+    assert run(docs, "<!-- table one-kind one -->\n<!-- end -->\n") == 0
+    assert "| 30 scenes | object |" in (docs / "study.md").read_text()
+
+
+def test_what_keyword_prompts_lack_stands_out(docs):
+    row = {"object": 0.95, "colour": 0.949, "count": 0.92, "action": 0.9, "place": 0.979}
+    ways = {"base/keyword": row, "base/keyword, one kind": dict.fromkeys(row, 1)}
+    (docs / "study" / "ink.json").write_text(json.dumps({"sentences": "by-hand", "style": "ink", **ways}))
+    assert run(docs, "<!-- table wanted ink -->\n<!-- end -->\n") == 0
+    lines = (docs / "study.md").read_text().splitlines()
+    assert "| by other hands, in ink | 95.0 % | **94.9 %** | 92.0 % | 90.0 % | **97.9 %** |" in lines
+    assert "| by other hands, in ink, one kind | 100.0 % | 100.0 % | 100.0 % | 100.0 % | 100.0 % |" in lines
+
+
+def test_how_much_is_closed_stands_beside_what_it_is_of(docs):
+    means = {"base/narrative": 0.7, "adapter/narrative": 0.925, "base/keyword": 0.95}
+    closed = {"in_words": "90 % (95 % confidence set 80 % to 100 %)"}
+    study = {name: {"mean": mean} for name, mean in means.items()} | {"closed": closed}
+    (docs / "study" / "rare.json").write_text(json.dumps({"language": "second", "vocabulary": "rare", **study}))
+    assert run(docs, "<!-- table closed rare -->\n<!-- end -->\n") == 0
+    assert "| rare words | 70 % | 92 % | 95 % | 90 % | 80 % to 100 % |" in (docs / "study.md").read_text()
 
 
 def test_what_each_way_gains_over_the_others(docs):

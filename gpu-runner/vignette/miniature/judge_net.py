@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import nn
 
 from vignette.training.optim import Optimisers, linear
 
+from . import stage
 from .stage import Rows, Stage, autocast, pick_device
 from .vae import to_tensor
 from .world import FIRST, MAX_COUNT, WORLDS, Scene, World
@@ -308,11 +308,7 @@ def train(
 
 def halfway(before: Judge, after: Judge) -> Judge:
     """
-    A judge whose weights are the mean of those of one and of the same one after more lessons.
-
-    What lessons on drawn and decoded pictures teach costs some of what a judge reads in pictures unlike those, such as a
-    denoiser's; half-way between it keeps both (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
+    Half-way between a judge and the same one after more lessons (`stage.halfway`): lessons on drawn and decoded pictures cost
+    some of what it reads in pictures unlike those, such as a denoiser's.
     """
-    net, others = copy.deepcopy(before.net), after.net.state_dict()
-    net.load_state_dict({name: (tensor + others[name]) / 2 for name, tensor in net.state_dict().items()})
-    return Judge(net, before.world)
+    return Judge(stage.halfway(before.net, after.net), before.world)

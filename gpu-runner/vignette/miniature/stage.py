@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,16 @@ class Rows:
         if self._tensor is None:
             return torch.from_numpy(np.array(self._array[pick]))
         return self._tensor[torch.from_numpy(pick).to(self._device)]
+
+
+def halfway(before: nn.Module, after: nn.Module) -> nn.Module:
+    """
+    A model whose weights are the mean of those of one and of the same one after more lessons: what those teach costs some of
+    what there was before, and half-way between lies much of both (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
+    """
+    model, others = copy.deepcopy(before), after.state_dict()
+    model.load_state_dict({name: (tensor + others[name]) / 2 for name, tensor in model.state_dict().items()})
+    return model
 
 
 class Ema:

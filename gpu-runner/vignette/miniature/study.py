@@ -107,6 +107,7 @@ def run(
         adapted = adapter(plain)
     drawn, scores = {}, {}
     single = np.array([len(s.groups) == 1 for s in scenes])
+    figures |= {"weights": frozen.identity, "one_kind": int(single.sum())}
     for name, context in ((BASE, plain), (ADAPTED, adapted), (CEILING, frozen.states([s.keywords for s in scenes]))):
         drawn[name] = frozen.draw(context, seeds, guidance=guidance)
         scores[name] = frozen.score(drawn[name], scenes)

@@ -16,11 +16,15 @@ from vignette.errors import ConfigError
 from .judge_net import ATTRIBUTES
 from .plots import SWEPT, read
 from .rows import ADAPTED, BASE, CEILING, PUBLISHED_RECIPE, REWRITING
+from .world import SECOND
 
 Figures = dict[str, Any]
 Lines = list[list[str]]
 _PLACE = re.compile(r"(<!-- table (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _COLUMNS = (*ATTRIBUTES, "mean")
+STYLES = SECOND.styles
+# Of keyword prompts for combinations never trained on, per cent.
+WANTED = {"object": 95, "colour": 95, "count": 92, "action": 90, "place": 98}
 
 
 def fill(document: Path, source: Path) -> int:
@@ -59,8 +63,10 @@ def fill(document: Path, source: Path) -> int:
 def told(study: Figures) -> str:
     """Which sentences a study is about, as the tables call them."""
     if "sentences" in study:
-        return "by other hands" if study["sentences"].startswith("by-hand") else str(study["sentences"])
-    return "first language" if study["language"] == "first" else f"{study['vocabulary']} words"
+        words = "by other hands" if study["sentences"].startswith("by-hand") else str(study["sentences"])
+    else:
+        words = "first language" if study["language"] == "first" else f"{study['vocabulary']} words"
+    return words if study.get("style", STYLES[0]) == STYLES[0] else f"{words}, in {study['style']}"
 
 
 def _instrument(studies: list[Figures]) -> Lines:
@@ -72,19 +78,32 @@ def _instrument(studies: list[Figures]) -> Lines:
     return [["", *_COLUMNS], *([name, *_shares(studies[0][key], "{:.1f} %")] for name, key in rows.items())]
 
 
-def _marks(kinds: str = "") -> Callable[[list[Figures]], Lines]:
+def _marks(kinds: str = "", counted: str = "prompts") -> Callable[[list[Figures]], Lines]:
     def table(studies: list[Figures]) -> Lines:
-        ways = (BASE, ADAPTED, CEILING)
-        return [["", *_COLUMNS], *([way, *_shares(studies[0][f"{way}{kinds}"])] for way in ways)]
+        head = [f"{studies[0][counted]} scenes", *_COLUMNS]
+        return [head, *([way, *_shares(studies[0][f"{way}{kinds}"])] for way in (BASE, ADAPTED, CEILING))]
 
     return table
 
 
+def _wanted(studies: list[Figures]) -> Lines:
+    """What keyword prompts reach of what is wanted of them, with both kinds of scenes and with one."""
+    lines = [["base/keyword", *(f"{name} ({share} % wanted)" for name, share in WANTED.items())]]
+    for study in studies:
+        for kinds in ("", ", one kind"):
+            row = {name: 100 * study[f"{CEILING}{kinds}"][name] for name in WANTED}
+            cells = (f"{row[a]:.1f} %" if row[a] >= wanted else f"**{row[a]:.1f} %**" for a, wanted in WANTED.items())
+            lines.append([f"{told(study)}{kinds}", *cells])
+    return lines
+
+
 def _closed(studies: list[Figures]) -> Lines:
-    lines = [["sentences", "closed", "95 % confidence set"]]
+    ways = (BASE, ADAPTED, CEILING)
+    lines = [["mean of the five", *ways, "closed", "95 % confidence set"]]
     for study in studies:
         estimate, _, bounds = study["closed"]["in_words"].partition(" (95 % confidence set ")
-        lines.append([told(study), estimate, bounds.removesuffix(")")])
+        means = (f"{100 * study[way]['mean']:.0f} %" for way in ways)
+        lines.append([told(study), *means, estimate, bounds.removesuffix(")")])
     return lines
 
 
@@ -159,7 +178,8 @@ def _reading(measure: str = "") -> Callable[[list[Figures]], Lines]:
 NAMES: dict[str, Callable[[list[Figures]], Lines]] = {
     "instrument": _instrument,
     "marks": _marks(),
-    "one-kind": _marks(", one kind"),
+    "one-kind": _marks(", one kind", "one_kind"),
+    "wanted": _wanted,
     "closed": _closed,
     "gains": _gains,
     "states": _states,

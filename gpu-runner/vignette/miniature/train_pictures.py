@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL
 from vignette.errors import ConfigError
 
 from . import adversary, data, vae
+from .stage import halfway
 from .train_basis import Basis
 from .world import Scene
 
@@ -81,7 +82,9 @@ class Pictures(Basis):
 
     @cached_property
     def polished(self) -> dict[str, AutoencoderKL]:
-        """The autoencoder with each style's decoder held against a critic too: what is exported."""
+        """The autoencoder with each style's decoder held against a critic too: what is exported. A decoder that goes on ends
+        half-way between before and after: the latents that it knows from pictures are not those that a denoiser draws.
+        """
         return {style: self._polished(style) for style in self.styles}
 
     def _polished(self, style: str) -> AutoencoderKL:
@@ -89,7 +92,7 @@ class Pictures(Basis):
         if self._kept("polish", style):
             return self.decoders[style]
         if not (folder / "config.json").exists():
-            adversary.polish(
+            model = adversary.polish(
                 copy.deepcopy(self.decoders[style]),
                 self._pictures(style),
                 folder,
@@ -97,7 +100,10 @@ class Pictures(Basis):
                 self.recipe.batch(8),
                 seed=self.recipe.seed + 2,
                 device=self.device,
-            ).cpu().save_pretrained(folder)
+            ).cpu()
+            if self._has(style) and not self.new_latents:
+                model = halfway(self._started(AutoencoderKL, style, "vae"), model)
+            model.save_pretrained(folder)
         return AutoencoderKL.from_pretrained(folder).requires_grad_(False)
 
     def latents(self, style: str) -> np.ndarray:
