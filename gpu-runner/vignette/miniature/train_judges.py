@@ -19,7 +19,7 @@ READER_PICTURES = 5000
 
 
 def lessons(scenes: Sequence[Scene], count: int) -> np.ndarray:
-    """The numbers of at most `count` of `scenes`, in order and once each, half of them of two kinds: those are the harder to read."""
+    """The numbers of at most `count` of `scenes`, in order and once each; at least half are of two kinds, the harder to read."""
     pairs = np.array([i for i, scene in enumerate(scenes) if len(scene.groups) > 1], int)
     some = pairs[np.linspace(0, len(pairs) - 1, min(count // 2, len(pairs))).astype(int)]
     every = np.linspace(0, len(scenes) - 1, count - len(some)).astype(int)
