@@ -23,9 +23,10 @@ def held_out_set(count: int, language: str = "first", world: World = FIRST, voca
     """
     rng = random.Random(SEED)
     scenes = [sample_scene(rng, held_out=True, world=world) for _ in range(count)]
-    tellers = (random.Random(f"{SEED}/{i}") for i in range(count))
-    told = (tell(language, scene, own, True, vocabulary) for scene, own in zip(scenes, tellers, strict=True))
-    return [(scene, text, 1000 + i) for i, (scene, text) in enumerate(zip(scenes, told, strict=True))]
+    return [
+        (scene, tell(language, scene, random.Random(f"{SEED}/{i}"), True, vocabulary), 1000 + i)
+        for i, scene in enumerate(scenes)
+    ]
 
 
 def written_set(file: Path, count: int, world: World = FIRST) -> list[Case]:

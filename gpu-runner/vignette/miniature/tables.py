@@ -22,7 +22,7 @@ Figures = dict[str, Any]
 Lines = list[list[str]]
 _PLACE = re.compile(r"(<!-- table (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _COLUMNS = (*ATTRIBUTES, "mean")
-STYLES = SECOND.styles
+_WAYS = (BASE, ADAPTED, CEILING)
 # Of keyword prompts for combinations never trained on, per cent.
 WANTED = {"object": 95, "colour": 95, "count": 92, "action": 90, "place": 98}
 
@@ -66,7 +66,8 @@ def told(study: Figures) -> str:
         words = "by other hands" if study["sentences"].startswith("by-hand") else str(study["sentences"])
     else:
         words = "first language" if study["language"] == "first" else f"{study['vocabulary']} words"
-    return words if study.get("style", STYLES[0]) == STYLES[0] else f"{words}, in {study['style']}"
+    first = SECOND.styles[0]
+    return words if study.get("style", first) == first else f"{words}, in {study['style']}"
 
 
 def _instrument(studies: list[Figures]) -> Lines:
@@ -81,7 +82,7 @@ def _instrument(studies: list[Figures]) -> Lines:
 def _marks(kinds: str = "", counted: str = "prompts") -> Callable[[list[Figures]], Lines]:
     def table(studies: list[Figures]) -> Lines:
         head = [f"{studies[0][counted]} scenes", *_COLUMNS]
-        return [head, *([way, *_shares(studies[0][f"{way}{kinds}"])] for way in (BASE, ADAPTED, CEILING))]
+        return [head, *([way, *_shares(studies[0][f"{way}{kinds}"])] for way in _WAYS)]
 
     return table
 
@@ -98,11 +99,10 @@ def _wanted(studies: list[Figures]) -> Lines:
 
 
 def _closed(studies: list[Figures]) -> Lines:
-    ways = (BASE, ADAPTED, CEILING)
-    lines = [["mean of the five", *ways, "closed", "95 % confidence set"]]
+    lines = [["mean of the five", *_WAYS, "closed", "95 % confidence set"]]
     for study in studies:
         estimate, _, bounds = study["closed"]["in_words"].partition(" (95 % confidence set ")
-        means = (f"{100 * study[way]['mean']:.0f} %" for way in ways)
+        means = (f"{100 * study[way]['mean']:.0f} %" for way in _WAYS)
         lines.append([told(study), *means, estimate, bounds.removesuffix(")")])
     return lines
 
@@ -133,11 +133,10 @@ def _nearest(studies: list[Figures]) -> Lines:
 
 def _quality(studies: list[Figures]) -> Lines:
     """KID to fresh renders, and what the adapter's pictures have more of it than the keyword prompts'."""
-    ways = (BASE, ADAPTED, CEILING)
-    lines = [["sentences", *ways, f"{ADAPTED} over {CEILING}, 95 %"]]
+    lines = [["sentences", *_WAYS, f"{ADAPTED} over {CEILING}, 95 %"]]
     for study in studies:
         low, high = study[ADAPTED]["kid_over_keyword"]
-        lines.append([told(study), *(f"{study[way]['kid']:.4f}" for way in ways), f"{low:+.4f} to {high:+.4f}"])
+        lines.append([told(study), *(f"{study[way]['kid']:.4f}" for way in _WAYS), f"{low:+.4f} to {high:+.4f}"])
     return lines
 
 
