@@ -17,7 +17,7 @@ from vignette.engine.speed import speed_up
 
 MODELS_TOML = Path(__file__).resolve().parent.parent / "gpu-runner" / "models.toml"
 SD_BLOCKS: dict[str, Any] = {"block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2, "sample_size": 64}
-# From the config.json of runwayml/stable-diffusion-v1-5, stabilityai/stable-diffusion-2-1 and stable-diffusion-xl-base-1.0.
+# From the config.json of stable-diffusion-v1-5/stable-diffusion-v1-5, stabilityai/stable-diffusion-2-1 and stable-diffusion-xl-base-1.0.
 UNETS: dict[str, dict[str, Any]] = {
     "sd15": SD_BLOCKS | {"cross_attention_dim": 768, "attention_head_dim": 8},
     "sd21": SD_BLOCKS

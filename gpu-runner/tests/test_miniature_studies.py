@@ -1,14 +1,16 @@
 """All of the study by one command, at trial size."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from tests.tiny_training import write_teacher
-from vignette.engine.catalogue import ModelSpec
+from vignette.engine.catalogue import ModelSpec, read_catalogue
 from vignette.engine.manifest import fingerprint
 from vignette.miniature import cli, frozen, studies, variants
+from vignette.miniature.figures import weights_of
 from vignette.miniature.kept import kept
 from vignette.miniature.render import render
 from vignette.miniature.world import SECOND, parse_keywords
@@ -52,7 +54,12 @@ def test_one_command_leaves_figures_sheets_plots_and_tables(quick, tmp_path, mon
     figures = json.loads((tmp_path / "study" / "unheard-words.json").read_text())
     assert (figures["prompts"], figures["vocabulary"]) == (2, "unheard")
     assert figures["judge_on_renders"].keys() == figures["judge_on_redrawn"].keys()
-    assert figures["base/keyword"]["kid_over_keyword"] == [0, 0]
+    assert (
+        len(figures["adapter/narrative"]["kid_over_keyword"])
+        == len(figures["adapter/narrative"]["brisque_over_keyword"])
+        == 2
+    )
+    assert not {"kid_over_keyword", "brisque_over_keyword"} & figures["base/keyword"].keys()
     assert figures["adapter/narrative"]["kid"] != figures["base/narrative"]["kid"]
     other = json.loads((tmp_path / "study" / "unheard-words-ink.json").read_text())
     assert (figures["style"], other["style"]) == ("day", "ink")
@@ -128,12 +135,36 @@ def test_a_picture_cut_off_half_way_is_made_again(tmp_path):
 
 def test_every_set_of_the_study_is_one_of_its_documents_tables_and_of_the_bundled_weights():
     text = cli.FIGURES.with_suffix(".md").read_text()
-    bundled = {style: fingerprint(ModelSpec(id=style, path=cli.ROOT / "weights" / style)) for style in studies.STYLES}
     for name, asked in studies.SETS.items():
         assert f"<!-- table marks {name} -->" in text
         figures = json.loads((cli.FIGURES / f"{name}.json").read_text())
         assert (figures["prompts"], figures["style"]) == (asked.prompts, asked.style)
-        assert figures["weights"] == bundled[asked.style], f"{name} was drawn by other weights: run `miniature studies`"
+        assert made_by(figures) == bundled(asked.style), f"{name} is of other weights: run `miniature studies`"
+
+
+@pytest.mark.parametrize("style", studies.STYLES)
+def test_the_ways_beside_each_other_are_measured_as_the_command_does_and_on_the_bundled_weights(style):
+    figures = json.loads((cli.FIGURES / f"{studies.in_style('variants', style)}.json").read_text())
+    plan = variants.Plan(style=style, sweeps=style == studies.STYLES[0])
+    asked = {key: value for key, value in asdict(plan).items() if key not in ("teacher", "ways")}
+    assert {key: figures[key] for key in asked} == asked
+    assert figures["teacher"]
+    assert figures["ways"] == []
+    assert made_by(figures) == bundled(style), "the ways are of other weights: run `miniature studies --teacher`"
+
+
+def test_the_readings_are_of_the_bundled_weights():
+    (spec,) = (s for s in read_catalogue(cli.ROOT.parent / "models.toml").models if s.id == "miniature")
+    assert json.loads((cli.FIGURES / "reading.json").read_text())["weights"] == fingerprint(spec)
+
+
+def made_by(figures):
+    return figures["weights"], figures["adapter"]
+
+
+def bundled(style):
+    weights = cli.ROOT / "weights"
+    return fingerprint(ModelSpec(id=style, path=weights / style)), weights_of(weights / "adapters" / "sur")
 
 
 def test_no_narratives_at_all_is_a_mistake(capsys):

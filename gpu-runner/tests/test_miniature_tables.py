@@ -70,6 +70,32 @@ def test_how_much_is_closed_stands_beside_what_it_is_of(docs):
     assert "| rare words | 70 % | 92 % | 95 % | 90 % | 80 % to 100 % |" in (docs / "study.md").read_text()
 
 
+def test_ways_stand_by_their_marks_and_by_their_pictures_quality(docs):
+    keyword = {**ROWS, "mean": 0.9, "kid": 0.002, "brisque": 30.04}
+    over = {"kid_over_keyword": [-0.001, 0.002], "brisque_over_keyword": [-1.26, 0.5]}
+    swept = {**ROWS, "kid": 0.1, "brisque": 1}
+    plain = {**ROWS, "kid": 0.001, "brisque": 31, "gain": {"mean": [0.1, 0.2]}, **over}
+    ways = {"base/narrative": plain, "base/keyword": keyword, "scale/0.5": swept, "fresh renders": {"brisque": 55}}
+    (docs / "study" / "ways.json").write_text(json.dumps(ways))
+    assert run(docs, "<!-- table variants ways -->\n<!-- end -->\n<!-- table looks ways -->\n<!-- end -->\n") == 0
+    text = (docs / "study.md").read_text()
+    assert "| fresh renders |  |  | 55.0 |  |" in text
+    lines = [line for line in text.splitlines() if line.startswith("| base")]
+    assert [line.split(" |")[0] for line in lines] == [
+        f"| base/{of}" for of in ("keyword", *2 * ["narrative"], "keyword")
+    ]
+    assert lines[1].endswith("| 38 % | +10.0 to +20.0 |")
+    assert lines[2] == "| base/narrative | 0.0010 | -0.0010 to +0.0020 | 31.0 | -1.3 to +0.5 |"
+    assert lines[3] == "| base/keyword | 0.0020 |  | 30.0 |  |"
+
+
+def test_a_failure_says_what_was_asked_for_and_what_was_lost(docs):
+    missed = {"narrative": "a | b", "keywords": "1cat", "adapter/bundled": "count, action", "base/keyword": ""}
+    (docs / "study" / "ways.json").write_text(json.dumps({"failures": [missed]}))
+    assert run(docs, "<!-- table failures ways -->\n<!-- end -->\n") == 0
+    assert "| 1 | a \\| b | 1cat | count, action | nothing |" in (docs / "study.md").read_text()
+
+
 def test_what_each_way_gains_over_the_others(docs):
     over = {"published-recipe/narrative": [0.01, 0.05], "LLM-rewriting/narrative": [-0.1, 0.3]}
     ways = {"adapter/no-LLM": {"over": over}, "published-recipe/narrative": {"over": over}}

@@ -43,11 +43,15 @@ def test_every_variant_is_trained_on_the_same_triples_and_measured(small, tmp_pa
             assert 0 <= low <= figures[name][attribute] <= high <= 1
         assert set(figures[name]["intervals"]) == attributes
         assert ("kid_over_keyword" in figures[name]) == (name != "base/keyword")
+        assert ("brisque_over_keyword" in figures[name]) == (name != "base/keyword")
     for name in (*trained, "LLM-rewriting/narrative"):
         assert set(figures[name]["gain"]) == {*attributes, "mean"}
         others = {"LLM-rewriting/narrative", "published-recipe/narrative"} - {name}
         assert set(figures[name]["over"]) == others
     assert len(figures["failures"]) == 2
+    for missed in figures["failures"]:
+        assert {"narrative", "keywords", "adapter/bundled", "base/keyword"} == set(missed)
+        assert {*missed["adapter/bundled"].split(", "), *missed["base/keyword"].split(", ")} <= {*attributes, ""}
     assert sheet.stat().st_size > 0
     assert figures["teacher"] == "teacher"
 
@@ -76,7 +80,7 @@ def test_some_ways_without_sweeps(small, tmp_path):
     variants.run(ROOT / "weights", tmp_path / "work", plan, output)
     figures = json.loads(output.read_text())
     measured = {name for name, row in figures.items() if isinstance(row, dict)}
-    assert measured == {"base/keyword", "base/narrative", "adapter/no-LLM", "adapter/bundled"}
+    assert measured == {"base/keyword", "base/narrative", "adapter/no-LLM", "adapter/bundled", "fresh renders"}
     assert len(figures["weights"]) == 64
 
 

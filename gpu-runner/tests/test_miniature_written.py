@@ -37,7 +37,10 @@ def test_the_kinds_stand_in_the_order_in_which_they_are_told(text, order):
     assert set(as_told(scene, text).groups) == set(scene.groups)
 
 
-@pytest.mark.parametrize(("file", "count", "world"), [("by-hand", 400, FIRST), ("by-hand-second", 300, SECOND)])
+@pytest.mark.parametrize(
+    ("file", "count", "world"),
+    [("by-hand", 400, FIRST), ("by-hand-second", 300, SECOND), ("by-hand-third", 200, SECOND)],
+)
 def test_the_set_written_by_hand_is_of_scenes_and_sentences_that_no_training_has(file, count, world):
     cases = read_cases(ROOT / f"{file}.jsonl")
     told = {text for _, text in lines(SECOND)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from dataclasses import asdict
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from vignette.evaluation.statistics import mean_interval, paired_gain, share_closed
+from vignette.sur.checkpoint import CHECKSUM
 
 from .judge_net import ATTRIBUTES
 
@@ -23,6 +25,11 @@ def about() -> dict[str, str]:
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
     }
+
+
+def weights_of(adapter: Path) -> str:
+    """SHA-256 of the weights of the SUR-adapter in a folder, as its configuration notes it."""
+    return str(json.loads((adapter / "config.json").read_text(encoding="utf-8"))[CHECKSUM])
 
 
 def row(values: np.ndarray) -> dict[str, float]:

@@ -15,6 +15,7 @@ from vignette.evaluation.instruments.miniature import MiniatureJudge
 
 from .judge_net import ATTRIBUTES, marks
 from .kept import kept
+from .quality import Look, brisque
 from .sample import GUIDANCE, STEPS, sample
 from .text import hidden_states
 from .vae import to_tensor
@@ -85,3 +86,7 @@ class Frozen:
     def features(self, pictures: np.ndarray) -> np.ndarray:
         """The judge's features of each picture, as the KID compares them."""
         return self.instrument.features([Image.fromarray(picture) for picture in pictures])
+
+    def look(self, pictures: np.ndarray) -> Look:
+        """What the quality of uint8 `pictures` [N, 128, 128, 3] is measured by."""
+        return Look(self.features(pictures), brisque(pictures))

@@ -18,6 +18,7 @@ COMMAND = "npm exec vignette -- miniature plots"
 LINE = 34
 COLUMNS = 3
 SERIES = ((BASE, "base"), (ADAPTED, "adapter"), (CEILING, "keyword"))
+_NO_ATTRIBUTES = ("mean", "kid", "brisque")
 SWEPT = ("scale/", "triples/")
 
 
@@ -208,7 +209,7 @@ def _swept(table: Figures, prefix: str) -> dict[float, Figures]:
 
 
 def _attributes(row: Figures) -> list[str]:
-    return [name for name, value in row.items() if isinstance(value, (int, float)) and name not in ("mean", "kid")]
+    return [name for name, value in row.items() if isinstance(value, (int, float)) and name not in _NO_ATTRIBUTES]
 
 
 def _interval(row: Figures, name: str) -> tuple[float, float] | None:

@@ -9,6 +9,8 @@ BASE, ADAPTED, CEILING = "base/narrative", "adapter/narrative", "base/keyword"
 ADAPTER, PUBLISHED_RECIPE, REWRITING = "adapter/no-LLM", "published-recipe/narrative", "LLM-rewriting/narrative"
 # The adapter that comes with the weights: longer trained, on more.
 BUNDLED = "adapter/bundled"
+# Scenes drawn by no model.
+RENDERS = "fresh renders"
 
 
 def title_of(name: str, figures: Mapping[str, Any]) -> str:

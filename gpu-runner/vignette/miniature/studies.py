@@ -42,6 +42,7 @@ SETS = {
         "rare-words": Sentences(200),
         "unheard-words": Sentences(100, vocabulary="unheard"),
         "other-hands": Sentences(200, file="by-hand-second.jsonl"),
+        "all-forms": Sentences(200, file="by-hand-third.jsonl"),
     }.items()
 }
 SHEETS_OF = tuple(in_style("rare-words", style) for style in STYLES)

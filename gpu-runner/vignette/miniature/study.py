@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from vignette.evaluation.kid import kid, kid_gain
 from vignette.sur.adapter import SURAdapter
 
 from .fidelity import edges, psnr
-from .figures import about, compared, contact_sheet, row, row_with_intervals
+from .figures import about, compared, contact_sheet, row, row_with_intervals, weights_of
 from .frozen import Frozen
 from .held_out import SEED, Case, held_out_set, written_set
 from .language import Words
+from .quality import quality
 from .render import render
 from .rows import ADAPTED, BASE, CEILING
 from .sample import GUIDANCE, STEPS
@@ -82,7 +82,8 @@ def run(
     began = time.time()
     guidance = GUIDANCE if guidance is None else guidance
     frozen = Frozen(weights, style, work)
-    adapter = SURAdapter.load(weights / "adapters" / "sur").float()
+    bundled = weights / "adapters" / "sur"
+    adapter = SURAdapter.load(bundled).float()
     cases = (
         written_set(cases_from, prompts, frozen.world)
         if cases_from
@@ -107,7 +108,7 @@ def run(
         adapted = adapter(plain)
     drawn, scores = {}, {}
     single = np.array([len(s.groups) == 1 for s in scenes])
-    figures |= {"weights": frozen.identity, "one_kind": int(single.sum())}
+    figures |= {"weights": frozen.identity, "adapter": weights_of(bundled), "one_kind": int(single.sum())}
     for name, context in ((BASE, plain), (ADAPTED, adapted), (CEILING, frozen.states([s.keywords for s in scenes]))):
         drawn[name] = frozen.draw(context, seeds, guidance=guidance)
         scores[name] = frozen.score(drawn[name], scenes)
@@ -115,11 +116,11 @@ def run(
         if single.any():
             tell({f"{name}, one kind": row(scores[name][single])})
     if len(cases) > 1:
-        real, features = frozen.features(renders), {name: frozen.features(of) for name, of in drawn.items()}
-        for name, of in features.items():
-            worse = kid_gain(real, of, features[CEILING])
-            figures[name] |= {"kid": kid(real, of).mean, "kid_over_keyword": (worse.low, worse.high)}
-            print("KID to fresh renders", name, figures[name]["kid"], figures[name]["kid_over_keyword"], flush=True)
+        real, looks = frozen.features(renders), {name: frozen.look(of) for name, of in drawn.items()}
+        for name, of in looks.items():
+            found = quality(real, of, None if name == CEILING else looks[CEILING])
+            figures[name] |= found
+            print("quality", name, found, flush=True)
     tell(compared(*(scores[name] for name in (BASE, ADAPTED, CEILING))))
     figures["minutes"] = round((time.time() - began) / 60, 1)
     if sheet:

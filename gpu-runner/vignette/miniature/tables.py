@@ -9,20 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from vignette.errors import ConfigError
 
+from . import tables_of_ways as ways
+from .cells import COLUMNS, Figures, Lines, markdown, points, shares
 from .judge_net import ATTRIBUTES
-from .plots import SWEPT, read
-from .rows import ADAPTED, BASE, CEILING, PUBLISHED_RECIPE, REWRITING
+from .plots import read
+from .rows import ADAPTED, BASE, CEILING
 from .world import SECOND
 
-Figures = dict[str, Any]
-Lines = list[list[str]]
 _PLACE = re.compile(r"(<!-- table (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
-_COLUMNS = (*ATTRIBUTES, "mean")
 _WAYS = (BASE, ADAPTED, CEILING)
+# By the name of the file: the third's writers had to use every form in which people tell.
+BY_HAND = {
+    "by-hand": "by other hands",
+    "by-hand-second": "by other hands",
+    "by-hand-third": "in all forms, by other hands",
+}
 # Of keyword prompts for combinations never trained on, per cent.
 WANTED = {"object": 95, "colour": 95, "count": 92, "action": 90, "place": 98}
 
@@ -48,7 +52,7 @@ def fill(document: Path, source: Path) -> int:
         if missing:
             raise ConfigError(f"{document}: {source / missing[0]}.json is not there: run that study first.")
         try:
-            return f"{place[1]}{_markdown(NAMES[kind]([studies[name] for name in of]))}{place[3]}"
+            return f"{place[1]}{markdown(NAMES[kind]([studies[name] for name in of]))}{place[3]}"
         except (KeyError, TypeError) as error:
             raise ConfigError(
                 f"{document}: the figures for <!-- table {place[2]} --> lack {error}: run that study again."
@@ -63,7 +67,7 @@ def fill(document: Path, source: Path) -> int:
 def told(study: Figures) -> str:
     """Which sentences a study is about, as the tables call them."""
     if "sentences" in study:
-        words = "by other hands" if study["sentences"].startswith("by-hand") else str(study["sentences"])
+        words = BY_HAND.get(study["sentences"], str(study["sentences"]))
     else:
         words = "first language" if study["language"] == "first" else f"{study['vocabulary']} words"
     first = SECOND.styles[0]
@@ -76,13 +80,13 @@ def _instrument(studies: list[Figures]) -> Lines:
         "autoencoder's reconstructions": "judge_on_reconstructions",
         "the denoiser's redrawings": "judge_on_redrawn",
     }
-    return [["", *_COLUMNS], *([name, *_shares(studies[0][key], "{:.1f} %")] for name, key in rows.items())]
+    return [["", *COLUMNS], *([name, *shares(studies[0][key], "{:.1f} %")] for name, key in rows.items())]
 
 
 def _marks(kinds: str = "", counted: str = "prompts") -> Callable[[list[Figures]], Lines]:
     def table(studies: list[Figures]) -> Lines:
-        head = [f"{studies[0][counted]} scenes", *_COLUMNS]
-        return [head, *([way, *_shares(studies[0][f"{way}{kinds}"])] for way in _WAYS)]
+        head = [f"{studies[0][counted]} scenes", *COLUMNS]
+        return [head, *([way, *shares(studies[0][f"{way}{kinds}"])] for way in _WAYS)]
 
     return table
 
@@ -110,7 +114,7 @@ def _closed(studies: list[Figures]) -> Lines:
 def _gains(studies: list[Figures]) -> Lines:
     return [
         ["attribute", *map(told, studies)],
-        *([name, *(_points(study["gain"][name]) for study in studies)] for name in _COLUMNS),
+        *([name, *(points(study["gain"][name]) for study in studies)] for name in COLUMNS),
     ]
 
 
@@ -140,27 +144,6 @@ def _quality(studies: list[Figures]) -> Lines:
     return lines
 
 
-def _variants(studies: list[Figures]) -> Lines:
-    ways = {name: row for name, row in studies[0].items() if isinstance(row, dict) and "kid" in row and "/" in name}
-    lines = [["", *_COLUMNS, "gain over base/narrative, points, 95 %", "KID"]]
-    for name, row in sorted(ways.items(), key=lambda way: -way[1]["mean"]):
-        if name.startswith(SWEPT):
-            continue
-        gain = _points(row["gain"]["mean"]) if "gain" in row else ""
-        lines.append([name, *_shares(row), gain, f"{row['kid']:.4f}"])
-    return lines
-
-
-def _over(studies: list[Figures]) -> Lines:
-    """What every way gains over the published recipe and over rewriting, paired by prompt and seed."""
-    others = [PUBLISHED_RECIPE, REWRITING]
-    lines = [["gain in points, mean of the five, 95 %", *(f"over {other}" for other in others)]]
-    for name, row in studies[0].items():
-        if isinstance(row, dict) and "over" in row and name not in others:
-            lines.append([name, *(_points(row["over"][other]) if other in row["over"] else "" for other in others)])
-    return lines
-
-
 def _reading(measure: str = "") -> Callable[[list[Figures]], Lines]:
     def table(studies: list[Figures]) -> Lines:
         rows = {name: row for name, row in studies[0]["measures"].items() if name.endswith(measure)}
@@ -184,21 +167,10 @@ NAMES: dict[str, Callable[[list[Figures]], Lines]] = {
     "states": _states,
     "nearest": _nearest,
     "quality": _quality,
-    "variants": _variants,
-    "over": _over,
+    "variants": ways.variants,
+    "looks": ways.looks,
+    "failures": ways.failures,
+    "over": ways.over,
     "readings": _reading(),
     "reading-by-probe": _reading(": probe"),
 }
-
-
-def _shares(row: Figures, form: str = "{:.0f} %") -> list[str]:
-    return [form.format(100 * row[name]) for name in _COLUMNS]
-
-
-def _points(interval: list[float]) -> str:
-    return " to ".join(f"{100 * bound:+.1f}" for bound in interval)
-
-
-def _markdown(lines: Lines) -> str:
-    head, *rows = (f"| {' | '.join(cells)} |" for cells in lines)
-    return "\n".join([head, f"|{'---|' * len(lines[0])}", *rows, ""])

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from vignette.errors import ConfigError
-from vignette.evaluation.kid import kid, kid_gain
 from vignette.evaluation.statistics import paired_gain
 from vignette.sur.adapter import SURAdapter
 from vignette.training.options import PUBLISHED, Options
@@ -29,13 +28,15 @@ from vignette.training.run import train
 from vignette.training.stopping import Stopped
 
 from . import triples
-from .figures import about, compared, contact_sheet, row_with_intervals
+from .figures import about, compared, contact_sheet, row_with_intervals, weights_of
 from .frozen import Frozen
 from .held_out import SEED, held_out_set
+from .judge_net import ATTRIBUTES
 from .kept import kept
+from .quality import Look, brisque, quality
 from .render import render
 from .rewrite import Rewriter
-from .rows import ADAPTER, BASE, BUNDLED, CEILING, PUBLISHED_RECIPE, REWRITING
+from .rows import ADAPTER, BASE, BUNDLED, CEILING, PUBLISHED_RECIPE, RENDERS, REWRITING
 from .sample import STEPS
 from .world import FIRST, sample_scene
 
@@ -76,7 +77,7 @@ def recipes(plan: Plan) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
     published = PUBLISHED | {"batch_size": BATCH, "micro_batch_size": BATCH}
     if plan.teacher:
-        published |= {"teacher": str(plan.teacher), "teacher_layer": "last"}
+        published |= {"teacher": str(plan.teacher)}
     else:
         published["distil_weight"] = 0.0
     found = {ADAPTER: own, PUBLISHED_RECIPE: published}
@@ -106,23 +107,22 @@ class Study:
         self.scenes, self.texts, self.seeds = ([case[i] for case in cases] for i in range(3))
         self.plain = self.frozen.states(self.texts)
         rng = random.Random(SEED + 2)
-        real = [render(sample_scene(rng, world=world), 20_000_000 + i, world, plan.style) for i in range(REAL)]
-        self.real = self.frozen.instrument.features(real)
+        renders = [render(sample_scene(rng, world=world), 20_000_000 + i, world, plan.style) for i in range(REAL)]
+        self.real = self.frozen.instrument.features(renders)
         self.drawn: dict[str, np.ndarray] = {}
-        self.features: dict[str, np.ndarray] = {}
+        self.looks: dict[str, Look] = {}
         self.scores: dict[str, np.ndarray] = {}
-        self.figures: dict[str, Any] = {}
+        coarse = brisque(np.stack([np.asarray(render) for render in renders[: plan.prompts]]))
+        self.figures: dict[str, Any] = {} if coarse is None else {RENDERS: {"brisque": float(coarse.mean())}}
 
     def draw(self, name: str, context: torch.Tensor) -> None:
         """Draw the held-out scenes from `context`, and keep the figures of `name`; the ceiling comes first."""
         self.stopped()
         pictures = self.frozen.draw(context, self.seeds, self.plan.drawing_steps)
-        self.drawn[name], self.features[name] = pictures, self.frozen.features(pictures)
+        self.drawn[name], self.looks[name] = pictures, self.frozen.look(pictures)
         self.scores[name] = self.frozen.score(pictures, self.scenes)
-        self.figures[name] = row_with_intervals(self.scores[name]) | {"kid": kid(self.real, self.features[name]).mean}
-        if name != CEILING:
-            worse = kid_gain(self.real, self.features[name], self.features[CEILING])
-            self.figures[name]["kid_over_keyword"] = (worse.low, worse.high)
+        found = quality(self.real, self.looks[name], None if name == CEILING else self.looks[CEILING])
+        self.figures[name] = row_with_intervals(self.scores[name]) | found
         print(name, self.figures[name], flush=True)
 
     def rewritten(self, teacher: Path) -> list[str]:
@@ -147,6 +147,14 @@ class Study:
         over = {other: paired_gain(own.mean(1), self.scores[other].mean(1)) for other in others if other != name}
         gains = {other: (gain.low, gain.high) for other, gain in over.items()}
         self.figures[name] |= compared(base, own, ceiling) | {"over": gains}
+
+    def missed(self, index: int) -> dict[str, Any]:
+        """What narrative `index` and its keyword prompt say, and what is not drawn so through the bundled adapter and from the prompt."""
+        lost = {
+            name: ", ".join(a for a, mark in zip(ATTRIBUTES, self.scores[name][index], strict=True) if mark < 1)
+            for name in (BUNDLED, CEILING)
+        }
+        return {"narrative": self.texts[index], "keywords": self.scenes[index].keywords} | lost
 
     def adapted(self, folder: Path, scale: float = 1.0) -> torch.Tensor:
         """The narratives' states after the adapter in `folder`."""
@@ -178,7 +186,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train and measure every variant, a sweep of the adapter's scale and of the number of triples; write `output` as
-    JSON, and `sheet`, a gallery of the narratives that the adapter serves worst (rows: base, adapter, keyword).
+    JSON, and `sheet`, a gallery of the narratives that the bundled adapter serves worst (rows: base, adapter, keyword).
 
     Raises:
         Stopped: `stop` said so; the same plan and folder go on from there.
@@ -197,7 +205,8 @@ def run(
         folders[name] = study.train(name, extra)
         study.draw(name, study.adapted(folders[name]))
         ways.append(name)
-    study.draw(BUNDLED, study.adapted(weights / "adapters" / "sur"))
+    bundled = weights / "adapters" / "sur"
+    study.draw(BUNDLED, study.adapted(bundled))
     ways.append(BUNDLED)
     for name in ways:
         study.compare(name, *(way for way in ways if way in (REWRITING, PUBLISHED_RECIPE)))
@@ -208,10 +217,11 @@ def run(
             folder = study.train(ADAPTER, asked[ADAPTER], share)
             study.draw(f"triples/{max(2, round(plan.scenes * share))}", study.adapted(folder))
     if sheet:
-        worst = np.argsort(study.scores[ADAPTER].mean(1))[:8]
-        contact_sheet([study.drawn[n][worst] for n in (BASE, ADAPTER, CEILING)], sheet)
-        study.figures["failures"] = [study.texts[i] for i in worst]
+        worst = np.argsort(study.scores[BUNDLED].mean(1), kind="stable")[:8]
+        contact_sheet([study.drawn[n][worst] for n in (BASE, BUNDLED, CEILING)], sheet)
+        study.figures["failures"] = [study.missed(i) for i in worst]
     settings = {k: v.name if isinstance(v, Path) else v for k, v in asdict(plan).items()}
     minutes = round((time.time() - began) / 60, 1)
-    whole = {**about(), **settings, "minutes": minutes, "weights": study.frozen.identity, **study.figures}
+    made_by = {"weights": study.frozen.identity, "adapter": weights_of(bundled)}
+    whole = {**about(), **settings, "minutes": minutes, **made_by, **study.figures}
     output.write_text(json.dumps(whole, indent=1) + "\n")

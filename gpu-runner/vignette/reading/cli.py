@@ -79,7 +79,8 @@ def _measure(arguments: argparse.Namespace) -> int:
     print(_table(figures["measures"]))
     print("\n".join(f"{name}: {value:.3f}" for name, value in figures["notice"].items()))
     if arguments.output:
-        arguments.output.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        whole = {"weights": model.version, **figures}
+        arguments.output.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -31,6 +31,7 @@ PUBLISHED: dict[str, Any] = {
     "align_weight": 1e-5,
     "distil": "kl-published",
     "distil_weight": 1e-5,
+    "teacher_layer": "last",
     "align_steps": 0,
     "keyword_share": 0.0,
     "ema_decay": 0.0,
