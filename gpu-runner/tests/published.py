@@ -34,12 +34,16 @@ class Published(nn.Module):
 
     def forward(self, x: torch.Tensor, eta: float = 0.1) -> torch.Tensor:
         """`[B, L, D]`: the encoder takes the batch axis for the sequence, so that prompts see each other."""
+        return eta * self.unmixed(x) + (1 - eta) * x
+
+    def unmixed(self, x: torch.Tensor) -> torch.Tensor:
+        """What the alignment was computed on when the checkpoint was made; a later commit computes it on `forward`'s."""
         q = self.attention["query_layer"](self.transformer_encoder(x))
         k = self.attention["key_layer"](x)
         weights = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(x.shape[-1]), dim=-1)
         a = weights @ x + x
         out = a + self.attention["output_layer"](a)
-        return eta * self.fc(out) + (1 - eta) * x
+        return self.fc(out)
 
     def one_prompt(self, x: torch.Tensor, eta: float) -> torch.Tensor:
         """`[1, L, D]`, as in training: a batch axis of length 1 is a sequence of one."""
@@ -79,6 +83,11 @@ def latest_state(folder: Path) -> str | None:
     return found[-1] if found else None
 
 
+def captions(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """What the published adapter is trained on: each narrative as it is, and never the empty prompt."""
+    return [row["text"] for row in rows]
+
+
 def epoch(rows: Sequence[Mapping[str, str]], prompt2vec: Mapping[str, int]) -> Iterator[int]:
     """A step a row: its prompt's vector is looked up when its turn comes."""
     for row in rows:
@@ -88,3 +97,21 @@ def epoch(rows: Sequence[Mapping[str, str]], prompt2vec: Mapping[str, int]) -> I
 def unchecked(images: list, clip_input: object) -> tuple[list, bool]:
     """What the published demo puts in the place of the pipeline's safety checker."""
     return images, False
+
+
+def each(items: Sequence[Path]) -> Iterator[Path]:
+    """The published loop over what is to be fetched."""
+    i = 0
+    while i <= len(items):
+        yield items[i]
+        i += 1
+
+
+def is_there(name: str, files: Sequence[Path]) -> bool:
+    """How the published loop finds out whether a picture was fetched before."""
+    return f"image\\{name}" in map(str, files)
+
+
+def metadata(picture: Path, text: str, prompt: str) -> dict[str, str]:
+    """A row as the published notebook writes it."""
+    return {"file_name": picture.stem, "text": text, "prompt": prompt}

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from diffusers import StableDiffusionPipeline
 
 from tests.drawing import Drawing, draw, request
+from tests.tiny_training import losses_of, small, write_imagefolder
 from vignette.engine.catalogue import Defaults, ModelSpec, SpeedSpec
 from vignette.engine.events import Failed, Finished
 from vignette.engine.loader import LoadedModel, load_model
 from vignette.engine.memory import MemoryProfile
 from vignette.engine.warm_up import warm_up
+from vignette.sur import SURAdapter
+from vignette.training.frozen import FrozenModel
+from vignette.training.run import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 MIXED = ("DDIMScheduler", "DPMSolverMultistepScheduler", "EulerAncestralDiscreteScheduler", "DDIMScheduler")
@@ -137,3 +143,37 @@ def test_weights_that_come_back_are_drawn_with(model_folder: Path, mode: str) ->
     model.put_weights(model.read_weights())
     assert difference(draw(model, r).pictures(), before) < 0.5
     del other
+
+
+@pytest.fixture
+def own_accelerator() -> Iterator[None]:
+    """Accelerate keeps a process on the device it was first given, which for other tests' training is the CPU."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("own_accelerator")
+def test_training_learns(sd15_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: set[tuple[str, torch.dtype]] = set()
+    predict = FrozenModel.predict
+
+    def noted(self: FrozenModel, *given: Any) -> torch.Tensor:
+        unet = self.part("unet")
+        used.add((unet.device.type, unet.dtype))
+        return predict(self, *given)
+
+    monkeypatch.setattr(FrozenModel, "predict", noted)
+    options = small(
+        sd15_folder, write_imagefolder(tmp_path / "data"), tmp_path, precision="bf16", steps=20, learning_rate=1e-2,
+        warmup_steps=0, batch_size=6, micro_batch_size=3, match_draws=1, keyword_share=0.0, ema_decay=0.0,
+    )  # fmt: skip
+    adapter = train(options, "cuda")
+    assert used == {("cuda", torch.bfloat16)}
+    assert adapter is not None
+    assert all(torch.isfinite(value).all() for value in SURAdapter.load(adapter).state_dict().values())
+    # Each step sees every example, at the one noise and timestep whose prediction was kept.
+    lines = losses_of(tmp_path)
+    assert all(np.isfinite(value) for line in lines for value in line.values())
+    for name in ("loss", "loss/match", "loss/align"):
+        assert lines[-1][name] < 0.5 * lines[0][name], name

@@ -1,25 +1,30 @@
 """
 The flaws of the published SUR-adapter code, one test each: the published computation has it, this package does not.
 
-The published side stands in `tests/published.py`, rebuilt from its description.
+The published side stands in `tests/published.py`, rebuilt from its description. 12's missing pins, 16's unchecked
+certificates, 17's deleted model and 18's licence are nothing to compute: there this package's side stands alone, for
+certificates in `test_surd_http.py`. The other half of 04, training on the empty prompt, is in
+`test_sur_flaws_training.py`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, DiffusionPipeline, UNet2DConditionModel
+from diffusers import DiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 from torch import nn
 
 from tests.drawing import draw, request
-from tests.published import FrozenResize, Published, states_for_the_unet, unchecked
+from tests.published import FrozenResize, Published, each, is_there, metadata, states_for_the_unet, unchecked
 from tests.surd import builder, write_folder
 from tests.tiny import write_adapter
 from vignette.engine import stages
@@ -147,16 +152,9 @@ def test_05_inference_is_repeatable(layout: str, states: torch.Tensor, tmp_path:
     assert torch.equal(loaded(states), loaded(states))
 
 
-def test_06_training_starts_from_the_identity_and_leaves_it_everywhere(states: torch.Tensor) -> None:
+def test_06_training_starts_from_the_identity(states: torch.Tensor) -> None:
     assert (published(fresh=True)(states) - states).abs().max() > 0.05
-    adapter = ours(trained=False)
-    assert torch.equal(adapter(states), states)
-    optimizer = torch.optim.AdamW(adapter.parameters(), lr=1e-3)
-    for _ in range(2):
-        optimizer.zero_grad()
-        F.mse_loss(adapter(states), states.flip(0)).backward()
-        optimizer.step()
-    assert without_gradient(adapter) == set()
+    assert torch.equal(ours(trained=False)(states), states)
 
 
 def test_07_eta_is_part_of_the_checkpoint(states: torch.Tensor, tmp_path: Path) -> None:
@@ -205,10 +203,14 @@ def test_11_no_weight_is_dead(states: torch.Tensor, tmp_path: Path) -> None:
 
 
 def test_12_every_requirement_is_pinned_and_imports() -> None:
-    lines = [line.split("#")[0].strip() for line in (ROOT / "gpu-runner/requirements.txt").read_text().splitlines()]
-    loose = [line for line in lines if line and not re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; .+)?", line)]
+    files = sorted((ROOT / "gpu-runner").glob("requirements*.txt"))
+    assert len(files) > 10
+    lines = {file.name: [line.split("#")[0].strip() for line in file.read_text().splitlines()] for file in files}
+    pin = r"[a-z0-9-]+==[\w.]+( ; .+)?|-r requirements(-[\w-]+)?\.txt"
+    loose = [(name, line) for name, found in lines.items() for line in found if line and not re.fullmatch(pin, line)]
     assert loose == []
-    assert {"diffusers", "accelerate", "transformers"} <= {line.split("==")[0] for line in lines}
+    needed = {line.split("==")[0] for line in lines["requirements.txt"]}
+    assert {"diffusers", "accelerate", "transformers"} <= needed
     # The published pipeline dies at this import since diffusers 0.21; the engine takes the name from where it is.
     with pytest.raises(ImportError):
         exec("from diffusers.utils import randn_tensor", {})  # noqa: S102
@@ -216,30 +218,33 @@ def test_12_every_requirement_is_pinned_and_imports() -> None:
 
 
 class Bare(DiffusionPipeline):
-    """A pipeline that keeps its adapter as the published one does."""
+    """A pipeline that is given its adapter as the published one is, as an attribute and nothing more."""
 
-    def __init__(self, adapter: nn.Module, scheduler: DDIMScheduler) -> None:
+    def __init__(self, unet: UNet2DConditionModel) -> None:
         super().__init__()
-        self.register_modules(scheduler=scheduler)
-        self.adapter = adapter
+        self.register_modules(unet=unet)
 
 
 class Registered(DiffusionPipeline):
-    def __init__(self, adapter: nn.Module) -> None:
+    def __init__(self, unet: UNet2DConditionModel, adapter: nn.Module) -> None:
         super().__init__()
-        self.register_modules(adapter=adapter)
+        self.register_modules(unet=unet, adapter=adapter)
 
 
 def test_13_the_adapter_is_a_registered_module_of_any_precision(
     states: torch.Tensor, model_folder: Path, tmp_path: Path
 ) -> None:
-    bare = Bare(published(), DDIMScheduler())
-    assert "adapter" not in bare.config
-    with pytest.raises(RuntimeError, match="[Hh]alf|dtype"):
-        bare.adapter(states.half())
+    unet = UNet2DConditionModel.from_pretrained(model_folder / "unet", local_files_only=True)
+    bare = Bare(unet)
+    bare.adapter = published()
+    bare.to(torch.float16)
+    assert bare.unet.dtype == torch.float16
+    assert {p.dtype for p in bare.adapter.parameters()} == {torch.float32}
+    bare.save_pretrained(tmp_path / "bare")
+    assert [p.name for p in (tmp_path / "bare").iterdir() if p.is_dir()] == ["unet"]
 
-    pipe = Registered(ours()).to(torch.float16)
-    assert pipe.adapter.dtype == torch.float16
+    pipe = Registered(unet, ours()).to(torch.float16)
+    assert {p.dtype for p in pipe.adapter.parameters()} == {torch.float16}
     assert pipe.adapter(states.half()).dtype == torch.float16
     pipe.save_pretrained(tmp_path / "pipe")
     assert SURAdapter.load(tmp_path / "pipe" / "adapter").config["hidden_size"] == WIDTH
@@ -303,7 +308,14 @@ def test_15_a_model_keeps_its_safety_check_with_an_adapter(
 
 
 def test_16_data_is_fetched_verified_and_named_as_an_imagefolder(tmp_path: Path) -> None:
-    # As published: certificates unchecked, a loop one past the end, and rows whose file_name lacks ".png".
+    pictures = sorted(write_folder(tmp_path / "published", 3).glob("*.png"))
+    loop = each(pictures)
+    assert [next(loop) for _ in pictures] == pictures
+    with pytest.raises(IndexError):  # one past the end
+        next(loop)
+    assert not is_there(pictures[0].name, pictures)  # looked for by Windows' separator, it is fetched again
+    assert not (pictures[0].parent / metadata(pictures[0], "a story", "1cat")["file_name"]).exists()
+
     sources = (ROOT / "gpu-runner/vignette").rglob("*.py")
     assert [file.name for file in sources if re.search(r"verify\s*=\s*False", file.read_text())] == []
     for count in (0, 1, 3):
@@ -323,11 +335,15 @@ def test_16_data_is_fetched_verified_and_named_as_an_imagefolder(tmp_path: Path)
 
 
 def test_17_no_file_names_a_model_that_was_deleted() -> None:
-    gone = "runwayml/" + "stable-diffusion"
-    files = (f for folder in ("docs", "gpu-runner/vignette", "src") for f in (ROOT / folder).rglob("*.*"))
-    texts = [f for f in files if f.suffix in (".md", ".py", ".ts", ".tsx")]
-    assert len(texts) > 100
-    assert [f.name for f in [*texts, ROOT / "README.md"] if gone in f.read_text(encoding="utf-8")] == []
+    gone = b"runwayml/" + b"stable-diffusion"
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("asks git which files are the repository's")
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    # One that was removed from the folder alone is listed still.
+    files = [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    assert len(files) > 1000
+    assert [str(file) for file in files if gone in file.read_bytes()] == []
 
 
 def test_18_what_the_bundled_weights_were_made_of_is_licensed() -> None:

@@ -13,11 +13,13 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import nn
 
-from tests.published import Published, distillation_loss, epoch, latest_state, save_state, states_for_the_unet
+from tests.published import Published, captions, distillation_loss, epoch, latest_state, save_state, states_for_the_unet
 from tests.tiny_training import ROWS, small, write_imagefolder
 from vignette.errors import ConfigError
 from vignette.sur import SURAdapter
 from vignette.training import checkpoint, objectives
+from vignette.training.batches import EMPTY, Batches
+from vignette.training.data import read_examples
 from vignette.training.forward import losses
 from vignette.training.optim import Optimisers, linear
 from vignette.training.options import Options
@@ -83,6 +85,27 @@ def test_01_the_losses_of_the_unet_reach_the_adapter(loss: str, monkeypatch: pyt
         assert parameter.grad.abs().sum() > 0, name
 
 
+def test_04_what_adapts_the_negative_prompt_was_trained_on_empty_ones(tmp_path: Path) -> None:
+    rows = [{"text": text, "prompt": prompt} for text, prompt in ROWS]
+    # As published: no caption is dropped, and yet the negative prompt is adapted (test_sur_flaws.py).
+    assert EMPTY not in captions(rows)
+
+    asked = {"match_draws": 0, "batch_size": 60, "micro_batch_size": 60, "keyword_share": 0.0}
+    data = write_imagefolder(tmp_path)
+    schedule = SimpleNamespace(config=SimpleNamespace(num_train_timesteps=1000))
+    caches = SimpleNamespace(frozen=SimpleNamespace(part=lambda name: schedule))
+
+    def drawn(**more: object) -> list[str]:
+        batches = Batches(read_examples(data), caches, small(tmp_path, data, tmp_path, **asked, **more))  # type: ignore[arg-type]
+        return [batches.draw(0, place).narrative for place in range(60)]
+
+    assert 5 < drawn(caption_drop=0.2, adapt_negative=True).count(EMPTY) < 20
+    assert EMPTY not in drawn()
+    assert not Options(model=tmp_path, data=data, output=tmp_path).adapt_negative
+    with pytest.raises(ConfigError, match="the adapter has to meet empty prompts"):
+        drawn(adapt_negative=True)
+
+
 def test_09_the_divergence_runs_from_the_target_to_the_student_and_counts_tokens_once() -> None:
     student, target = states(1).requires_grad_(), states(2)
     one = torch.ones(2, 77)
@@ -100,7 +123,10 @@ def test_09_the_divergence_runs_from_the_target_to_the_student_and_counts_tokens
 
 
 def test_10_what_is_aligned_is_what_the_unet_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The published loss moved from one output to another after the checkpoint was made; here there is only one.
+    torch.manual_seed(3)
+    published = Published(32).eval()
+    # As published: the checkpoint was made by aligning one output while the UNet is given another.
+    assert (published.unmixed(states(1)) - published(states(1))).abs().max() > 1
     found = step(monkeypatch)
     assert found["given to align"] is found["given to unet"]
     assert not torch.equal(found["given to unet"], states(1))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +18,10 @@ from safetensors.torch import load_file
 from tests.tiny_training import losses_of, write_imagefolder, write_teacher
 from vignette.cli import _parser, main
 from vignette.sur import SURAdapter
+from vignette.training import run
 from vignette.training.cli import options_from
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ["--steps", "3", "--batch-size", "5", "--micro-batch-size", "2", "--sample-every", "0", "--num-heads", "4"]
 
@@ -26,24 +30,60 @@ def _arguments(model: Path, data: Path, output: Path, *more: str) -> list[str]:
     return ["adapter", "train", "--model", str(model), "--data", str(data), "-o", str(output), *QUICK, *more]
 
 
-def test_two_processes_give_the_losses_and_weights_of_one(
+# What a process of several does: it trains, all but the first checkpoint are lost, and the same command goes on from there.
+TWICE = """
+import os, shutil, sys
+from pathlib import Path
+from torch import distributed
+from vignette.cli import main
+
+code = main(sys.argv[1:])
+output = Path(sys.argv[sys.argv.index("-o") + 1])
+if os.environ["RANK"] == "0":
+    (output / "adapter").rename(output / "at once")
+    for step in (2, 3):
+        shutil.rmtree(output / "checkpoints" / f"step-{step:07d}")
+distributed.barrier()
+sys.exit(code or main(sys.argv[1:]))
+"""
+
+
+def _weights(adapter: Path) -> torch.Tensor:
+    return torch.cat([w.flatten() for _, w in sorted(load_file(adapter / WEIGHTS).items())])
+
+
+def test_two_processes_give_the_losses_and_weights_of_one_and_go_on_from_a_checkpoint(
     sd15_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIGNETTE_DEVICE", "cpu")
+    begin = run.first_adapter
+
+    def begun(*given: Any) -> SURAdapter:
+        adapter = begin(*given)
+        adapter.save_pretrained(tmp_path / "start")
+        return adapter
+
+    monkeypatch.setattr(run, "first_adapter", begun)
     data, teacher = write_imagefolder(tmp_path / "data"), write_teacher(tmp_path / "teacher")
-    assert main(_arguments(sd15_folder, data, tmp_path / "one", "--teacher", str(teacher))) == 0
-    two = _arguments(sd15_folder, data, tmp_path / "two", "--teacher", str(teacher))
+    # At full pace from the first step, so that what is learnt shows beside rounding.
+    more = ["--teacher", str(teacher), "--warmup-steps", "0", "--learning-rate", "1e-2", "--ema-decay", "0"]
+    more += ["--save-every", "1", "--keep", "3"]
+    assert main(_arguments(sd15_folder, data, tmp_path / "one", *more)) == 0
+    (tmp_path / "twice.py").write_text(TWICE)
     # `accelerate launch` starts several processes where there are several GPUs, and one with --cpu; this always does.
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "vignette"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(tmp_path / "twice.py")]
     done = subprocess.run(
-        [sys.executable, *launch, *two],
+        [sys.executable, *launch, *_arguments(sd15_folder, data, tmp_path / "two", *more)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("trained.") == 1
+    assert done.stdout.count("trained.") == 2
+    # A bar begins once, in the first process alone, and says how long it will take.
+    assert done.stderr.count("0/3 [00:00<?, ?step/s]") == 1
+    assert re.search(r"Training: 100%\|[^|]*\| 3/3 \[\d\d:\d\d<00:00, ", done.stderr)
     about = [json.loads((tmp_path / n / "adapter" / "training.json").read_text()) for n in ("one", "two")]
     assert [told["processes"] for told in about] == [1, 2]
     # Each has put its share into the cache.
@@ -52,9 +92,10 @@ def test_two_processes_give_the_losses_and_weights_of_one(
     assert len(lines) == 3
     for ours, theirs in zip(lines, losses_of(tmp_path / "one"), strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
-    weights = [load_file(tmp_path / n / "adapter" / "diffusion_pytorch_model.safetensors") for n in ("one", "two")]
-    for name, weight in weights[0].items():
-        assert (weights[1][name] - weight).abs().max() < 2e-4, name
+    start, one = _weights(tmp_path / "start"), _weights(tmp_path / "one" / "adapter")
+    assert (one - start).norm() > 0.5
+    for other in ("at once", "adapter"):
+        assert (_weights(tmp_path / "two" / other) - one).norm() < 0.01 * (one - start).norm(), other
 
 
 def test_the_published_recipe_trains_a_token_layout_with_the_alignment_and_the_teacher_alone(
@@ -74,6 +115,7 @@ def test_what_is_asked_for_outweighs_the_recipe(tmp_path: Path) -> None:
     given = _arguments(tmp_path, tmp_path, tmp_path, "--recipe", "published", "--eta", "0.5", "--mask-padding")
     options = options_from(_parser().parse_args(given))
     assert (options.layout, options.eta, options.mask_padding, options.learning_rate) == ("token", 0.5, True, 1e-5)
+    assert options.teacher_layer == "last"
 
 
 def test_a_start_is_built_as_it_is_whatever_the_recipe_says(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.tiny_training import small, write_imagefolder, write_teacher
 from vignette.errors import ConfigError
@@ -21,6 +23,7 @@ from vignette.training.teacher import Teacher
 
 SHAPE = (2, 6, 8)
 MASK = torch.ones(2, 6, dtype=torch.long)
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("kind", ["mse", "words", "cosine", "kl", "kl-published"])
@@ -40,6 +43,29 @@ def test_the_corrected_kl_runs_from_the_target_and_the_published_one_backwards()
     one = torch.ones(1, 3)
     torch.testing.assert_close(objectives.align("kl", x, y, (5,), one, one), forward.mean(1))
     torch.testing.assert_close(objectives.align("kl-published", x, y, (5,), one, one), backward.sum(1))
+
+
+def test_the_student_is_measured_by_the_teacher_and_not_the_other_way_round() -> None:
+    student, teacher = torch.randn(2, 5), 3 * torch.randn(2, 5)
+    p, q = (torch.distributions.Categorical(logits=logits) for logits in (teacher, student))
+    torch.testing.assert_close(objectives.distil("kl", student, teacher), torch.distributions.kl_divergence(p, q))
+    backward = torch.distributions.kl_divergence(q, p)
+    torch.testing.assert_close(objectives.distil("kl-published", student, teacher), backward)
+    in_the_teacher_s_units = (student - teacher).square().mean(1) / teacher.square().mean(1)
+    torch.testing.assert_close(objectives.distil("mse", student, teacher), in_the_teacher_s_units, rtol=1e-4, atol=0)
+    angle = 1 - F.cosine_similarity(student, teacher)
+    torch.testing.assert_close(objectives.distil("cosine", student, teacher), angle)
+
+
+def test_the_published_distillation_holds_every_token_against_one_fixed_projection() -> None:
+    adapted, teacher = torch.randn(2, 3, 8), torch.randn(2, 5)
+    found = objectives.distil_published(adapted, teacher)
+    projection = torch.randn(5, 8, generator=torch.Generator().manual_seed(39)) / 5**0.5
+    p = torch.distributions.Categorical(logits=(teacher @ projection)[:, None].expand(2, 3, 8))
+    backward = torch.distributions.kl_divergence(torch.distributions.Categorical(logits=adapted), p)
+    torch.testing.assert_close(found, backward.sum(1))
+    torch.manual_seed(1)
+    assert torch.equal(objectives.distil_published(adapted, teacher), found)
 
 
 def test_attention_matches_tokens_wherever_they_stand() -> None:
@@ -116,7 +142,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> tu
     options = small(
         model_folder, write_imagefolder(root / "data"), root / "out", teacher=str(write_teacher(root / "t"))
     )
-    frozen = FrozenModel(model_folder, torch.device("cpu"))
+    frozen = FrozenModel(model_folder, CPU)
     examples = read_examples(options.data)
     caches = Caches(root / "cache", frozen, 32)
     caches.fill_prompts([EMPTY, *(t for e in examples for t in (e.narrative, e.keywords))])
@@ -141,13 +167,11 @@ ALONE = [
 def test_each_loss_alone_reaches_every_weight_of_the_adapter_and_none_of_the_model(
     prepared: tuple[Options, FrozenModel, Batches, int], name: str, asked: dict, layout: str
 ) -> None:
-    from dataclasses import replace
-
     base, frozen, batches, width = prepared
     zero = {f"{other}_weight": float(other == name) for other in ("denoise", "match", "align", "distil")}
     options = replace(base, **zero, **asked, teacher=base.teacher if name == "distil" else None)
     if options.teacher:
-        teacher = Teacher(options.teacher, options.teacher_layer, options.teacher_tokens, torch.device("cpu"))
+        teacher = Teacher(options.teacher, options.teacher_layer, options.teacher_tokens, CPU)
         batches.caches.fill_teacher(teacher, [e.narrative for e in batches.examples])
     batches.options = options
     has_head = name == "distil" and options.distil != "kl-published"
@@ -168,6 +192,44 @@ def test_each_loss_alone_reaches_every_weight_of_the_adapter_and_none_of_the_mod
     assert not without
     for part in ("unet", "vae", "text_encoder"):
         assert all(p.grad is None and not p.requires_grad for p in frozen.part(part).parameters())
+
+
+@pytest.mark.parametrize("draws", [2, 0], ids=["cached", "fresh"])
+@pytest.mark.parametrize("kind", ["mse", "kl-published"])
+def test_a_dropped_caption_counts_where_its_target_is_the_empty_prompt_s(
+    prepared: tuple[Options, FrozenModel, Batches, int], kind: str, draws: int
+) -> None:
+    """The teacher and the cached predictions speak of the narrative and its keywords, which the adapter was not shown."""
+    base, frozen, before, width = prepared
+    options = replace(base, distil=kind, match_draws=draws, caption_drop=0.5, batch_size=8, snr_gamma=0.0)
+    caches = Caches(before.caches.root, frozen, 32, draws)
+    caches.fill_latents(before.examples)
+    caches.fill_teacher(Teacher(options.teacher or "", "mean", False, CPU), [e.narrative for e in before.examples])
+    if draws:
+        caches.fill_predictions(before.examples)
+    batches = Batches(before.examples, caches, options)
+    drawn = [batches.draw(0, place) for place in range(8)]
+    batch = batches.load(drawn, with_unet=True)
+    torch.manual_seed(0)
+    adapter = SURAdapter(32, num_layers=1, num_heads=4, mask_padding=False, teacher_dim=width)
+    torch.nn.init.normal_(adapter.encoder.proj_out.weight, std=0.5)  # type: ignore[union-attr]
+    with torch.no_grad():
+        found = losses(adapter, frozen, batch, options, with_unet=True)
+        adapted = adapter(batch.source.states, batch.source.mask)
+        student = adapter.sentence_for_teacher(adapted, batch.source.mask)
+    dropped = torch.tensor([d.narrative == EMPTY for d in drawn])
+    assert 0 < dropped.sum() < 8
+    assert (found["distil"] == 0).equal(dropped)
+    assert (found["match"] == 0).equal(dropped if draws else torch.zeros(8, dtype=torch.bool))
+    assert found["align"].min() > 0
+    assert found["denoise"].min() > 0
+    assert batch.teacher is not None
+    taught = (
+        objectives.distil_published(adapted, batch.teacher)
+        if kind == "kl-published"
+        else objectives.distil(kind, student, batch.teacher)
+    )
+    torch.testing.assert_close(found["distil"][~dropped], taught[~dropped])
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -47,6 +47,16 @@ def _after(steps: int) -> Callable[[], bool]:
     return lambda: next(asked) == steps
 
 
+def _board(out: Path) -> Any:
+    """A run's TensorBoard, read."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(out / "tensorboard"))
+    board.Reload()
+    return board
+
+
 def test_a_run_leaves_an_adapter_its_numbers_pictures_and_checkpoints(whole: Path) -> None:
     adapter = SURAdapter.load(whole / "adapter")
     assert adapter.config["hidden_size"] == 32
@@ -62,11 +72,7 @@ def test_a_run_leaves_an_adapter_its_numbers_pictures_and_checkpoints(whole: Pat
 
 
 def test_tensorboard_has_the_scalars_and_the_grids(whole: Path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    board = EventAccumulator(str(whole / "tensorboard"))
-    board.Reload()
+    board = _board(whole)
     written = {e.step: e.value for e in board.Scalars("loss")}
     assert written == pytest.approx({line["step"]: line["loss"] for line in losses_of(whole)}, rel=1e-5)
     assert [e.step for e in board.Images("samples")] == [4, 8]
@@ -88,6 +94,42 @@ def test_an_interrupted_run_goes_on_to_identical_losses_and_weights(base: Option
     assert losses_of(tmp_path) == losses_of(whole)
     ours, theirs = load_file(tmp_path / "adapter" / WEIGHTS), load_file(whole / "adapter" / WEIGHTS)
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint_as_if_nothing_had_been(
+    base: Options, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(base, output=tmp_path, save_every=3)
+    backward = Trainer._backward
+
+    def cut(self: Trainer, step: int, *rest: object) -> None:
+        if step == 4:
+            raise RuntimeError("the power is gone")
+        backward(self, step, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_backward", cut)
+    with pytest.raises(RuntimeError, match="the power is gone"):
+        train(options, "cpu")
+    monkeypatch.undo()
+    # Of the fourth step a line and scalars are left, of the fifth half a line and half a checkpoint.
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-0000003"]
+    assert [line["step"] for line in losses_of(tmp_path)] == [1, 2, 3, 4]
+    with (tmp_path / "losses.jsonl").open("a") as lines:
+        lines.write('{"step": 5, "lo')
+    left = tmp_path / "checkpoints" / ".partial"
+    left.mkdir()
+    (left / "state.json").write_text("{")
+    # Two event files of one second are not read in their order.
+    for events in (tmp_path / "tensorboard").glob("*"):
+        events.rename(events.with_name("events.out.tfevents.0000000000"))
+
+    assert train(options, "cpu") == tmp_path / "adapter"
+    assert losses_of(tmp_path) == losses_of(whole)
+    ours, theirs = load_file(tmp_path / "adapter" / WEIGHTS), load_file(whole / "adapter" / WEIGHTS)
+    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-0000006", "step-0000008"]
+    ours, theirs = ([(e.step, e.value) for e in _board(out).Scalars("loss")] for out in (tmp_path, whole))
+    assert ours == theirs
 
 
 def test_muon_moves_the_matrices_and_is_resumed_with_its_momentum(base: Options, whole: Path, tmp_path: Path) -> None:
@@ -236,12 +278,24 @@ def test_a_nan_loss_is_named_with_its_row_and_the_last_checkpoint_stays(
     assert len(losses_of(tmp_path)) == 2
 
 
-def test_bf16_trains_in_float32_weights(base: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_trains_in_float32_weights_and_learns_the_same(
+    base: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is learnt comes through the UNet alone, the part that is in bf16.
+    options = replace(base, align_weight=0.0, teacher=None, steps=4)
+    train(replace(options, output=tmp_path / "fp32"), "cpu")
     called = _unets(monkeypatch)
-    train(replace(base, output=tmp_path, precision="bf16", steps=2), "cpu")
-    assert all(np.isfinite(line["loss"]) for line in losses_of(tmp_path))
+    train(replace(options, output=tmp_path / "bf16", precision="bf16"), "cpu")
     assert {p.dtype for unet in called for p in unet.parameters()} == {torch.bfloat16}
-    assert {t.dtype for t in load_file(tmp_path / "adapter" / WEIGHTS).values()} == {torch.float32}
+    for ours, theirs in zip(losses_of(tmp_path / "bf16"), losses_of(tmp_path / "fp32"), strict=True):
+        # Little lies between a UNet's predictions, so that rounding tells most in their distance.
+        assert ours.pop("loss/match") == pytest.approx(theirs.pop("loss/match"), rel=0.2)
+        assert ours == pytest.approx(theirs, rel=0.05)
+    weights, exact = (load_file(tmp_path / name / "adapter" / WEIGHTS) for name in ("bf16", "fp32"))
+    assert {t.dtype for t in weights.values()} == {torch.float32}
+    # Zero at the start, so that all of it was learnt.
+    learnt, wanted = (w["encoder.proj_out.weight"] for w in (weights, exact))
+    assert (learnt - wanted).norm() < 0.05 * wanted.norm()
 
 
 @pytest.mark.parametrize("name", ["denoise", "match", "align", "distil"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.drawing import draw, request
-from tests.tiny import SD15, write_model, write_tokenizer
+from tests.tiny import SD2_UNET, SD15, write_model
 from tests.tiny_training import ROWS, losses_of, picture, small, write_imagefolder, write_shard
 from vignette.engine.catalogue import AdapterSpec, ModelSpec
 from vignette.engine.loader import load_model
@@ -70,9 +70,9 @@ def test_every_layout_trains_an_adapter(write: Callable[[Path], Path], sd15_fold
 
 
 def test_stable_diffusion_2_trains_an_adapter(tmp_path: Path) -> None:
-    """It predicts velocities, and "!" stands behind the end of a prompt."""
-    model = write_model(tmp_path / "model", scheduler=SD15 | {"prediction_type": "v_prediction"}, seed=11)
-    write_tokenizer(tmp_path / "source", pad="!").save_pretrained(model / "tokenizer")
+    """It predicts velocities, its UNet counts heads otherwise, and "!" stands behind the end of a prompt."""
+    scheduler = SD15 | {"prediction_type": "v_prediction"}
+    model = write_model(tmp_path / "model", scheduler=scheduler, seed=11, unet_config=SD2_UNET, pad="!")
     options = small(
         model, write_imagefolder(tmp_path / "data"), tmp_path / "run", learning_rate=1e-2, ema_decay=0.0, sample_every=4
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,10 +10,8 @@ import torch
 from tests.tiny_training import losses_of, small, write_imagefolder, write_xl
 from vignette.sur import SURAdapter
 from vignette.training.caches import Caches
-from vignette.training.data import read_examples
 from vignette.training.frozen import FrozenModel
 from vignette.training.run import train
-from vignette.training.samples import Samples
 
 CPU = torch.device("cpu")
 
@@ -53,24 +49,6 @@ def test_the_unet_gets_the_pooled_vector_and_the_sizes(xl_folder: Path) -> None:
         ).sample
         assert torch.equal(frozen.predict(noisy, t, states, pooled), expected)
         assert not torch.equal(frozen.predict(noisy, t, states, -pooled), expected)
-
-
-@pytest.mark.parametrize("zeros", [True, False])
-def test_a_grid_s_empty_prompt_is_the_one_that_is_served(zeros: bool, xl_folder: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(xl_folder, folder)
-    about = json.loads((folder / "model_index.json").read_text())
-    (folder / "model_index.json").write_text(json.dumps({**about, "force_zeros_for_empty_prompt": zeros}))
-    frozen = FrozenModel(folder, CPU)
-    caches = Caches(tmp_path, frozen, 32)
-    example = read_examples(write_imagefolder(tmp_path / "data"))[0]
-    caches.fill_prompts(["", example.narrative, example.keywords])
-    given: list[torch.Tensor] = []
-    predict = frozen.predict
-    frozen.predict = lambda *rest: (given.append(rest[2]), predict(*rest))[1]  # type: ignore[method-assign]
-    Samples(caches, [example], 1, 5.0).grid(SURAdapter(56, num_heads=4))
-    assert given
-    assert all((states[0] == 0).all() == zeros for states in given)
 
 
 def test_a_run_trains_both_halves(xl_folder: Path, tmp_path: Path) -> None:

@@ -32,26 +32,25 @@ class Samples:
         if self._base is None:
             keywords = self.caches.prompts([e.keywords for e in self.examples])
             self._base = [self._draw(narratives), self._draw(keywords)]
-        device = self.caches.frozen.device
-        training = adapter.training
-        with torch.no_grad():
-            adapted = adapter.eval()(narratives.states.to(device), narratives.mask.to(device)).float().cpu()
-        adapter.train(training)
-        drawn = self._draw(EncodedPrompts(adapted, narratives.mask, narratives.pooled))
-        columns = [self._base[0], drawn, self._base[1]]
+        columns = [self._base[0], self._draw(narratives, adapter), self._base[1]]
         return np.concatenate([np.concatenate(list(column)) for column in columns], axis=1)
 
     @torch.no_grad()
-    def _draw(self, prompts: EncodedPrompts) -> np.ndarray:
+    def _draw(self, prompts: EncodedPrompts, adapter: SURAdapter | None = None) -> np.ndarray:
         frozen, device = self.caches.frozen, self.caches.frozen.device
         # A scheduler of its own: set_timesteps would disturb the one that training reads.
         scheduler = type(frozen.part("scheduler")).from_config(frozen.part("scheduler").config)
         scheduler.set_timesteps(self.steps)
         side = self.caches.resolution // frozen.pixels_per_latent
         shape = torch.empty(frozen.part("unet").config.in_channels, side, side)
+        # The empty prompt as it is served: zeros stay zeros, and an adapter that was trained on it reads it too.
         empty = self.caches.prompts([""])
-        if frozen.zeros_for_empty and empty.pooled is not None:  # as it is served
+        if frozen.zeros_for_empty and empty.pooled is not None:
             empty = EncodedPrompts(torch.zeros_like(empty.states), empty.mask, torch.zeros_like(empty.pooled))
+        elif adapter is not None and adapter.config["adapt_negative"]:
+            empty = self._adapted(empty, adapter)
+        if adapter is not None:
+            prompts = self._adapted(prompts, adapter)
         pictures = []
         for row in range(len(self.examples)):
             states = torch.cat([empty.states, prompts.states[row : row + 1]]).to(device)
@@ -65,6 +64,12 @@ class Samples:
                 latents = scheduler.step(base + self.guidance * (cond - base), t, latents).prev_sample
             pictures.append(self._decode(latents))
         return np.stack(pictures)
+
+    def _adapted(self, prompts: EncodedPrompts, adapter: SURAdapter) -> EncodedPrompts:
+        device, training = self.caches.frozen.device, adapter.training
+        states = adapter.eval()(prompts.states.to(device), prompts.mask.to(device)).float().cpu()
+        adapter.train(training)
+        return EncodedPrompts(states, prompts.mask, prompts.pooled)
 
     def _decode(self, latents: torch.Tensor) -> np.ndarray:
         vae = self.caches.frozen.part("vae")
