@@ -1,4 +1,4 @@
-"""Weights that an interrupted download left behind: whoever loads them says which file it is, and what to do."""
+"""Weights that an interrupted download or a renaming left behind: whoever loads them says which file it is, and what to do."""
 
 from __future__ import annotations
 
@@ -45,13 +45,31 @@ def test_a_cut_file_is_named_with_the_remedy(
     loader: str, kept: int, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIGNETTE_DEVICE", "cpu")
+    file, load = _whole(loader, model_folder, tmp_path / "model")
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(ConfigError) as error:
+        load()
+    assert str(error.value).startswith(f"{file} is cut off or damaged (")
+    assert str(error.value).endswith("copy or download it again.")
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_pickle_under_another_name_is_named(
+    loader: str, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGNETTE_DEVICE", "cpu")
+    file, load = _whole(loader, model_folder, tmp_path / "model")
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "pickle")
+    (tmp_path / "pickle").rename(file)
+    with pytest.raises(ConfigError) as error:
+        load()
+    assert str(error.value).startswith(f"{file} is a pickle under the name of safetensors, which can run any code")
+
+
+def _whole(loader: str, model_folder: Path, folder: Path) -> tuple[Path, Callable[[], object]]:
+    """A part's weights in `folder`, and what loads them, which it has done once."""
     part, write, load = LOADERS[loader]
-    folder = tmp_path / "model"
     write(folder) if write else shutil.copytree(model_folder, folder)
     load(folder)
     [file] = (folder / part).glob("*.safetensors")
-    file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(ConfigError) as error:
-        load(folder)
-    assert str(error.value).startswith(f"{file} is cut off or damaged (")
-    assert str(error.value).endswith("copy or download it again.")
+    return file, lambda: load(folder)

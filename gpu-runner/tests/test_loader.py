@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.tiny import write_adapter
+from tests.tiny import write_adapter, write_model
 from vignette.cli import main
 from vignette.engine import loader
 from vignette.engine.catalogue import AdapterSpec, Defaults, ModelSpec
@@ -60,6 +60,14 @@ def test_other_pipelines_and_folders_are_named(folder: Path, tmp_path: Path) -> 
     assert "FluxPipeline" in refusal(folder)
     index.write_text("{")
     assert "cannot be read" in refusal(folder)
+
+
+def test_parts_that_are_missing_or_of_another_model_are_named(folder: Path, tmp_path: Path) -> None:
+    other = write_model(tmp_path / "other", latent_channels=8)
+    shutil.copytree(other / "vae", folder / "vae", dirs_exist_ok=True)
+    assert "in_channels are 4, the VAE's latent_channels 8: take the vae/ that belongs" in refusal(folder)
+    shutil.rmtree(folder / "tokenizer")
+    assert "tokenizer holds neither tokenizer.json nor vocab.json with merges.txt" in refusal(folder)
 
 
 def test_missing_weights_are_named(folder: Path) -> None:

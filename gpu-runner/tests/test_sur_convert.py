@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import random
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,9 +59,11 @@ class Bomb:
 
 def test_a_pickle_with_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("plain.pt").write_bytes(pickle.dumps({"fc.weight": Bomb()}))
+    for protocol in (2, 4):
+        Path(f"protocol-{protocol}.pt").write_bytes(pickle.dumps({"fc.weight": Bomb()}, protocol))
     torch.save({"fc.weight": Bomb()}, "zipped.pt")
-    for name in ("plain.pt", "zipped.pt"):
+    torch.save({"fc.weight": Bomb()}, "before-1.6.pt", _use_new_zipfile_serialization=False)
+    for name in ("protocol-2.pt", "protocol-4.pt", "zipped.pt", "before-1.6.pt"):
         with pytest.raises(ConfigError, match="more than tensors"):
             convert_checkpoint(Path(name), 0.1, Path("out"))
     assert not Path("exploded").exists()
@@ -89,16 +94,49 @@ def test_a_checkpoint_of_other_dimensions_is_named(published: Published, tmp_pat
     convert_checkpoint(file, 0.1, tmp_path / "out")
 
 
-def test_a_cut_checkpoint_is_named(published: Published, tmp_path: Path) -> None:
-    for name, save in (("checkpoint.pt", torch.save), ("checkpoint.safetensors", save_file)):
-        file = tmp_path / name
-        save(published.state_dict(), file)
-        for kept in (0, 5, 1000, file.stat().st_size - 1):
-            file.write_bytes(file.read_bytes()[:kept] or b"")
-            with pytest.raises(ConfigError, match=f"{name}.*download it again|{name}.*copy or download") as error:
-                convert_checkpoint(file, 0.1, tmp_path / "out")
-            assert "\n" not in str(error.value)
-            save(published.state_dict(), file)
+SAVED: dict[str, Callable[[dict[str, torch.Tensor], Path], None]] = {
+    "checkpoint.pt": torch.save,
+    "before-1.6.pt": partial(torch.save, _use_new_zipfile_serialization=False),
+    "checkpoint.safetensors": save_file,
+}
+# In the magic numbers, the pickle with its names, the list of storages, and the numbers of a file.
+SHARES = (0.003, 0.004, 0.0055, 0.007, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.2, 0.4, 0.7, 0.99)
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_a_cut_checkpoint_is_named(name: str, published: Published, tmp_path: Path) -> None:
+    file = tmp_path / name
+    SAVED[name](published.state_dict(), file)
+    whole = file.read_bytes()
+    # "torch._utils" begins the first name that torch's reader looks up.
+    within_a_name = [whole.index(b"torch._utils") + n for n in (0, 5, 6, 12, 13, 20)] if file.suffix == ".pt" else []
+    cuts = [0, 5, 40, 1000, len(whole) - 1, *within_a_name, *(int(share * len(whole)) for share in SHARES)]
+    for kept in cuts:
+        file.write_bytes(whole[:kept])
+        with pytest.raises(ConfigError, match=f"{name}.* download it again") as error:
+            convert_checkpoint(file, 0.1, tmp_path / "out")
+        assert "\n" not in str(error.value), kept
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "before-1.6.pt"])
+def test_a_damaged_checkpoint_is_named_or_converts(name: str, published: Published, tmp_path: Path) -> None:
+    file, lot = tmp_path / name, random.Random(0)
+    SAVED[name](published.state_dict(), file)
+    whole, said = file.read_bytes(), []
+    for _ in range(40):
+        damaged = bytearray(whole)
+        damaged[lot.randrange(6000)] ^= lot.randrange(1, 256)
+        file.write_bytes(damaged)
+        try:
+            convert_checkpoint(file, 0.1, tmp_path / "out")
+        except ConfigError as error:
+            said.append(str(error))
+    assert all(sentence.startswith(f"{file} ") or f"{file}: " in sentence for sentence in said)
+    assert any(sentence.endswith("if it was cut off or damaged, download it again.") for sentence in said)
+
+
+def test_folders_in_place_of_files_are_named(published: Published, tmp_path: Path) -> None:
+    torch.save(published.state_dict(), tmp_path / "checkpoint.pt")
     with pytest.raises(ConfigError, match="is a folder"):
         convert_checkpoint(tmp_path, 0.1, tmp_path / "out")
     with pytest.raises(ConfigError, match="checkpoint.pt is a file; give the name of a folder"):
@@ -181,6 +219,9 @@ def test_other_files_are_named(published: Published, tmp_path: Path) -> None:
         convert_checkpoint(file, 0.1, tmp_path / "out")
     torch.save({"step": 1000, "adapter": published.state_dict()}, file)
     with pytest.raises(ConfigError, match=r"it may lie within: torch.save\(checkpoint\['adapter'\], FILE\)"):
+        convert_checkpoint(file, 0.1, tmp_path / "out")
+    torch.save(published.state_dict() | {7: torch.zeros(1)}, file)
+    with pytest.raises(ConfigError, match="is no state_dict of tensors"):
         convert_checkpoint(file, 0.1, tmp_path / "out")
     state = published.state_dict()
     torch.save(state | {"surplus.weight": torch.zeros(1)}, file)

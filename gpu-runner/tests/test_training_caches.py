@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.tiny import write_model
-from tests.tiny_training import picture, write_imagefolder
+from tests.tiny_training import picture, write_imagefolder, write_xl
 from vignette.errors import ConfigError
 from vignette.training.caches import Caches, Share, noise_like
 from vignette.training.data import Example, read_examples
@@ -121,6 +123,54 @@ def test_a_model_that_cannot_be_trained_for_is_named(tmp_path: Path, model_folde
         FrozenModel(tmp_path, CPU)
     with pytest.raises(ConfigError, match="--resolution must be a multiple of 2, not 33"):
         Caches(tmp_path, FrozenModel(model_folder, CPU), 33)
+
+
+@pytest.mark.parametrize(
+    ("part", "weight", "item"),
+    [
+        ("text_encoder", "final_layer_norm.bias", "a story of one cats"),
+        ("vae", "encoder.conv_out.bias", "metadata.jsonl, line 1 (0.png)"),
+        ("unet", "conv_out.bias", "metadata.jsonl, line 1 (0.png)"),
+    ],
+)
+def test_the_part_that_gives_nan_is_named(
+    part: str, weight: str, item: str, model_folder: Path, tmp_path: Path, examples: list[Example]
+) -> None:
+    folder = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    _write_nan(folder / part, weight)
+    caches = _caches(tmp_path / "cache", folder, match_draws=1)
+    with pytest.raises(ConfigError) as error:
+        _fill(caches, examples)
+    assert str(error.value).startswith(f"{folder / part} gives NaN or numbers beyond half precision for {item!r}; its")
+
+
+def test_of_two_encoders_the_right_one_is_named(tmp_path: Path) -> None:
+    folder = write_xl(tmp_path / "xl")
+    _write_nan(folder / "text_encoder_2", "text_projection.weight")
+    with pytest.raises(ConfigError, match="xl/text_encoder_2 gives NaN .* for 'a story'"):
+        _caches(tmp_path / "cache", folder).fill_prompts(["a story"])
+    _write_nan(folder / "text_encoder_2", "encoder.layers.0.mlp.fc2.bias")
+    with pytest.raises(ConfigError, match="xl/text_encoder_2 gives NaN .* for 'a story'"):
+        _caches(tmp_path / "cache", folder).fill_prompts(["a story"])
+    _write_nan(folder / "text_encoder", "encoder.layers.0.mlp.fc2.bias")
+    with pytest.raises(ConfigError, match="xl/text_encoder gives NaN .* for 'a story'"):
+        _caches(tmp_path / "cache", folder).fill_prompts(["a story"])
+
+
+def _fill(caches: Caches, examples: list[Example]) -> None:
+    caches.fill_prompts(text for e in examples for text in (e.narrative, e.keywords))
+    caches.fill_latents(examples)
+    caches.fill_predictions(examples)
+
+
+def _write_nan(folder: Path, weight: str) -> None:
+    """Makes one weight of a part NaN; the name's end is enough."""
+    [file] = folder.glob("*.safetensors")
+    state = load_file(file)
+    [name] = [name for name in state if name.endswith(weight)]
+    state[name] = torch.full_like(state[name], torch.nan)
+    save_file(state, file.with_suffix(".new"), metadata={"format": "pt"})
+    file.with_suffix(".new").rename(file)  # what is mapped into memory stays whole
 
 
 def test_two_processes_leave_no_key_to_nobody_whoever_looks_last(model_folder: Path, tmp_path: Path) -> None:

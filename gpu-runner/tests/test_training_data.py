@@ -96,11 +96,41 @@ def test_a_compressed_shard_is_refused(tmp_path: Path) -> None:
         ({**GOOD, "file_name": "gone.png"}, "line 2: there is no picture 'gone.png'"),
         ({**GOOD, "file_name": "../0.png"}, "line 2: file_name '../0.png' leaves the folder"),
         ({**GOOD, "file_name": "metadata.jsonl"}, r"line 2 \(metadata.jsonl\): not a picture"),
+        # What a name that cannot be one is called depends on Python.
+        ({**GOOD, "file_name": "0\0.png"}, r"line 2: .*'0\\x00\.png'"),
+        ({**GOOD, "file_name": "a" * 400}, "line 2: .*'a{80}'"),
+        ({**GOOD, "file_name": "\ud800.png"}, r"line 2: .*'\\ud800\.png'"),
+        ({**GOOD, "prompt": "\ud800"}, "line 2: `prompt` holds half a character"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path: Path, row: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_examples(write_imagefolder(tmp_path / "data", [GOOD, row]))
+
+
+def test_metadata_in_other_encodings_is_named(tmp_path: Path) -> None:
+    rows = [GOOD | {"text": "a café"}, "{", GOOD | {"text": "a second café"}]
+    lines = "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
+    folder = write_imagefolder(tmp_path / "data")
+    (folder / "metadata.jsonl").write_text(lines, encoding="latin-1")
+    with pytest.raises(
+        ConfigError, match="line 1: not UTF-8 (?s:.*)line 2: not JSON(?s:.*)line 3: .*save the file as UTF-8"
+    ):
+        read_examples(folder)
+    for encoding in ("utf-16", "utf-16-le"):
+        (folder / "metadata.jsonl").write_text(lines, encoding=encoding)
+        with pytest.raises(
+            ConfigError, match="line 1: zero bytes, as UTF-16 has them; save the file as UTF-8"
+        ) as error:
+            read_examples(folder)
+        assert "line 2" not in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
+    folder = write_imagefolder(tmp_path / "data")
+    file = folder / "metadata.jsonl"
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert len(read_examples(folder)) == len(ROWS)
 
 
 def test_many_problems_are_counted(tmp_path: Path) -> None:
@@ -117,16 +147,20 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
         read_examples(tmp_path)
 
 
-def test_a_picture_cut_short_is_named(tmp_path: Path) -> None:
-    from PIL import Image
-
-    folder = write_imagefolder(tmp_path / "data", [{**GOOD, "file_name": "0.jpg"}])
-    Image.effect_noise((64, 64), 60).convert("RGB").save(folder / "0.jpg")
-    whole = (folder / "0.jpg").read_bytes()
-    (folder / "0.jpg").write_bytes(whole[: len(whole) // 2])
-    # Its header is whole, so only decoding shows it.
-    with pytest.raises(ConfigError, match=r"line 1 \(0\.jpg\): the picture cannot be read"):
-        decode(read_examples(folder)[0])
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "gif", "bmp"])
+def test_a_picture_cut_short_is_named(kind: str, tmp_path: Path) -> None:
+    folder = write_imagefolder(tmp_path / "data", [{**GOOD, "file_name": f"0.{kind}"}])
+    file = folder / f"0.{kind}"
+    Image.effect_noise((64, 64), 60).convert("RGB").save(file)
+    [example] = read_examples(folder)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(
+        ConfigError, match=rf"line 1 \(0\.{kind}\): (the picture is cut off; copy|not a picture that can)"
+    ):
+        read_examples(folder)
+    with pytest.raises(ConfigError, match=rf"line 1 \(0\.{kind}\): the picture cannot be read"):
+        decode(example)
 
 
 def test_pictures_are_opened_as_their_captions_saw_them(tmp_path: Path) -> None:

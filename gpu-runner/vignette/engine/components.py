@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ import torch
 from safetensors import safe_open
 
 from vignette.engine.catalogue import ModelSpec
-from vignette.engine.folders import files_below, load_part
+from vignette.engine.fit import check_tokenizer, check_unet
+from vignette.engine.folders import files_below, load_part, read_json
 from vignette.errors import ConfigError
+from vignette.pickles import PICKLES, is_pickle, refuse_pickle
 
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 KINDS = {"StableDiffusionPipeline": False, "StableDiffusionXLPipeline": True}
 
 
@@ -56,7 +56,8 @@ def load_components(spec: ModelSpec, dtype: torch.dtype) -> Components:
         parts = {name: load_part(kind, folder / name, dtype, spec.variant) for name, kind in kinds.items()}
     if is_xl and dtype is torch.float16 and parts["vae"].config.force_upcast:
         parts["vae"] = parts["vae"].to(torch.float32)  # SDXL's own VAE overflows in half precision
-    _check_unet(spec, parts["unet"], parts["vae"], is_xl)
+    pooled = parts["text_encoder_2"].config.projection_dim if is_xl else None
+    check_unet(spec.path, parts["unet"].config, parts["vae"].config, pooled)
     names = ["tokenizer", "tokenizer_2"] if is_xl else ["tokenizer"]
     tokenizers = [CLIPTokenizer.from_pretrained(str(folder / name), local_files_only=True) for name in names]
     if any(t.get_vocab() != tokenizers[0].get_vocab() for t in tokenizers):
@@ -95,11 +96,13 @@ def named_files(spec: ModelSpec) -> list[tuple[str, Path]]:
 
 
 def check_safetensors(file: Path) -> None:
-    """Raises ConfigError when the file's header does not fit its length, as after an interrupted download."""
+    """Raises ConfigError when the file's header does not fit its length, as after an interrupted download, or for a pickle."""
     try:
         with safe_open(file, "pt") as weights:
             weights.keys()
     except Exception as error:
+        if is_pickle(file):
+            raise ConfigError(refuse_pickle(file)) from None
         raise ConfigError(f"{file} is cut off or damaged ({error}); copy or download it again.") from None
 
 
@@ -107,6 +110,16 @@ def check_weights(folder: Path) -> None:
     """`check_safetensors` for all weights that lie in a folder, before a library reads them and fails in its own way."""
     for file in sorted(folder.glob("*.safetensors")):
         check_safetensors(file)
+
+
+def require_weights(folder: Path) -> None:
+    """`check_weights` of a folder that has to hold some; a pickle that lies there in their place is named."""
+    check_weights(folder)
+    if not any(folder.glob("*.safetensors")):
+        pickle = next((file for file in sorted(folder.glob("*")) if file.suffix in PICKLES), None)
+        raise ConfigError(
+            refuse_pickle(pickle) if pickle else f"{folder} holds no safetensors; copy or download it again."
+        )
 
 
 def _check(spec: ModelSpec) -> tuple[Path, bool]:
@@ -136,32 +149,10 @@ def _check(spec: ModelSpec) -> tuple[Path, bool]:
         raise ConfigError(f"The model {spec.id}: {folder} holds a {kind}; supported are {' and '.join(KINDS)}.")
     if not spec.path.is_file():
         for part in ("text_encoder", "unet", "vae", *(["text_encoder_2"] if KINDS[kind] else [])):
-            if not any((folder / part).glob("*.safetensors")):
-                pickle = next((f for f in (folder / part).glob("*") if f.suffix in PICKLES), None)
-                raise ConfigError(refuse_pickle(pickle) if pickle else f"{folder / part} holds no safetensors.")
-            check_weights(folder / part)
+            require_weights(folder / part)
+    for name in ("tokenizer", *(["tokenizer_2"] if KINDS[kind] else [])):
+        check_tokenizer(folder / name)
     return folder, KINDS[kind]
-
-
-def _check_unet(spec: ModelSpec, unet: Any, vae: Any, is_xl: bool) -> None:
-    wanted = "text_time" if is_xl else None
-    if unet.config.time_cond_proj_dim is not None or unet.config.addition_embed_type != wanted:
-        raise ConfigError(
-            f"{spec.path}: this UNet wants other conditioning than its pipeline gives; it is not supported."
-        )
-    if unet.config.in_channels != vae.config.latent_channels:
-        raise ConfigError(
-            f"{spec.path}: this UNet takes {unet.config.in_channels} channels, the VAE gives {vae.config.latent_channels}: an"
-            " inpainting or depth model needs more than text and is not supported."
-        )
-
-
-def refuse_pickle(file: Path) -> str:
-    """The sentence that names the converter."""
-    return (
-        f"{file} is a pickle, which can run any code when it is loaded; only safetensors are accepted. Rewrite a model"
-        " with diffusers' save_pretrained(..., safe_serialization=True), a SUR-adapter with `vignette adapter convert`."
-    )
 
 
 def _from_single_file(spec: ModelSpec, is_xl: bool, dtype: torch.dtype, names: tuple[str, ...]) -> dict[str, Any]:
@@ -177,11 +168,3 @@ def _from_single_file(spec: ModelSpec, is_xl: bool, dtype: torch.dtype, names: t
         if any(parameter.is_meta for parameter in part.parameters()):
             raise ConfigError(f"{spec.path}: it lacks weights of the {name}.")
     return parts
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Raises ConfigError for a file that is missing or no JSON."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,16 @@ def load_part(kind: Any, folder: Path, dtype: torch.dtype, variant: str | None) 
     if info["missing_keys"]:
         raise ConfigError(f"{folder}: the weights lack {sorted(info['missing_keys'])[:3]} and perhaps more.")
     return part
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Raises ConfigError for a file that is missing or no JSON object."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file} is missing; copy or download {file.parent.name}/ again.") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}.") from None
+    if not isinstance(read, dict):
+        raise ConfigError(f"{file} cannot be read: it holds no object.")
+    return read

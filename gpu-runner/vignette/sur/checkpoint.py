@@ -15,6 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from vignette.pickles import is_pickle
+
 if TYPE_CHECKING:
     from vignette.sur.adapter import SURAdapter
 
@@ -67,20 +69,13 @@ def read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        if _is_pickle(file):
+        if is_pickle(file):
             raise ValueError(
                 f"{file} is a pickle under the name of safetensors, and is not loaded; {CONVERT}"
             ) from None
         raise ValueError(
             f"{file} is cut off or damaged ({file.stat().st_size:,} bytes; {error}); copy or download it again."
         ) from None
-
-
-def _is_pickle(file: Path) -> bool:
-    """A zip archive (`torch.save` since 1.6), or protocol 2 to 5 where safetensors has its header's length and `{`."""
-    with file.open("rb") as stream:
-        start = stream.read(9)
-    return start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\2\3\4\5" and start[8:] != b"{")
 
 
 def write_atomically(save: Callable[[Path], None], folder: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ import torch
 from vignette.errors import ConfigError
 from vignette.sur.adapter import SURAdapter
 from vignette.sur.checkpoint import CONFIG_NAME, check_fit, read_safetensors
+from vignette.sur.unpickle import unpickle
 
 if TYPE_CHECKING:
     from vignette.training.frozen import FrozenModel
@@ -53,8 +52,8 @@ def convert_checkpoint(file: Path, eta: float, folder: Path, model: FrozenModel 
         A sentence with the source's SHA-256 and what was written.
 
     Raises:
-        ConfigError: No such file, a pickle that holds more than tensors, keys or shapes of something else, NaN, a
-            model of another width.
+        ConfigError: No such file, one that is cut off or damaged, a pickle that holds more than tensors, keys or shapes of
+            something else, NaN, a model of another width.
     """
     if not 0.0 <= eta <= 1.0:
         raise ConfigError(f"--eta must lie between 0 and 1, not {eta}.")
@@ -93,10 +92,12 @@ def convert_checkpoint(file: Path, eta: float, folder: Path, model: FrozenModel 
 
 def _read(file: Path) -> dict[str, torch.Tensor]:
     try:
-        state = read_safetensors(file) if file.suffix == ".safetensors" else _unpickle(file)
+        state = read_safetensors(file) if file.suffix == ".safetensors" else unpickle(file)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
+    ):
         raise ConfigError(f"{file} is no state_dict of tensors{_where_else(state)}.")
     # Saved from several GPUs, every key begins with "module.".
     return {key.removeprefix("module."): value.float() for key, value in state.items()}
@@ -119,26 +120,6 @@ def _where_else(state: object) -> str:
     entries = state.items() if isinstance(state, dict) else ()
     nested = [name for name, value in entries if isinstance(value, dict) and value]
     return f"; it may lie within: torch.save(checkpoint[{nested[0]!r}], FILE) keeps that alone" if nested else ""
-
-
-def _unpickle(file: Path) -> object:
-    if file.is_dir():
-        raise ConfigError(f"{file} is a folder; name the checkpoint file in it.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols, which a reader cannot change
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ConfigError(f"There is no file {file}.") from None
-    except pickle.UnpicklingError:
-        raise ConfigError(
-            f"{file} holds more than tensors, so loading it could run code; convert only a plain state_dict."
-        ) from None
-    except (OSError, RuntimeError, EOFError) as error:
-        reason = re.split(r"\.\s|\n", str(error), maxsplit=1)[0] or type(error).__name__
-        raise ConfigError(
-            f"{file} cannot be read as a PyTorch checkpoint ({reason}); if it was cut off, download it again."
-        ) from None
 
 
 def _shape(file: Path, state: dict[str, torch.Tensor]) -> tuple[int, int, int]:

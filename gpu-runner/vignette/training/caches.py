@@ -71,9 +71,12 @@ class Caches:
             got = self.frozen.encode(chunk)
             found: dict[str, Entry] = {}
             for i, text in enumerate(chunk):
-                entry = {"states": _half(got.states[i], text), "mask": got.mask[i].to(torch.uint8)}
+                halves = got.states[i].split(self.frozen.widths, dim=-1)
+                named = zip(halves, self.frozen.encoders, strict=True)
+                states = torch.cat([_half(half, self.frozen.folder / part, text) for half, (part, _) in named], dim=-1)
+                entry = {"states": states, "mask": got.mask[i].to(torch.uint8)}
                 if got.pooled is not None:
-                    entry["pooled"] = _half(got.pooled[i], text)
+                    entry["pooled"] = _half(got.pooled[i], self.frozen.folder / "text_encoder_2", text)
                 found[text_key(text)] = entry
             return found
 
@@ -88,7 +91,10 @@ class Caches:
         def encode(chunk: Sequence[Example]) -> Mapping[str, Entry]:
             pixels = torch.stack([square_pixels(decode(e), self.resolution) for e in chunk])
             latents = self.frozen.encode_pictures(pixels)
-            return {e.digest: {"latents": _half(z, e.name)} for e, z in zip(chunk, latents, strict=True)}
+            return {
+                e.digest: {"latents": _half(z, self.frozen.folder / "vae", e.name)}
+                for e, z in zip(chunk, latents, strict=True)
+            }
 
         self._fill(self._latents, "Pictures", {e.digest: e for e in examples}, encode)
 
@@ -97,7 +103,10 @@ class Caches:
         self._teacher = Store(self.root, "teacher", teacher.recipe())
 
         def read(chunk: Sequence[str]) -> Mapping[str, Entry]:
-            return {text_key(t): {"vector": _half(v, t)} for t, v in zip(chunk, teacher.read(chunk), strict=True)}
+            return {
+                text_key(t): {"vector": _half(v, teacher.source, t)}
+                for t, v in zip(chunk, teacher.read(chunk), strict=True)
+            }
 
         self._fill(self._teacher, "Teacher", {text_key(t): t for t in texts}, read)
 
@@ -124,7 +133,8 @@ class Caches:
             noisy = self.frozen.part("scheduler").add_noise(latents.to(device), noise.to(device), t)
             pooled = None if prompts.pooled is None else prompts.pooled.to(device)
             out = self.frozen.predict(noisy, t, prompts.states.to(device), pooled)
-            return {_prediction_key(e, k): {"v": _half(p, e.name)} for (e, k), p in zip(chunk, out, strict=True)}
+            unet = self.frozen.folder / "unet"
+            return {_prediction_key(e, k): {"v": _half(p, unet, e.name)} for (e, k), p in zip(chunk, out, strict=True)}
 
         self._fill(self._predictions, "Predictions", wanted, predict)
 
@@ -199,10 +209,14 @@ def square_pixels(image: Image.Image, side: int) -> torch.Tensor:
     return torch.from_numpy(array).permute(2, 0, 1) / 127.5 - 1
 
 
-def _half(tensor: torch.Tensor, name: str) -> torch.Tensor:
+def _half(tensor: torch.Tensor, part: Path | str, item: str) -> torch.Tensor:
+    """In half precision; ConfigError names the part of the model that gave it where that holds NaN or infinity."""
     half = tensor.detach().half()
     if not torch.isfinite(half).all():
-        raise ConfigError(f"{name!r} gives NaN or numbers beyond half precision; the model's weights may be damaged.")
+        raise ConfigError(
+            f"{part} gives NaN or numbers beyond half precision for {item!r}; its weights may be damaged: copy or download"
+            " them again."
+        )
     return half
 
 

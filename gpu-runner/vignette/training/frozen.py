@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any
 
 import torch
 
-from vignette.engine.components import check_weights
-from vignette.engine.folders import load_part
+from vignette.engine.components import KINDS, require_weights
+from vignette.engine.fit import check_tokenizer, check_unet, read_config
+from vignette.engine.folders import load_part, read_json
 from vignette.errors import ConfigError
 from vignette.sur.text_encoder import identify_files
 from vignette.training.store import hash_files
 
-KINDS = {"StableDiffusionPipeline": False, "StableDiffusionXLPipeline": True}
 ENCODERS = (("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2"))
 
 
@@ -40,7 +39,7 @@ class FrozenModel:
             VAE of SDXL overflows in float16.
 
     Raises:
-        ConfigError: No such folder, another kind of pipeline, a part that is missing, cut off or pickled.
+        ConfigError: No such folder, another kind of pipeline, a part that is missing, cut off, pickled or of another model.
     """
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
@@ -52,7 +51,7 @@ class FrozenModel:
                 f"{folder} is no diffusers folder (model_index.json is missing). A single file becomes one with"
                 " StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
             )
-        about = _json(index)
+        about = read_json(index)
         kind = about.get("_class_name")
         if kind not in KINDS:
             raise ConfigError(f"{folder} holds a {kind}; an adapter is trained for {' or '.join(KINDS)}.")
@@ -60,22 +59,33 @@ class FrozenModel:
         self.zeros_for_empty = self.is_xl and bool(about.get("force_zeros_for_empty_prompt", False))
         self.encoders = ENCODERS if self.is_xl else ENCODERS[:1]
         for part in ("unet", "vae", *(name for name, _ in self.encoders)):
-            if not any((folder / part).glob("*.safetensors")):
-                raise ConfigError(f"{folder / part} holds no safetensors; pickled weights are not loaded.")
-            check_weights(folder / part)
+            require_weights(folder / part)
+        for _, tokenizer in self.encoders:
+            check_tokenizer(folder / tokenizer)
+        read_json(folder / "scheduler" / "scheduler_config.json")
+        encoders = [read_config(folder, name) for name, _ in self.encoders]
+        unet, vae = read_config(folder, "unet"), read_config(folder, "vae")
         # Widths of the encoders' halves of a hidden state: (768,), (1024,) or (768, 1280).
-        self.widths = tuple(_json(folder / name / "config.json")["hidden_size"] for name, _ in self.encoders)
-        unet = _json(folder / "unet" / "config.json")
-        if unet.get("cross_attention_dim") != sum(self.widths):
+        self.widths = tuple(config["hidden_size"] for config in encoders)
+        if unet["cross_attention_dim"] != sum(self.widths):
             raise ConfigError(
-                f"{folder}: the UNet reads states {unet.get('cross_attention_dim')} wide, the text encoders give"
+                f"{folder}: the UNet reads states {unet['cross_attention_dim']} wide, the text encoders give"
                 f" {sum(self.widths)}."
             )
-        if unet.get("in_channels") != unet.get("out_channels"):
-            raise ConfigError(f"{folder}: an inpainting or depth UNet needs more than text; take the base model.")
-        vae = _json(folder / "vae" / "config.json")
+        check_unet(folder, unet, vae, encoders[1]["projection_dim"] if self.is_xl else None)
         self.pixels_per_latent = 2 ** (len(vae["block_out_channels"]) - 1)
-        self.resolution = int(unet["sample_size"]) * self.pixels_per_latent
+        self._side = unet.get("sample_size")
+
+    @property
+    def resolution(self) -> int:
+        """The side in pixels that the UNet was trained at. Raises ConfigError where its configuration does not say."""
+        if not isinstance(self._side, int):
+            # The VAE's sample_size is no stand-in: one VAE serves UNets of several sizes.
+            raise ConfigError(
+                f"{self.folder / 'unet' / 'config.json'} gives no side of a square in latents as sample_size: name the side of"
+                " the pictures in pixels with --resolution."
+            )
+        return self._side * self.pixels_per_latent
 
     def hash(self, *parts: str) -> str:
         """Content hash of some parts: "text", "vae", "unet"."""
@@ -158,7 +168,7 @@ class FrozenModel:
         if name.startswith("tokenizer"):
             return transformers.CLIPTokenizer.from_pretrained(str(self.folder / name), local_files_only=True)
         if name == "scheduler":
-            config = _json(self.folder / "scheduler" / "scheduler_config.json")
+            config = read_json(self.folder / "scheduler" / "scheduler_config.json")
             return diffusers.DDIMScheduler.from_config(config)
         kind, dtype = {
             "unet": (diffusers.UNet2DConditionModel, self.dtype),
@@ -170,10 +180,3 @@ class FrozenModel:
         variant = "fp16" if all(".fp16." in file for file in files) else None
         part = load_part(kind, self.folder / name, dtype, variant)
         return part.to(self.device).eval().requires_grad_(False)
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}.") from None

@@ -44,6 +44,8 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
         ConfigError: Data, model, teacher, starting weights or an earlier run in `output` that do not fit.
         TrainingStopped: A loss became NaN.
     """
+    for option, folder in (("-o", options.output), ("--cache", options.cache or options.output)):
+        _check_folder(option, folder)
     examples = read_examples(options.data)
     where = pick_device(device)
     if where.type == "cuda" and where.index is not None:
@@ -102,6 +104,13 @@ def train(options: Options, device: str = "auto", interrupted: Callable[[], bool
         _export(trainer, folder, same, len(examples))
     accelerator.wait_for_everyone()
     return folder
+
+
+def _check_folder(option: str, folder: Path) -> None:
+    """Raises ConfigError where a folder that a run writes to cannot be made, since a file has its name or its parent's."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    if there is not None and not there.is_dir():
+        raise ConfigError(f"{there} is a file; give the name of a folder with {option}.")
 
 
 def _export(trainer: Trainer, folder: Path, same: dict[str, object], examples: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 
-from vignette.engine.components import check_weights
+from vignette.engine.components import require_weights
 from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.training.store import hash_files
 
@@ -34,19 +33,20 @@ class Teacher:
         device: Where it runs, in float32 on a CPU and bfloat16 elsewhere.
 
     Raises:
-        ConfigError: It is not there, its weights are cut off, it gives no hidden states, or has no such layer.
+        ConfigError: It is not there, its weights are cut off or pickled, it gives no hidden states, or has no such layer.
     """
 
     def __init__(self, source: str, layer: str, tokens: bool, device: torch.device) -> None:
         self.source, self.layer, self.tokens, self.device = source, layer, tokens, device
         self._place = _place(source)
-        config = _config(source, self._place)
-        self.width, self.layers = getattr(config, "hidden_size", None), getattr(config, "num_hidden_layers", None)
-        if not self.width or not self.layers or getattr(config, "is_encoder_decoder", False):
+        config, words = _config(source, self._place)
+        width, layers = getattr(words, "hidden_size", None), getattr(words, "num_hidden_layers", None)
+        if not width or not layers or getattr(config, "is_encoder_decoder", False):
             kind = (config.architectures or [type(config).__name__])[0]
             raise ConfigError(
                 f"The teacher {source} ({kind}) gives no hidden states per layer; take a causal language model."
             )
+        self.width, self.layers = int(width), int(layers)
         if layer.isdecimal() and int(layer) > self.layers:
             raise ConfigError(f"--teacher-layer {layer}: {source} has the layers 0 to {self.layers}.")
 
@@ -69,7 +69,7 @@ class Teacher:
         hidden = getattr(out, "hidden_states", None)
         if not hidden:
             raise ConfigError(f"The teacher {self.source} gives no hidden states; take another model.")
-        chosen = self._choose([h.float() for h in hidden])
+        chosen = self._choose([h.float() for h in hidden], (*mask.shape, self.width))
         if not torch.isfinite(chosen[mask.bool()]).all():
             raise ConfigError(f"The teacher {self.source} gave NaN for one of: {', '.join(map(repr, texts[:3]))}, …")
         if self.tokens:
@@ -81,10 +81,15 @@ class Teacher:
     def _network(self) -> tuple[Any, Any]:
         return _load(self.source, self._place, self.device)
 
-    def _choose(self, hidden: list[torch.Tensor]) -> torch.Tensor:
-        if self.layer == "mean":
-            return torch.stack([_normalised(h) for h in hidden[1:]]).mean(0)
-        return hidden[-1 if self.layer == "last" else int(self.layer)]
+    def _choose(self, hidden: list[torch.Tensor], shape: tuple[int, ...]) -> torch.Tensor:
+        mean = self.layer == "mean"
+        used = hidden[1:] if mean else [hidden[-1 if self.layer == "last" else int(self.layer)]]
+        if any(tuple(states.shape) != shape for states in used):
+            raise ConfigError(
+                f"The teacher {self.source} gives states of other shapes than {list(shape)} in the layer {self.layer}; name"
+                " one layer with --teacher-layer, or take another model."
+            )
+        return torch.stack([_normalised(states) for states in used]).mean(0) if mean else used[0]
 
 
 def _normalised(states: torch.Tensor) -> torch.Tensor:
@@ -105,14 +110,16 @@ def _place(source: str) -> dict[str, Any]:
     return place | {"revision": resolve_revision(place["pretrained_model_name_or_path"])}
 
 
-def _config(source: str, place: dict[str, Any]) -> Any:
+def _config(source: str, place: dict[str, Any]) -> tuple[Any, Any]:
+    """A model's configuration, and that of its words: the same, but for one that sees or hears too."""
     from transformers import AutoConfig
 
     with _sentences(source):
         config = AutoConfig.from_pretrained(**place)
+        words = config.get_text_config()
     if Path(source).is_dir():
-        check_weights(Path(source))
-    return config
+        require_weights(Path(source))
+    return config, words
 
 
 def _load(source: str, place: dict[str, Any], device: torch.device) -> tuple[Any, Any]:
@@ -123,7 +130,10 @@ def _load(source: str, place: dict[str, Any], device: torch.device) -> tuple[Any
     with _sentences(source):
         tokenizer = AutoTokenizer.from_pretrained(**place)
         # Without a head: logits over the vocabulary are never asked for.
-        model = AutoModel.from_pretrained(**place, **safe, dtype=dtype)
+        model, told = AutoModel.from_pretrained(
+            **place, **safe, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    _check_fit(source, told)
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise ConfigError(f"The teacher {source}: its tokenizer has neither a padding nor an end token.")
@@ -132,11 +142,26 @@ def _load(source: str, place: dict[str, Any], device: torch.device) -> tuple[Any
     return model.to(device).eval().requires_grad_(False), tokenizer
 
 
+def _check_fit(source: str, told: Mapping[str, Any]) -> None:
+    """Weights that are not there or of another shape are random numbers to transformers, and a line in a log."""
+    wrong = [f"{name} is {list(has)} instead of {list(needs)}" for name, has, needs in sorted(told["mismatched_keys"])]
+    # A pooler makes one vector of a text, which is never asked for; some causal models are saved without.
+    wrong += [f"{name} is missing" for name in sorted(told["missing_keys"]) if "pooler" not in name]
+    if wrong:
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ConfigError(
+            f"The weights of the teacher {source} do not fit its configuration: {'; '.join(wrong[:3])}{more}. Take both from"
+            " the same model."
+        )
+
+
 @contextmanager
 def _sentences(source: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, ImportError, KeyError, SafetensorError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # transformers raises whatever its readers of a format raise
         raise ConfigError(f"The teacher {source} cannot be loaded: {why_not(Path(source), error)}") from None
 
 
@@ -148,4 +173,7 @@ def why_not(path: Path, error: Exception) -> str:
         return "the folder has no config.json; name one that save_pretrained or `hf download` wrote."
     if isinstance(error, ImportError) and path.suffix == ".gguf":
         return f"reading it needs one library more: {PIP_INSTALL} --no-deps gguf==0.19.0."
-    return " ".join(str(error).split())[:300]
+    if isinstance(error, KeyError):
+        return f"there is no {error}."
+    reason = " ".join(str(error).split())[:300] or f"{type(error).__name__}."
+    return f"{reason} If it was cut off, copy or download it again." if path.suffix == ".gguf" else reason
