@@ -63,6 +63,27 @@ def test_noise_and_blur_are_worse_than_the_picture_and_more_of_them_is_worse_sti
     assert best < soft < softer
 
 
+# What the package's own code gives (0.2.0 with OpenCV 5.0.0 and NumPy 2.2, 2026-12-01). It pads with zeros and leaves the
+# picture of half the size unrounded, so a strong blur is farther off than these.
+OWN = [
+    (0, None, 10.718),
+    (1, None, 6.946),
+    (2, None, 10.000),
+    (0, 10, 38.462),
+    (2, 10, 37.839),
+    (0, 30, 60.207),
+    (1, 30, 61.134),
+]
+
+
+@needs_model
+@pytest.mark.parametrize(("seed", "deviation", "own"), OWN)
+def test_scores_are_near_those_of_the_package_s_own_code(seed: int, deviation: float | None, own: float) -> None:
+    picture = scenery(seed)
+    [score] = scores(noisy(picture, deviation) if deviation else picture)
+    assert score == pytest.approx(own, abs=3.5 if deviation else 1.5)
+
+
 @needs_model
 def test_a_lower_score_is_better_and_a_picture_of_one_colour_has_none() -> None:
     quality = ImageQuality(["brisque"], CPU)
@@ -82,7 +103,9 @@ def test_the_report_has_it(models_toml: Path, tmp_path: Path) -> None:
     assert set(figures["means"]) == {"base", "adapted", "half", "ceiling"}
     assert not figures["higher_is_better"]
     for report in ("report.md", "report.html"):
-        assert "brisque (LIVE)" in (tmp_path / "out" / report).read_text()
+        text = (tmp_path / "out" / report).read_text()
+        assert text.count("brisque (LIVE) (lower is better)") == 2  # means and gains
+        assert "quality: brisque (LIVE " in text
 
 
 @needs_model

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from vignette.evaluation.cases import GROUPS, Case, Fact, choose, miniature_cases, read_cases, scene_of
-from vignette.evaluation.instruments.questions import COLOURS, NUMBERS, Question, agrees, contrasts, questions
+from vignette.evaluation.instruments.questions import (
+    COLOURS,
+    NUMBERS,
+    Question,
+    agrees,
+    contrasts,
+    questions,
+    with_article,
+)
 from vignette.miniature.world import WORLDS
 
 CASES = read_cases()
@@ -73,6 +82,14 @@ def test_the_miniature_s_set_is_its_study_s(edition: str) -> None:
     assert choose(cases, limit=5) == cases[:5] == miniature_cases(5, world)
 
 
+def test_only_a_line_feed_ends_a_line_and_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    told = [c.model_copy(update={"narrative": f"one\u2028two\x85{c.narrative}"}) for c in CASES[:2]]
+    file = tmp_path / "cases.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(c.model_dump_json() for c in told).encode())
+    assert "\u2028" in file.read_text("utf-8")
+    assert read_cases(file) == told
+
+
 def test_facts_become_questions() -> None:
     (colour,) = questions(case(colour="red"))
     assert [(q.text, q.wanted) for q in colour] == [("what color is the dog?", "red")]
@@ -119,6 +136,13 @@ def test_facts_become_contrasts() -> None:
 )
 def test_what_answers_mean(attribute: str, wanted: str, answer: str, right: bool) -> None:
     assert agrees(Question(attribute, "?", wanted), answer) is right
+
+
+@pytest.mark.parametrize(
+    "thing", ["a dog", "an owl", "an umbrella", "a unicorn", "a one-eyed cat", "an onion", "a European"]
+)
+def test_things_have_the_article_that_they_are_said_with(thing: str) -> None:
+    assert with_article(thing.split(maxsplit=1)[1]) == thing
 
 
 def test_numbers_in_words_reach_the_largest_count() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -30,6 +31,9 @@ from transformers import (
     OwlViTForObjectDetection,
     OwlViTImageProcessor,
     OwlViTProcessor,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
     ViltConfig,
     ViltForQuestionAnswering,
     ViltImageProcessor,
@@ -204,7 +208,8 @@ def test_clip_score_has_the_stated_scale(clip: Path) -> None:
 class Known:
     """An embedder whose pictures lie exactly on one caption."""
 
-    id = "known"
+    id = label = "known"
+    prefix = ""
     scale = 10.0
 
     def __init__(self, shows: str) -> None:
@@ -236,6 +241,23 @@ def test_owls_count_boxes_of_things_that_have_a_count(owl: Path) -> None:
     assert readings[0] == readings[1] == Reading({})
     assert set(readings[2].values) == {"detector/counting"}
     assert judge.id != DetectorJudge(owl, CPU, threshold=0.5).id
+
+
+def test_a_detector_is_asked_as_people_ask(owl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, asked = DetectorJudge(owl, CPU), []
+    processor = judge._processor
+
+    class Listening:
+        post_process_grounded_object_detection = staticmethod(processor.post_process_grounded_object_detection)
+
+        def __call__(self, text: list[list[str]], **rest: object) -> object:
+            asked.extend(text)
+            return processor(text=text, **rest)
+
+    monkeypatch.setattr(judge, "_processor", Listening())
+    for thing in ("owl", "dog"):
+        judge.count(noise(1)[0], thing)
+    assert asked == [["an owl"], ["a dog"]]
 
 
 def test_owlv2_without_scipy_is_refused_before_anything_is_drawn(
@@ -330,6 +352,30 @@ def test_models_of_another_kind_and_pickles_are_refused(clip: Path, tmp_path: Pa
         ClipEmbedder(tmp_path / "absent", CPU)
     with pytest.raises(ConfigError, match="judge"):
         MiniatureJudge(tmp_path)
+
+
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="is about the library's absence")
+def test_a_library_that_a_model_asks_for_is_named_with_the_remedy(tmp_path: Path) -> None:
+    SiglipModel(SiglipConfig(text_config=TEXT | {"vocab_size": 64}, vision_config=VISION)).save_pretrained(tmp_path)
+    SiglipImageProcessor(size=SIZE).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "SiglipTokenizer"}))
+    (tmp_path / "spiece.model").write_bytes(b"")
+    settings = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings | {"processor_class": "SiglipProcessor"}))
+    with pytest.raises(ConfigError, match=r"requires the SentencePiece library .*bin/pip install sentencepiece\.$"):
+        ClipEmbedder(tmp_path, CPU)
+
+
+def test_labels_name_the_model_and_the_scale(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = ClipEmbedder(clip, CPU)
+    model = f"{clip.name} ({embedder.id.removeprefix('clip-')[:8]})"
+    assert ClipScore(embedder).label == (
+        f"CLIPScore, 2.5 max(cos, 0) with the prefix “A photo depicts ”, and the plain cosine, by {model}"
+    )
+    assert ClipJudge(embedder).label == f"zero-shot judge by {model}"
+    assert "with no prefix" in ClipScore(Known("")).label
+    monkeypatch.setitem(sys.modules, "pyiqa", FakePyiqa("pyiqa"))
+    assert ImageQuality(["niqe"], CPU).label == "niqe (pyiqa 0.1.16)"
 
 
 def test_an_id_changes_with_weights_and_settings(clip: Path, tmp_path: Path) -> None:

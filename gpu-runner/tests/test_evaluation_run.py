@@ -16,8 +16,9 @@ from vignette.engine.catalogue import read_catalogue
 from vignette.evaluation import cli
 from vignette.evaluation.cases import read_cases
 from vignette.evaluation.drawing import Settings, draw, missing, picture_file, plan
+from vignette.evaluation.instruments.asked import Asked
 from vignette.evaluation.instruments.base import Metric, Reading
-from vignette.evaluation.report import _signed
+from vignette.evaluation.report import _render, _signed
 from vignette.evaluation.scores import measure
 from vignette.evaluation.statistics import RatioSet
 from vignette.evaluation.variants import Variant, default_variants, parse_variant
@@ -60,6 +61,7 @@ class Brightness:
 
     id = "brightness-1"
     name = "bright"
+    label = "mean of the <channels>"
     metrics = (Metric("bright/red", "red", judged=True), Metric("bright/blue", "blue", judged=True))
 
     def __init__(self) -> None:
@@ -92,13 +94,14 @@ def test_one_command_draws_measures_and_reports(
     models_toml: Path, set_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     meter = Brightness()
-    monkeypatch.setattr(cli, "_instruments", lambda *_: ([meter], None, ["nothing <else>"]))
+    monkeypatch.setattr(cli, "load_instruments", lambda *_: Asked([meter], absent=["nothing <else>"]))
     chosen = [part for text in VARIANTS for part in ("--variant", text)]
     assert call(models_toml, set_file, tmp_path, *chosen, "--seeds", "2", "--steps", "3") == 0
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert [v["name"] for v in figures["variants"]] == ["base", "adapted", "half", "ceiling"]
     assert (figures["baseline"], figures["ceiling"], figures["candidate"]) == ("base", "ceiling", "adapted")
     assert figures["groups"] == {"counting": 1, "colour": 2}
+    assert figures["instruments"] == [{"id": "brightness-1", "name": "bright", "label": "mean of the <channels>"}]
     mean = figures["metrics"]["bright/mean"]
     assert set(mean["means"]) == {"base", "adapted", "half", "ceiling"}
     assert set(mean["gains"]) == {"adapted", "half", "ceiling"}
@@ -122,6 +125,8 @@ def test_one_command_draws_measures_and_reports(
     markdown = (tmp_path / "report.md").read_text()
     assert r"Did you see \<b\>two cats\</b\> \| asleep?" in markdown
     assert "| adapted | tiny | sur | 1.0 | narrative |" in markdown
+    assert r"* bright: mean of the \<channels\>" in markdown
+    assert "<li>bright: mean of the &lt;channels&gt;</li>" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "gallery.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -143,7 +148,7 @@ def test_a_reading_cut_off_by_a_crash_is_measured_again(
 def test_pictures_that_cannot_be_drawn_are_listed_and_left_out_of_the_pairs(
     models_toml: Path, set_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_instruments", lambda *_: ([Brightness()], None, []))
+    monkeypatch.setattr(cli, "load_instruments", lambda *_: Asked([Brightness()]))
     broken = write_adapter(tmp_path / "broken", gain=5e37)
     chosen = ["--variant", VARIANTS[0], "--variant", f"name=broken,model=tiny,adapter={broken},prompt=narrative"]
     assert call(models_toml, set_file, tmp_path / "out", *chosen, "--steps", "2") == 0
@@ -168,7 +173,7 @@ class Tags(HTMLParser):
 def test_the_html_report_stands_alone_and_runs_nothing_of_the_prompts(
     models_toml: Path, set_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_instruments", lambda *_: ([Brightness()], None, []))
+    monkeypatch.setattr(cli, "load_instruments", lambda *_: Asked([Brightness()]))
     assert call(models_toml, set_file, tmp_path, "--title", "<script>alert(1)</script>", "--steps", "2") == 0
     html = (tmp_path / "report.html").read_text()
     tags = Tags()
@@ -313,6 +318,24 @@ def test_bad_input_is_named_before_anything_is_drawn(
     assert not list(tmp_path.rglob("*.png"))
 
 
+@pytest.mark.parametrize("option", ["--shown", "--failures"])
+def test_a_gallery_cannot_have_fewer_pictures_than_none(
+    models_toml: Path, set_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture, option: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call(models_toml, set_file, tmp_path, option, "-1")
+    assert stopped.value.code == 2
+    assert f"argument {option}: must be a number of at least 0, not '-1'" in capsys.readouterr().err
+
+
+def test_galleries_may_be_left_out(
+    models_toml: Path, set_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "load_instruments", lambda *_: Asked([Brightness()]))
+    assert call(models_toml, set_file, tmp_path, "--steps", "1", "--shown", "0", "--failures", "0") == 0
+    assert not (tmp_path / "gallery.png").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -336,3 +359,42 @@ def test_figures_are_written_as_people_write_them() -> None:
     assert [_signed(share, True) for share in (-0.0004, 0.123, -0.05)] == ["+0.0", "+12.3", "-5.0"]
     assert [_signed(gain, False) for gain in (-0.00001, -5.12e-05, 0.02709)] == ["+0.0000", "-0.0001", "+0.0271"]
     assert RatioSet(-0.001, "bounded", -0.004, 0.2).in_words() == "0 % (95 % confidence set 0 % to 20 %)"
+
+
+def test_a_report_tells_better_from_worse_where_lower_is_better() -> None:
+    def metric(title: str, higher: bool, low: float, high: float) -> dict[str, object]:
+        gain = {"estimate": (low + high) / 2, "low": low, "high": high}
+        means = {name: gain for name in ("base", "new")}
+        return {"title": title, "higher_is_better": higher, "judged": False, "means": means, "gains": {"new": gain}}
+
+    metrics = [
+        metric("brisque", False, 1, 5),
+        metric("niqe", False, -5, -1),
+        metric("cosine", True, 1, 5),
+        metric("musiq", True, -5, -1),
+        metric("nothing", False, -1, 1),
+    ]
+    variant = {"model": "tiny", "adapter": None, "scale": 0.0, "prompt": "narrative"}
+    texts = ("title", "date", "machine", "settings", "candidate")
+    nothing = dict.fromkeys(("ceiling", "kid", "not_drawn", "missing_instruments", "instruments"))
+    figures = {
+        **dict.fromkeys(texts, "x"),
+        **nothing,
+        "cases": 2,
+        "groups": {"action": 2},
+        "seeds": 1,
+        "variants": [variant | {"name": name} for name in ("base", "new")],
+        "baseline": "base",
+        "metrics": {str(m["title"]): m for m in metrics},
+    }
+    gains = _render("report.md.j2", figures, [], [], escape=False).partition("## Gain over base")[2]
+    assert [line for line in gains.splitlines() if "[" in line] == [
+        r"| brisque (lower is better) | +3.0000 [+1.0000, +5.0000] \* worse | ",
+        r"| niqe (lower is better) | -3.0000 [-5.0000, -1.0000] \* better | ",
+        r"| cosine | +3.0000 [+1.0000, +5.0000] \* better | ",
+        r"| musiq | -3.0000 [-5.0000, -1.0000] \* worse | ",
+        r"| nothing (lower is better) | +0.0000 [-1.0000, +1.0000] | ",
+    ]
+    html = _render("report.html.j2", figures, [], [], escape=True).partition("Gain over base")[2]
+    assert '<td>brisque (lower is better)<td class="n"><b>+3.0000</b> worse<br>' in html
+    assert '<td>cosine<td class="n"><b>+3.0000</b> better<br>' in html

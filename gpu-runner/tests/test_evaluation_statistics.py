@@ -88,15 +88,15 @@ def test_a_distance_that_may_be_zero_gives_an_unbounded_set_and_says_so() -> Non
     assert "without a bounded interval" in gained.in_words()
 
 
-@pytest.mark.parametrize("distance", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("distance", [0.0, 0.1, 0.3, 1.0])
 def test_fieller_s_set_covers_the_truth_whatever_the_denominator_is(distance: float) -> None:
-    rng, runs = np.random.default_rng(4), 800
+    rng, runs = np.random.default_rng(4), 2000
     hits = 0
     for _ in range(runs):
         y = rng.normal(distance, 1, 40)
         hits += ratio_of_means(0.5 * y + rng.normal(0, 0.5, 40), y).contains(0.5)
-    # Three standard errors of a coverage of 0.95 over 800 runs are 0.023.
-    assert hits / runs == pytest.approx(0.95, abs=0.024)
+    # What docs/evaluation.md says; three standard errors of a coverage of 0.95 over 2,000 runs are 0.015.
+    assert hits / runs == pytest.approx(0.948, abs=0.001)
 
 
 def test_degenerate_ratios() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vignette.cli import MODELS_TOML, _parser, main
-from vignette.evaluation import cli as evaluation
+from vignette.evaluation.arguments import parser as evaluation_parser
 from vignette.training import cli as training
 
 
@@ -23,7 +23,7 @@ def test_the_variable_names_it_for_every_command(
     convert = ["adapter", "convert", "x.pt", "--eta", "0.1", "-o", "out"]
     for command in (["serve"], ["models"], ["models", "list"], convert):
         assert _parser().parse_args(command).models == other, command
-    assert evaluation._parser().parse_args(["-o", "out"]).models == other
+    assert evaluation_parser().parse_args(["-o", "out"]).models == other
     assert training.model_folder("tiny", None) == model_folder
     assert main(["reading", "say", "a cat"]) == 2
     assert str(other) in capsys.readouterr().err

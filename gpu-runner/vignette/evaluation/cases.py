@@ -59,7 +59,8 @@ def read_cases(file: Path = NARRATIVES) -> list[Case]:
         ConfigError: A missing file, a line that is no case, or an id that comes twice, each named by line.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # JSON Lines end at line feeds alone: JSON's strings may hold what else Python takes for a line's end.
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise ConfigError(f"There is no file {file}; --set takes narratives, miniature or a JSONL file.") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -44,7 +44,8 @@ def _render(template: str, figures: dict[str, Any], gallery: Sequence[Row], fail
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "signed": _signed, "cell": _cell, "uri": lambda f: Markup(data_uri(f))}  # noqa: S704  # base64
+    environment.filters |= {"number": _number, "signed": _signed, "verdict": _verdict, "cell": _cell}
+    environment.filters["uri"] = lambda file: Markup(data_uri(file))  # noqa: S704  # base64
     return environment.get_template(template).render(f=figures, gallery=gallery, failed=failed)
 
 
@@ -57,6 +58,13 @@ def _signed(value: float, judged: bool) -> str:
     """Judged gains in points with one decimal, everything else with four, and no minus before nothing."""
     shown, places = (100 * value, 1) if judged else (value, 4)
     return f"{round(shown, places) + 0.0:+.{places}f}"
+
+
+def _verdict(gain: dict[str, Any], higher_is_better: bool) -> str:
+    """What a gain is whose interval excludes zero, and nothing of another."""
+    if gain["low"] <= 0 <= gain["high"]:
+        return ""
+    return "better" if (gain["low"] > 0) == higher_is_better else "worse"
 
 
 def _cell(text: object) -> str:

@@ -18,7 +18,7 @@ from vignette.evaluation import gallery as galleries
 from vignette.evaluation.cases import Case
 from vignette.evaluation.drawing import Job, Settings, draw, missing, plan
 from vignette.evaluation.instruments.base import Instrument
-from vignette.evaluation.reference import Reference
+from vignette.evaluation.reference import TOO_FEW, Reference
 from vignette.evaluation.report import write_report
 from vignette.evaluation.scores import Table, measure, tabulate
 from vignette.evaluation.summary import main_metric, summarise, summarise_kid
@@ -107,7 +107,7 @@ def _figures(evaluation: Evaluation, jobs: Sequence[Job], table: Table, failed: 
         f" guidance scale {request.guidance_scale:g}."
         + (" Other models with their own defaults." if len({v.model.id for v in evaluation.variants}) > 1 else ""),
         "asked_settings": asdict(evaluation.settings),
-        "instruments": [instrument.id for instrument in evaluation.instruments],
+        "instruments": [{"id": i.id, "name": i.name, "label": i.label} for i in evaluation.instruments],
         "baseline": baseline.name if baseline else None,
         "ceiling": ceiling.name if ceiling and ceiling is not baseline else None,
         "candidate": _candidate(evaluation).name,
@@ -118,6 +118,9 @@ def _figures(evaluation: Evaluation, jobs: Sequence[Job], table: Table, failed: 
     }
     if evaluation.reference:
         features = evaluation.reference.features_of(evaluation.variants, jobs, evaluation.pictures)
+        if not features:
+            figures["missing_instruments"].append(TOO_FEW)
+            return figures
         figures["kid"] = {
             "reference": evaluation.reference.title,
             "features": evaluation.reference.features_title,

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from vignette.errors import ConfigError
 from vignette.evaluation.drawing import Job, picture_file
+from vignette.evaluation.files import open_picture
 from vignette.evaluation.instruments.base import Instrument, Metric, Reading
 
 CHUNK = 32
+REMEDY = "delete it, and it will be drawn again"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def measure(
             stream.write("\n")
         for start in range(0, len(todo), CHUNK):
             chunk = todo[start : start + CHUNK]
-            images = [_open(picture_file(pictures, job.key)) for _, job in chunk]
+            images = [open_picture(picture_file(pictures, job.key), REMEDY) for _, job in chunk]
             for (key, _), reading in zip(chunk, instrument.measure(images, [j.case for _, j in chunk]), strict=True):
                 known[key] = reading
                 stream.write(json.dumps({"key": key, "values": reading.values, "said": reading.said}) + "\n")
@@ -106,11 +106,3 @@ def _remembered(file: Path) -> dict[str, Reading]:
         except (ValueError, KeyError, TypeError):
             continue
     return known
-
-
-def _open(file: Path) -> Image.Image:
-    try:
-        with Image.open(file) as image:
-            return image.convert("RGB")
-    except (OSError, UnidentifiedImageError):
-        raise ConfigError(f"{file} is no picture that can be read; delete it, and it will be drawn again.") from None

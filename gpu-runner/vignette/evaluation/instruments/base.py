@@ -36,11 +36,13 @@ class Reading:
 
 class Instrument(Protocol):
     """
-    Measures pictures. `id` changes with the weights and settings, so that remembered readings are never stale.
+    Measures pictures. `id` changes with the weights and settings, so that remembered readings are never stale; `label`
+    tells readers of a report what measured, with the model and the scale, without which a figure cannot be compared.
     """
 
     id: str
     name: str
+    label: str
     metrics: tuple[Metric, ...]
 
     def measure(self, images: Sequence[Image.Image], cases: Sequence[Case]) -> list[Reading]:

@@ -26,7 +26,7 @@ class ClipScore:
     """
 
     name = "clip_score"
-    metrics = (
+    metrics: tuple[Metric, ...] = (
         Metric("clip_score/narrative", "CLIPScore with the narrative, 2.5 max(cos, 0)"),
         Metric("clip_score/keywords", "CLIPScore with the keyword prompt, 2.5 max(cos, 0)"),
         Metric("cosine/narrative", "cosine similarity with the narrative"),
@@ -36,6 +36,10 @@ class ClipScore:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self.id = f"{self.name}-1-{embedder.id}"
+        prefix = f"the prefix “{embedder.prefix}”" if embedder.prefix else "no prefix"
+        self.label = (
+            f"CLIPScore, {CLIP_SCORE_WEIGHT} max(cos, 0) with {prefix}, and the plain cosine, by {embedder.label}"
+        )
 
     def measure(self, images: Sequence[Image.Image], cases: Sequence[Case]) -> list[Reading]:
         pictures = self._embedder.images(images)
@@ -56,7 +60,8 @@ class ClipJudge:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self.id = f"clip-judge-1-{embedder.id}"
+        self.id = f"clip-judge-2-{embedder.id}"
+        self.label = f"zero-shot judge by {embedder.label}"
 
     def measure(self, images: Sequence[Image.Image], cases: Sequence[Case]) -> list[Reading]:
         pictures = self._embedder.images(images)

@@ -14,6 +14,7 @@ from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.evaluation.cases import Case
 from vignette.evaluation.instruments import local
 from vignette.evaluation.instruments.base import Reading, judged_metrics, reading_of
+from vignette.evaluation.instruments.questions import with_article
 
 FLAG = "--detector"
 THRESHOLD = 0.2
@@ -37,7 +38,8 @@ class DetectorJudge:
 
         self._model, self._processor = local.load(AutoModelForZeroShotObjectDetection, folder, FLAG, device)
         self._device, self._threshold = device, threshold
-        self.id = local.folder_id("detector", folder, threshold, OVERLAP, "1")
+        self.id = local.folder_id("detector", folder, threshold, OVERLAP, "2")
+        self.label = f"boxes above {threshold:g} by {local.label(folder, self.id)}"
 
     def measure(self, images: Sequence[Image.Image], cases: Sequence[Case]) -> list[Reading]:
         readings = []
@@ -54,7 +56,7 @@ class DetectorJudge:
     def count(self, image: Image.Image, thing: str) -> int:
         """How many of `thing` are found in one picture."""
         picture = image.convert("RGB")
-        inputs = self._processor(text=[[f"a {thing}"]], images=picture, return_tensors="pt").to(self._device)
+        inputs = self._processor(text=[[with_article(thing)]], images=picture, return_tensors="pt").to(self._device)
         return len(distinct(*self._boxes(self._model(**inputs), inputs, picture), OVERLAP))
 
     def _boxes(self, outputs: Any, inputs: Any, picture: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:

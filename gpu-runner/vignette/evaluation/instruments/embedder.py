@@ -26,10 +26,11 @@ class Embedder(Protocol):
 
     Any pair will do: a Transformers CLIP ([`ClipEmbedder`]), or the miniature's own
     ([`~vignette.evaluation.instruments.miniature.MiniatureEmbedder`]). `scale` is the factor that its softmax over
-    captions was trained with, `prefix` what CLIPScore puts before a text.
+    captions was trained with, `prefix` what CLIPScore puts before a text, `label` names the model to readers.
     """
 
     id: str
+    label: str
     scale: float
     prefix: str
 
@@ -56,6 +57,7 @@ class ClipEmbedder:
             raise ConfigError(f"{FLAG} {folder}: {type(self._model).__name__} is no dual encoder like CLIP.")
         self.scale = float(self._model.logit_scale.exp())
         self.id = local.folder_id("clip", folder)
+        self.label = local.label(folder, self.id)
         self._device = device
         self._known: dict[str, torch.Tensor] = {}
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vignette.engine.components import check_weights
-from vignette.errors import ConfigError
+from vignette.errors import PIP_INSTALL, ConfigError
 
 HF_DOWNLOAD = "gpu-runner/.venv/bin/hf download"
 
@@ -45,7 +46,8 @@ def load(auto: Any, folder: Path, flag: str, device: torch.device) -> tuple[Any,
     Model (in `eval()`, float32, on `device`) and processor of `folder` by an Auto class.
 
     Raises:
-        ConfigError: A model of another kind, weights that are cut off, or files that do not fit together.
+        ConfigError: A model of another kind, weights that are cut off, files that do not fit together, or a library
+            that this model asks for and that is not installed.
     """
     from transformers import AutoProcessor
 
@@ -53,9 +55,24 @@ def load(auto: Any, folder: Path, flag: str, device: torch.device) -> tuple[Any,
     try:
         processor = AutoProcessor.from_pretrained(str(folder), local_files_only=True)
         model = auto.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32)
+    except ImportError as error:
+        raise ConfigError(f"{flag} {folder} cannot be loaded: {_missing_library(error)}") from None
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ConfigError(f"{flag} {folder} cannot be loaded as {auto.__name__}: {error}") from None
     return model.to(device).eval().requires_grad_(False), processor
+
+
+def _missing_library(error: ImportError) -> str:
+    """Transformers' paragraph about a library, or Python's sentence about a module, as one sentence and the remedy."""
+    said = " ".join(str(error).split()).partition(". ")[0]
+    named = re.search(r"requires the (\S+) library", said)
+    library = error.name or (named[1].lower() if named else "and its name")
+    return f"{said}. Install it with {PIP_INSTALL} {library}."
+
+
+def label(folder: Path, identity: str) -> str:
+    """The folder's name and the start of its id's hash, for readers."""
+    return f"{folder.resolve().name} ({identity.rpartition('-')[2][:8]})"
 
 
 def folder_id(kind: str, folder: Path, *settings: object) -> str:

@@ -31,6 +31,7 @@ class MiniatureJudge:
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(f"The miniature's judge in {folder} cannot be loaded: {error}") from None
         self.id = local.folder_id("miniature", folder, "1")
+        self.label = f"the miniature's {local.label(folder, self.id)}"
 
     def measure(self, images: Sequence[Image.Image], cases: Sequence[Case]) -> list[Reading]:
         from vignette.miniature.judge_net import marks
@@ -88,6 +89,7 @@ class MiniatureEmbedder:
         self.id = local.folder_id(
             "miniature-clip", weights / "clip", local.folder_id("text", weights / "day" / "text_encoder")
         )
+        self.label = f"the miniature's {local.label(weights / 'clip', self.id)}"
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> torch.Tensor:

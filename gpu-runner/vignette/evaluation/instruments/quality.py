@@ -45,6 +45,7 @@ class ImageQuality:
             Metric(f"quality/{n}", f"{n} ({origins[n].split()[0]})", higher_is_better=not self._metrics[n].lower_better)
             for n in names
         )
+        self.label = ", ".join(f"{name} ({origins[name]})" for name in names)
         self.id = "quality-" + "-".join(f"{name}@{origins[name].replace(' ', '-')}" for name in names)
 
     @torch.inference_mode()

@@ -81,11 +81,16 @@ def agrees(question: Question, answer: str) -> bool:
     return bool(words) and words[0] == question.wanted
 
 
+def with_article(phrase: str) -> str:
+    """One of something: a dog, an owl, a unicorn."""
+    vowel = re.match(r"(?!uni|use|ufo|eu|one\b)[aeiou]", phrase, re.IGNORECASE)
+    return f"{'an' if vowel else 'a'} {phrase}"
+
+
 def _some(fact: Fact, colour: str = "") -> str:
     if (fact.count or 1) > 1:
         return f"{colour} {fact.plural}".strip()
-    phrase = f"{colour} {fact.object}".strip()
-    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+    return with_article(f"{colour} {fact.object}".strip())
 
 
 def _colour(word: str) -> str:

@@ -38,6 +38,7 @@ class VqaJudge:
         self._classes = _classes(self._model) if kind == "vilt" else None
         self._device = device
         self.id = local.folder_id("vqa", folder, MAX_NEW_TOKENS, "1")
+        self.label = f"questions answered by {local.label(folder, self.id)}"
 
     def measure(self, images: Sequence[Image.Image], cases: Sequence[Case]) -> list[Reading]:
         readings = []
