@@ -122,6 +122,15 @@ def test_the_notice_is_told_below_its_bound_only(model: LoadedModel) -> None:
     assert Reader(known.lexicon, known.probe).read(states, "beach").reading
 
 
+def test_words_that_only_say_where_it_is_name_nothing(model: LoadedModel) -> None:
+    notice = NoticeSpec(text="Unknown.", groups=("thing",), below=0.5, not_named=("among the foxes", "in the dog days"))
+    known = reader(model)
+    told = Reader(known.lexicon, known.probe, notice)
+    for prompt, named in (("a robin among the foxes", False), ("In the dog days, a cat", True), ("the foxes", True)):
+        assert (told.familiarity([0.1] * 7, prompt) == 1.0) is named
+        assert known.familiarity([0.1] * 7, prompt) == 1.0
+
+
 @pytest.mark.parametrize(
     ("prompt", "named"),
     [

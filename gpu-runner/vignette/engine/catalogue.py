@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -75,11 +75,15 @@ class EmbeddingSpec(_Strict):
 
 
 class NoticeSpec(_Strict):
-    """`text` is told when the reading's best phrases of each of `groups`, multiplied, score less than `below`."""
+    """
+    `text` is told when the reading's best phrases of each of `groups`, multiplied, score less than `below`. One that the prompt
+    names in so many words scores 1, but within a phrase of `not_named`: "under the stars" asks for no star.
+    """
 
     text: str = Field(min_length=1, max_length=1000)
     groups: tuple[str, ...] = Field(min_length=1)
     below: float = Field(ge=0, le=1)
+    not_named: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
 
 class SpeedSpec(_Strict):

@@ -49,6 +49,7 @@ class Reader:
         groups = notice.groups if notice else ()
         self._telling = [[i for i, (group, _) in enumerate(lexicon.entries) if group == wanted] for wanted in groups]
         self._named = [_names(lexicon.phrases[group]) for group in groups]
+        self._not_named = _whole(notice.not_named) if notice and notice.not_named else None
 
     def read(self, states: torch.Tensor, prompt: str) -> Understood:
         """
@@ -74,8 +75,9 @@ class Reader:
     def familiarity(self, scores: list[float], prompt: str) -> float:
         """
         How surely the prompt holds what the model has learnt to draw: the product of the best scores of the notice's
-        groups, where one that the prompt names in so many words counts 1.
+        groups, where one that the prompt names in so many words, outside the notice's `not_named`, counts 1.
         """
+        prompt = self._not_named.sub(" ", prompt) if self._not_named else prompt
         groups = zip(self._telling, self._named, strict=True)
         return math.prod(1.0 if named.search(prompt) else max(scores[i] for i in group) for group, named in groups)
 
@@ -83,8 +85,12 @@ class Reader:
 def _names(phrases: Iterable[str]) -> re.Pattern[str]:
     """Finds any of `phrases` as words of their own, in the singular or a regular plural."""
     plurals = [p[:-1] + "ies" for p in phrases if p.endswith("y")]
-    words = "|".join(map(re.escape, [*phrases, *plurals]))
-    return re.compile(rf"\b(?:{words})(?:e?s)?\b", re.IGNORECASE)
+    return _whole([*phrases, *plurals], "(?:e?s)?")
+
+
+def _whole(phrases: Iterable[str], end: str = "") -> re.Pattern[str]:
+    """Finds any of `phrases`, with `end` or without, as words of their own."""
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, phrases))}){end}\b", re.IGNORECASE)
 
 
 def load_reader(model: LoadedModel) -> Reader | None:
