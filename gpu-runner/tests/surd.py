@@ -63,7 +63,7 @@ def builder(output: Path, *sources: Source, **options: Any) -> Build:
 
 
 def table(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in file.read_text("utf-8").split("\n") if line]
 
 
 def tree(folder: Path) -> dict[str, bytes]:

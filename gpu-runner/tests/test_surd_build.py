@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +17,13 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.surd import builder, make_namer, namer, picture, table, tree, write_folder
 from vignette.errors import ConfigError
 from vignette.surd.build import Build
 from vignette.surd.clean import REASONS, Thresholds
+from vignette.surd.engines import LocalEngine
 from vignette.surd.http import Client
 from vignette.surd.sources.folder import Folder
 from vignette.surd.sources.gallery import Gallery
@@ -351,6 +356,39 @@ def test_a_host_that_nobody_named_waits_for_being_named(tmp_path: Path) -> None:
     report = build.run()
     assert report.waiting == {"pictures.example may not be asked; allow it with --image-host": 4}
     assert hosted(tmp_path, lambda request: httpx.Response(200, content=picture(1))).run().kept.total() == 1
+
+
+def test_a_phones_jpeg_of_two_pictures_is_a_jpeg(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 1)
+    one, two = (Image.open(io.BytesIO(picture(seed))) for seed in (5, 6))
+    one.save(folder / "phone.jpg", "MPO", save_all=True, append_images=[two])
+    (folder / "phone.txt").write_text("1dog")
+    builder(tmp_path / "surd", Folder(folder), caption=namer(tmp_path / "log")).run()
+    name = table(tmp_path / "surd/metadata.jsonl")[1]["file_name"]
+    assert name.endswith(".jpg")
+    assert (tmp_path / "surd" / name).read_bytes() == (folder / "phone.jpg").read_bytes()
+
+
+def test_pictures_that_were_taken_out_of_the_state_are_had_anew(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 2)
+    data = "data:image/png;base64," + base64.b64encode(picture(7)).decode()
+    (tmp_path / "gallery.jsonl").write_text(json.dumps({"narrative": "A", "changed_into": "1dog", "image": data}))
+    read = Gallery(tmp_path / "gallery.jsonl"), Folder(folder)
+    builder(tmp_path / "surd", *read, caption=namer(tmp_path / "log"), recaption=True).run()
+    before = tree(tmp_path / "surd")
+    shutil.rmtree(tmp_path / "surd/.surd/blobs")
+    shutil.rmtree(tmp_path / "surd/images")
+    builder(tmp_path / "surd", *read, caption=namer(tmp_path / "again"), recaption=True).run()
+    assert tree(tmp_path / "surd") == before
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_build_needs_no_options(tmp_path: Path) -> None:
+    report = Build(tmp_path / "surd", [Folder(write_folder(tmp_path / "in", 1))], LocalEngine()).run()
+    assert report.dropped == {"too small": 1}
+    limits = Thresholds(min_side=16)
+    Build(tmp_path / "surd", [Folder(tmp_path / "in")], LocalEngine(), thresholds=limits).run()
+    assert "language:" not in (tmp_path / "surd/README.md").read_text()
 
 
 def test_a_stage_that_loses_rows_is_found_out(tmp_path: Path) -> None:

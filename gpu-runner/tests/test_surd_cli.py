@@ -13,7 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.surd import picture, table, write_folder
+from tests.surd import picture, table, tree, write_folder
 from vignette.cli import main
 
 
@@ -45,7 +45,7 @@ def test_pictures_alone_are_told_what_they_lack(
     folder.mkdir()
     (folder / "0.png").write_bytes(picture(0))
     options = ["--from-folder", str(folder), "--min-side", "16", "--sidecar", sidecar]
-    assert main(["surd", "build", str(tmp_path / "surd"), *options]) == 0
+    assert main(["surd", "build", str(tmp_path / "surd"), *options]) == 2
     assert f"for cat.png, {place} beside it" in capsys.readouterr().err
 
 
@@ -58,6 +58,22 @@ def test_the_galleries_candidates_become_rows(tmp_path: Path, capsys: pytest.Cap
     [written] = table(tmp_path / "surd/metadata.jsonl")
     assert (written["text"], written["prompt"]) == ("The two cats of my aunt sleep.", "2cat, sleeping")
     assert "license: cc-by-4.0" in (tmp_path / "surd/README.md").read_text()
+
+
+def test_where_nothing_is_kept_no_data_set_is_written(
+    data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--from-folder", str(tmp_path / "in"), "--min-side", "64"]
+    assert main(["surd", "build", str(tmp_path / "new"), *arguments]) == 2
+    said = capsys.readouterr()
+    assert "No row was kept: 2 of 3 went as 'too small' (the shorter side is below --min-side)." in said.err
+    assert f"{tmp_path / 'new/.surd/report.md'} says what each means" in said.out
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [".surd"]
+    assert main(["surd", "inspect", str(tmp_path / "new"), "-o", str(tmp_path / "s.html"), "--dropped"]) == 0
+
+    before = tree(data_set)
+    assert main(["surd", "build", str(data_set), *arguments]) == 2
+    assert tree(data_set) == before
 
 
 def test_civitai_live_from_its_api_to_the_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,9 +101,9 @@ def test_civitai_live_from_its_api_to_the_data_set(tmp_path: Path, monkeypatch: 
     limits = ["--requests-per-second", "1000", "--pictures-per-second", "1000", "--min-side", "16", "--language", "any"]
     arguments = ["--from-civitai-live", "2", "--civitai-filter", "username=somebody", *limits]
     for _ in range(2):
-        assert main(["surd", "build", str(tmp_path / "surd"), *arguments]) == 0
+        assert main(["surd", "build", str(tmp_path / "surd"), *arguments]) == 2
     assert sorted(asked) == [("civitai.com", "Bearer secret"), ("image.civitai.com", None)]
-    report = json.loads((tmp_path / "surd/report.json").read_text())
+    report = json.loads((tmp_path / "surd/.surd/report.json").read_text())
     assert report["dropped_by_reason"] == {"nsfw": 1, "empty prompt": 1, "no narrative": 1}
     files = [path.read_bytes() for path in (tmp_path / "surd").rglob("*") if path.is_file()]
     assert b"secret" not in b"".join(files)
@@ -121,7 +137,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--near-duplicates", "17"], ["--nsfw", "some"], ["--column", "x"], ["--pictures-per-second", "0"]]
+    "arguments", [["--near-duplicates", "9"], ["--nsfw", "some"], ["--column", "x"], ["--pictures-per-second", "0"]]
 )
 def test_wrong_values_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -14,8 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.surd import builder, namer, picture
 from vignette.errors import ConfigError
+from vignette.surd.clean import Thresholds
 from vignette.surd.http import Client, HostNotNamed, Refused, Unreachable, retry_after
+from vignette.surd.report import Report
 from vignette.surd.sources.civitai import LivePages
 
 
@@ -73,16 +76,52 @@ def test_without_retry_after_pauses_grow_until_it_gives_up() -> None:
         assert 0.5 * 2**attempt <= slept <= 2**attempt
 
 
-def test_retry_after_is_a_number_or_a_date_and_has_a_limit() -> None:
+def test_retry_after_is_a_number_or_a_date() -> None:
     def now() -> float:
         return 1_445_412_470.0
 
     assert retry_after("12", 1.0) == 12.0
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT", 1.0, now) == 10.0
     assert retry_after("Wed, 21 Oct 2015 07:20:00 GMT", 1.0, now) == 0.0
-    assert retry_after("99999", 1.0) == 900.0
+    assert retry_after("99999", 1.0) == 99999.0
     assert retry_after("soon", 1.0) == 1.0
     assert retry_after(None, 2.0) == 2.0
+
+
+def test_who_asks_for_more_than_a_quarter_of_an_hour_is_left_alone() -> None:
+    time, asked = Time(), []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(429, headers={"Retry-After": "7200"}) if len(asked) == 1 else httpx.Response(200)
+
+    polite = client(handler, time)
+    for _ in range(2):
+        with pytest.raises(Unreachable, match=r"^example\.com asks not to be asked for 120 minutes"):
+            polite.get("https://example.com/a", max_bytes=10)
+    polite.get("https://cdn.example.com/a", max_bytes=10)
+    assert asked == ["example.com", "cdn.example.com"]
+    assert sum(time.slept) < 1
+    time.now += 7200
+    polite.get("https://example.com/a", max_bytes=10)
+
+
+def test_redirects_wait_for_their_turn_too() -> None:
+    time = Time()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/2":
+            return httpx.Response(200, content=b"x")
+        return httpx.Response(302, headers={"Location": f"/{int(request.url.path[1:]) + 1}"})
+
+    assert client(handler, time).get("https://example.com/0", max_bytes=10) == b"x"
+    assert time.slept == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("url", ["https://example.com:abc/", "https://example.com/\x07"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(Refused, match="is no address that can be asked"):
+        client(lambda request: httpx.Response(200), Time()).get(url, max_bytes=10)
 
 
 def test_a_refusal_is_not_repeated() -> None:
@@ -210,6 +249,49 @@ def test_live_pages_wait_when_told_to() -> None:
     service.failing = [httpx.Response(429, headers={"Retry-After": "60"})]
     assert len(list(live(service, 1, time).read(None))) == 1
     assert time.slept == [60.0]
+
+
+@pytest.mark.parametrize("metadata", [None, [], "x", {"nextCursor": None}])
+def test_a_list_without_a_next_page_ends(metadata: object) -> None:
+    service = Civitai(1)
+    service.failing = [httpx.Response(200, json={"items": [], "metadata": metadata})]
+    assert len(list(live(service, 3).read(None))) == 1
+
+
+def test_a_cursor_that_civitai_has_forgotten_does_not_end_the_build(tmp_path: Path) -> None:
+    service = Civitai(9)
+
+    def build(pages: int) -> Report:
+        pictures = httpx.MockTransport(lambda request: httpx.Response(200, content=picture(len(request.url.path))))
+        polite = Client(["civitai.com"], per_second=1000, sleep=lambda seconds: None, transport=pictures)
+        limits = Thresholds(min_side=16, language="any", drop_unrated=False, near_duplicates=None)
+        caption = namer(tmp_path / "log")
+        source = live(service, pages)
+        return builder(tmp_path / "surd", source, client=polite, thresholds=limits, caption=caption).run()
+
+    service.failing = [httpx.Response(400)]
+    with pytest.raises(ConfigError, match="answered 400"):
+        build(1)
+    assert build(1).warnings == []
+    for _ in range(2):
+        service.failing = [httpx.Response(400)]
+        report = build(3)
+        assert report.kept.total() == 1
+        [warning] = report.warnings
+        assert "answered 400" in warning
+        assert "--civitai-filter" in warning
+        assert "answered 400" in (tmp_path / "surd/report.md").read_text()
+    assert service.asked == ["c0"]
+    for status in (401, 403):
+        service.failing = [httpx.Response(status)]
+        with pytest.raises(ConfigError, match=rf"answered {status}\. Set CIVITAI_API_KEY\. What was read is kept"):
+            build(3)
+    service.failing = [httpx.Response(503)] * 2
+    with pytest.raises(ConfigError, match=r"HTTP 503.*run the same command to go on"):
+        build(3)
+    report = build(2)
+    assert (report.read.total(), report.warnings) == (2, [])
+    assert service.asked == ["c0", "c1"]
 
 
 def test_a_browser_check_instead_of_json_is_explained() -> None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModel, AutoProcessor
@@ -122,6 +123,21 @@ def test_pickled_weights_are_refused(blip: Path, tmp_path: Path, pictures: list[
         builder(tmp_path / "surd", folder, caption=caption_stage(str(pickled))).run()
 
 
+@pytest.mark.parametrize("option", ["--captioner", "--clip"])
+def test_pickled_weights_are_refused_before_anything_is_read(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    pickled = tmp_path / "pickled"
+    shutil.copytree(clip, pickled, ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save({}, pickled / "pytorch_model.bin")
+    folder = write_folder(tmp_path / "in", 1, text=False)
+    assert main(["surd", "build", str(tmp_path / "surd"), "--from-folder", str(folder), option, str(pickled)]) == 2
+    said = capsys.readouterr().err
+    assert "it holds no *.safetensors" in said
+    assert ("blip-image-captioning-large" if option == "--captioner" else "clip-vit-large-patch14") in said
+    assert not (tmp_path / "surd").exists()
+
+
 def test_a_model_of_another_kind_is_refused(blip: Path, clip: Path) -> None:
     stage = caption_stage(str(clip))
     with pytest.raises(ConfigError, match="--captioner"):
@@ -146,6 +162,9 @@ def test_pictures_are_turned_upright_and_put_on_white(tmp_path: Path, monkeypatc
     exif[0x0112] = 6  # to be turned by a quarter
     Image.new("RGB", (20, 10)).save(tmp_path / "turned.jpg", exif=exif)
     assert load_upright(str(tmp_path / "turned.jpg")).size == (10, 20)
+    grey = Image.fromarray(np.array([[0, 0x8000, 0xFFFF]], np.uint16))
+    grey.save(tmp_path / "grey.png", exif=exif)
+    assert [load_upright(str(tmp_path / "grey.png")).getpixel((0, y))[0] for y in range(3)] == [0, 128, 255]
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "clear.png")
     assert load_upright(str(tmp_path / "clear.png")).getpixel((0, 0)) == (255, 255, 255)
     monkeypatch.setattr(stages, "MAX_PIXELS", 15)

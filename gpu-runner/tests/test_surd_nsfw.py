@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from vignette.surd.clean import Thresholds
 from vignette.surd.http import Client
 from vignette.surd.look import look_stage
 from vignette.surd.sources.civitai import SavedPages
-from vignette.surd.sources.folder import Folder
+from vignette.surd.sources.folder import Folder, read_nsfw
 from vignette.surd.sources.parquet import Parquet
 
 DETECTOR = "tests.test_surd_nsfw:reddish"
@@ -137,12 +138,50 @@ def test_with_a_detector_unrated_pictures_of_the_web_are_looked_at(
     monkeypatch.setattr("vignette.surd.cli._picture_client", lambda arguments: web(asked))
     surd = ["surd", "build", str(tmp_path / "surd"), "--min-side", "16", "--nsfw-detector", DETECTOR]
     page(tmp_path)
+    for name in ("clean", "red"):
+        (folder / f"{name}.json").write_text('{"prompt": "1cat, asleep", "text": "A cat is asleep."}')
     assert main([*surd, "--from-folder", str(folder), "--from-civitai", str(tmp_path / "page.json")]) == 0
     assert sorted(asked) == ["1.png", "2.png"]
     report = json.loads((tmp_path / "surd/report.json").read_text())
     assert report["dropped_by_reason"]["nudity"] == 1
     assert "unrated" not in report["dropped_by_reason"]
     assert (report["options"]["nsfw_detector"], report["options"]["nsfw_score"]) == (DETECTOR, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("mark", "level"),
+    [(None, None), ("", None), (math.nan, None), (0, 1), (0.0, 1), (False, 1), (True, 4), (2, 2), (4.0, 4)],
+)
+def test_marks_in_tables(mark: object, level: int | None) -> None:
+    assert read_nsfw(mark) == level
+
+
+@pytest.mark.parametrize("mark", [1, 1.0, 0.93, -1, "1", [1]])
+def test_a_mark_that_may_mean_either_is_refused(mark: object) -> None:
+    with pytest.raises(ValueError, match="true, false or one of none, soft, mature, x"):
+        read_nsfw(mark)
+
+
+@pytest.mark.parametrize("kind", ["table", "folder"])
+def test_noughts_and_ones_are_not_taken_for_levels(tmp_path: Path, kind: str) -> None:
+    marks = {"0.png": 0, "1.png": 1}
+    if kind == "table":
+        pytest.importorskip("pyarrow")
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = {"prompt": ["1dog"] * 2, "text": ["A dog."] * 2, "nsfw": [0, 1]}
+        pq.write_table(pa.table({"image": [picture(0), picture(1)], **columns}), tmp_path / "rows.parquet")
+        source: Parquet | Folder = Parquet(tmp_path / "rows.parquet", columns={})
+    else:
+        made = write_folder(tmp_path / "in", 2)
+        for name, mark in marks.items():
+            (made / name).with_suffix(".json").write_text(json.dumps({"prompt": "1dog", "text": "A.", "nsfw": mark}))
+        source = Folder(made)
+    report = builder(tmp_path / "surd", source).run()
+    assert (report.kept.total(), report.dropped) == (1, {"malformed": 1})
+    assert "means yes in some tables" in report.examples["malformed"][0]
+    assert table(tmp_path / "surd/provenance.jsonl")[0]["key"] in ("0", "0.png")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,32 @@ def test_hostile_nesting_ends() -> None:
     assert parse_prompt("<" * 5000 + "[:" * 2000).text
 
 
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("<lora:" + " " * 100_000, "<lora:"),
+        ("<lora" + " " * 100_000 + "x", "<lora x"),
+        ("(cat:" + "1" * 100_000 + "x)", "cat:" + "1" * 100_000 + "x"),
+        ("[cat:dog:" + "1" * 100_000 + "x]", "cat:dog:" + "1" * 100_000 + "x"),
+        ("a AND b :" + "1" * 100_000 + "x", "a, b :" + "1" * 100_000 + "x"),
+        ("(a" * 9000 + ")" * 9000, "a" * 9000),
+        ("[a" * 9000 + "]" * 9000, "a" * 9000),
+    ],
+)
+def test_what_would_take_hours_takes_none(raw: str, text: str) -> None:
+    assert parse_prompt(raw).text == text
+
+
+@pytest.mark.parametrize("block", ["a " * 300_000, " " * 300_000 + "a:b, c:d, e:f", "a" + "\n" * 300_000 + "b"])
+def test_settings_that_would_take_hours_take_none(block: str) -> None:
+    assert parse_infotext(block).prompt
+
+
+def test_weights_without_measure_have_an_end() -> None:
+    huge = parse_prompt("(" * 90 + "(cat:" + "9" * 400 + ")" + ")" * 90 + "((dog:0):" + "9" * 400 + ")").weights
+    assert huge == [("cat", 1e6), ("dog", 0.0)]
+
+
 BLOCK = """a cat, (sleeping:1.2)
 on a beach
 Negative prompt: blurry, low quality

@@ -11,6 +11,7 @@ import pytest
 
 from tests.surd import builder, namer, picture, tree, write_folder
 from tests.surd_models import write_blip
+from vignette.cli import main
 from vignette.errors import ConfigError
 from vignette.surd.caption import caption_stage
 from vignette.surd.engines import LocalEngine, RayEngine
@@ -60,6 +61,49 @@ def test_a_captioner_is_loaded_by_the_workers(engine: RayEngine, tmp_path: Path)
     one, two = (dict(chain(*runs.run(stage, rows))) for runs in (LocalEngine(), engine))
     assert one == two
     assert len({row["text"] for row in two.values()}) > 1
+
+
+def make_signed(log: str) -> Work:
+    """Captions of which each is signed, in a file, by the process that wrote it."""
+
+    def caption(rows: list[Row]) -> list[Row]:
+        with open(log, "a", encoding="utf-8") as file:
+            file.writelines(f"{os.getpid()}\n" for _ in rows)
+        return [{"text": f"A picture of {os.path.getsize(row['path'])} bytes."} for row in rows]
+
+    return caption
+
+
+def test_the_command_line_takes_the_same_to_ray(
+    engine: RayEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, log = write_folder(tmp_path / "in", 6, text=False), tmp_path / "log"
+    stage = Stage("caption/signed", make_signed, {"log": str(log)}, batch_size=1)
+    monkeypatch.setattr("vignette.surd.cli._stages", lambda arguments: (None, stage, None))
+    surd = ["--from-folder", str(folder), "--min-side", "16", "--name", "x"]
+    signed = []
+    for kind in (["local"], ["ray", "--workers", "2"]):
+        assert main(["surd", "build", str(tmp_path / kind[0]), *surd, "--engine", *kind]) == 0
+        signed.append({int(line) for line in log.read_text().split()})
+        log.unlink()
+    assert tree(tmp_path / "ray") == tree(tmp_path / "local")
+    assert signed[0] == {os.getpid()}
+    assert signed[1]
+    assert os.getpid() not in signed[1]
+
+
+def test_without_an_address_no_cluster_of_the_environment_is_asked(
+    engine: RayEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **options: asked.append(options))
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    RayEngine(workers=2)
+    RayEngine("auto")
+    assert [options["address"] for options in asked] == ["local", "auto"]
 
 
 def make_double() -> Work:

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tests.surd import picture, write_folder
+from tests.surd import builder, picture, write_folder
 from vignette.errors import ConfigError
+from vignette.surd.contact_sheet import read_table, write_contact_sheet
 from vignette.surd.record import Candidate, Source
 from vignette.surd.sources.civitai import SavedPages, parse_page
 from vignette.surd.sources.folder import Folder
@@ -215,6 +216,33 @@ def test_a_bad_row_of_parquet_spoils_itself_alone(tmp_path: Path) -> None:
     bad, good = read(Parquet(tmp_path / "data.parquet", columns={}))
     assert "`nsfw` must be true, false or one of" in bad.problem
     assert (good.problem, good.text) == ("", "One.")
+
+
+SEPARATORS = "One\u2028two\u2029three\x85four."
+
+
+def test_separators_within_a_text_and_a_mark_before_it_are_no_lines(tmp_path: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    (tmp_path / "a.png").write_bytes(picture(1))
+    row = {"narrative": SEPARATORS, "changed_into": SEPARATORS, "image": "a.png"}
+    lines = "\r\n".join([json.dumps(row, ensure_ascii=False)] * 2)
+    (tmp_path / "gallery.jsonl").write_bytes(mark + lines.encode())
+    assert [candidate.prompt for candidate in read(Gallery(tmp_path / "gallery.jsonl"))] == [SEPARATORS] * 2
+
+    folder = write_folder(tmp_path / "in", 1)
+    words = {"prompt": SEPARATORS, "text": SEPARATORS}
+    (folder / "0.json").write_bytes(mark + json.dumps(words, ensure_ascii=False).encode())
+    (folder / "a.png").write_bytes(picture(1))
+    (folder / "a.txt").write_bytes(mark + b"1cat")
+    assert [candidate.prompt for candidate in read(Folder(folder))] == [SEPARATORS, "1cat"]
+
+    builder(tmp_path / "surd", Folder(folder)).run()
+    assert write_contact_sheet(tmp_path / "surd", tmp_path / "sheet.html") == 1
+    [written] = read_table(tmp_path / "surd/metadata.jsonl")
+    assert written["text"] == SEPARATORS
+    metadata = tmp_path / "surd/metadata.jsonl"
+    metadata.write_bytes(mark + metadata.read_bytes())
+    assert read_table(metadata) == [written]
 
 
 def test_the_gallery(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vignette.surd.dedupe import FARTHEST
 from vignette.surd.record import NSFW_LEVELS
 
 
@@ -126,8 +127,11 @@ def _up_to(most: float) -> Callable[[str], float]:
 def _near(value: str) -> int | None:
     if value == "off":
         return None
-    if not value.isdecimal() or int(value) > 16:
-        raise argparse.ArgumentTypeError(f"must be off or a number from 0 to 16, not {value!r}")
+    if not value.isdecimal() or int(value) > FARTHEST:
+        raise argparse.ArgumentTypeError(
+            f"must be off or a number from 0 to {FARTHEST}, not {value!r}; with more, each picture is compared with nearly"
+            " every other, and pictures that only resemble each other count as the same"
+        )
     return int(value)
 
 

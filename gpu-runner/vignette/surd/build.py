@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ class Build:
     on_commit: Callable[[], None] = lambda: None
 
     def run(self) -> Report:
-        """Builds the data set, or goes on where an earlier build was cut off.
+        """Builds the data set, or goes on where an earlier build was cut off. Where no row is kept, none is written: what
+        an earlier build left stays, and the report is in `.surd`.
 
         Raises:
             ConfigError: an option, a file or a service is at fault; what was done until then is kept.
@@ -70,48 +71,73 @@ class Build:
             store.close()
 
     def _run(self, store: Store) -> Report:
-        self._collect(store)
+        store.forget_lost()
+        warnings = self._collect(store)
         names = [source.name for source in self.sources]
         self._stage(store, PARSE, self._to_parse(store, names))
         waiting = self._fetch(store, names)
         self._stage(store, MEASURE, self._to_measure(store, names))
 
-        nsfw = _highest_ratings(store, names)
-        cleaner = Cleaner(self.thresholds, nsfw)
-        dropped: dict[int, Drop] = {}
-        for facts in self._facts(store, names):
-            drop = cleaner.before_captions(facts)
-            if drop:
-                dropped[facts.id] = drop
-        if self.look:
-            self._stage(store, self.look, _unseen(self.look, store, self._stayed(store, names, dropped)))
-            for facts in self._stayed(store, names, dropped):
-                drop = cleaner.after_look(facts)
-                if drop:
-                    dropped[facts.id] = drop
-        if self.caption:
-            stayed = (f for f in self._stayed(store, names, dropped) if self._wants_caption(f.candidate))
-            self._stage(store, self.caption, _unseen(self.caption, store, stayed))
-        if self.score:
-            self._stage(store, self.score, self._to_score(self.score, store, names, dropped))
-        for facts in self._stayed(store, names, dropped):
-            drop = cleaner.after_captions(facts)
-            if drop:
-                dropped[facts.id] = drop
-        return self._write(store, names, dropped, waiting)
+        report = Report(options=self.options, waiting=waiting, warnings=warnings)
+        return self._write(store, names, self._clean(store, names), report)
 
-    def _collect(self, store: Store) -> None:
+    def _clean(self, store: Store, names: list[str]) -> dict[int, Drop]:
+        """What goes, by the row's number. Models are asked about what nothing else rules out; where they rule out a row,
+        about its duplicates too, all at once, so that a picture that is there a thousand times takes no thousand rounds.
+        """
+        ratings = _highest_ratings(store, names)
+        dropped = self._judge(store, names, ratings)
+        wanted = {number for number, *_ in store.rows(names)} - dropped.keys()
+        while self._ask(store, names, wanted):
+            before, dropped = dropped, self._judge(store, names, ratings)
+            wanted = {number for number, drop in before.items() if drop.of in dropped and drop.of not in before}
+        return dropped
+
+    def _judge(self, store: Store, names: list[str], ratings: dict[str, int]) -> dict[int, Drop]:
+        cleaner = Cleaner(self.thresholds, ratings)
+        drops = (cleaner.judge(facts) for facts in self._facts(store, names))
+        return {drop.id: drop for drop in drops if drop}
+
+    def _ask(self, store: Store, names: list[str], wanted: set[int]) -> int:
+        """Has the models look at, describe and score the rows `wanted`; returns how often one was needed."""
+        cleaner = Cleaner(self.thresholds, {})
+
+        def rows() -> Iterator[Facts]:
+            return (f for f in self._facts(store, names) if f.id in wanted and not cleaner.by_look(f))
+
+        asked = 0
+        if self.look and wanted:
+            asked += self._stage(store, self.look, _unseen(self.look, store, rows()))
+        if self.caption and wanted:
+            silent = (facts for facts in rows() if self._wants_caption(facts.candidate))
+            asked += self._stage(store, self.caption, _unseen(self.caption, store, silent))
+        if self.score and wanted:
+            asked += self._stage(store, self.score, _unscored(self.score, store, rows()))
+        return asked
+
+    def _collect(self, store: Store) -> list[str]:
+        """Reads what is left of the sources; returns what the user should know of those that ended early."""
+        warnings = []
         for source in self.sources:
             cursor = store.begin(source.name, source.signature)
             try:
                 for done, page in enumerate(source.read(cursor), start=1):
                     store.add(source.name, page)
+                    cursor = page.cursor
                     self.progress("read", done, 0)
             except Refused as refused:
+                if cursor and refused.status not in (None, 401, 403):
+                    # Cursors live for a while only, and nothing that is asked later brings one back.
+                    warnings.append(
+                        f"{refused} where its list was left, most likely because that place is no longer known. The build"
+                        " goes on with what was read; to read more, name other filters (--civitai-filter), or a new folder."
+                    )
+                    continue
                 hint = " Set CIVITAI_API_KEY." if refused.status in (401, 403) else ""
                 raise ConfigError(f"{refused}.{hint} What was read is kept.") from None
             except Unreachable as unreachable:
                 raise ConfigError(f"{unreachable} What was read is kept; run the same command to go on.") from None
+        return warnings
 
     def _fetch(self, store: Store, names: list[str]) -> Counter[str]:
         """Why pictures have to wait for another run, and how many."""
@@ -139,13 +165,15 @@ class Build:
             self.progress("fetch", done, len(images))
         return waiting
 
-    def _stage(self, store: Store, stage: Stage, rows: Iterable[Keyed]) -> None:
+    def _stage(self, store: Store, stage: Stage, rows: Iterable[Keyed]) -> int:
+        """How many rows had no result yet."""
         pending = list(_first_of_each(rows))
         done = 0
         for batch in self.engine.run(stage, pending):
             store.set_results(stage.name, batch)
             done += len(batch)
             self.progress(stage.name.partition("/")[0], done, len(pending))
+        return len(pending)
 
     def _to_measure(self, store: Store, names: list[str]) -> Iterator[Keyed]:
         for _, _, _, blob, _ in store.rows(names):
@@ -159,23 +187,15 @@ class Build:
             if store.result(PARSE.name, key) is None:
                 yield key, row
 
-    def _to_score(self, stage: Stage, store: Store, names: list[str], dropped: dict[int, Drop]) -> Iterator[Keyed]:
-        for facts in self._stayed(store, names, dropped):
-            for text in (facts.text, facts.prompt):
-                if facts.blob and text and store.result(stage.name, score_key(facts.blob, text)) is None:
-                    yield score_key(facts.blob, text), {"path": str(store.blob_path(facts.blob)), "text": text}
-
-    def _stayed(self, store: Store, names: list[str], dropped: dict[int, Drop]) -> Iterator[Facts]:
-        return (facts for facts in self._facts(store, names) if facts.id not in dropped)
-
     def _wants_caption(self, candidate: Row) -> bool:
         return self.caption is not None and (self.recaption or not candidate["text"])
 
     def _facts(self, store: Store, names: list[str]) -> Iterator[Facts]:
         for number, source, candidate, blob, missing in store.rows(names):
-            caption = ""
+            caption = awaits = ""
             if self.caption and blob and self._wants_caption(candidate):
-                caption = (store.result(self.caption.name, blob) or {}).get("text", "")
+                described = store.result(self.caption.name, blob)
+                caption, awaits = (described["text"], "") if described else ("", "caption")
             facts = Facts(
                 number,
                 source,
@@ -186,18 +206,18 @@ class Build:
                 parsed=store.result(PARSE.name, parse_key(_parse_row(candidate))),
                 nudity=(store.result(self.look.name, blob) or {}).get("scores") if self.look and blob else None,
                 caption=caption,
+                awaits=awaits,
             )
             if self.score and blob:
-                text, prompt = (
-                    (store.result(self.score.name, score_key(blob, words)) or {}).get("cosine")
-                    for words in (facts.text, facts.prompt)
-                )
-                facts = Facts(**{**vars(facts), "clip_text": text, "clip_prompt": prompt})
+                results = [
+                    store.result(self.score.name, score_key(blob, words)) for words in (facts.text, facts.prompt)
+                ]
+                text, prompt = ((result or {}).get("cosine") for result in results)
+                awaits = awaits or ("scores" if None in results else "")
+                facts = replace(facts, clip_text=text, clip_prompt=prompt, awaits=awaits)
             yield facts
 
-    def _write(self, store: Store, names: list[str], dropped: dict[int, Drop], waiting: Counter[str]) -> Report:
-        report = Report(options=self.options, waiting=waiting)
-
+    def _write(self, store: Store, names: list[str], dropped: dict[int, Drop], report: Report) -> Report:
         def kept() -> Iterator[Facts]:
             with replacing(self.output / STATE / "dropped.jsonl") as file:
                 for facts in self._facts(store, names):
@@ -210,6 +230,12 @@ class Build:
                         report.drop(drop)
                         file.write(dropped_line(drop, facts, store))
 
+        if all(number in dropped for number, *_ in store.rows(names)):
+            # An empty table is no data set that anything could load, so what lies there stays as it is.
+            for _ in kept():
+                pass
+            report.write(self.output / STATE)
+            return report
         rows = write_rows(self.output, store, kept())
         report.write(self.output)
         write_card(self.output, report, self.name)
@@ -257,6 +283,13 @@ def _unseen(stage: Stage, store: Store, rows: Iterable[Facts]) -> Iterator[Keyed
     for facts in rows:
         if facts.blob and store.result(stage.name, facts.blob) is None:
             yield facts.blob, {"path": str(store.blob_path(facts.blob))}
+
+
+def _unscored(stage: Stage, store: Store, rows: Iterable[Facts]) -> Iterator[Keyed]:
+    for facts in rows:
+        for text in (facts.text, facts.prompt):
+            if facts.blob and text and store.result(stage.name, score_key(facts.blob, text)) is None:
+                yield score_key(facts.blob, text), {"path": str(store.blob_path(facts.blob)), "text": text}
 
 
 def _first_of_each(rows: Iterable[Keyed]) -> Iterator[Keyed]:

@@ -23,9 +23,9 @@ def card(report: Report, name: str) -> str:
     rows = report.kept.total()
     size = next((label for limit, label in SIZES if rows < limit), "n>10M")
     options = report.options
-    language = options["language"] if re.fullmatch(r"[a-z]{2}", options["language"]) else None
+    language = re.fullmatch(r"[a-z]{2}", options.get("language") or "")
     lines = ["---", f"pretty_name: {json.dumps(name)}", f"license: {_licence(report)}"]
-    lines += ["language:", f"- {language}"] if language else []
+    lines += ["language:", f"- {language.group()}"] if language else []
     lines += [
         "task_categories:",
         "- text-to-image",

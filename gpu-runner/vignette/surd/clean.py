@@ -55,7 +55,11 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that is known of one row; `None` where a stage has not been there."""
+    """All that is known of one row; `None` where a stage has not been there.
+
+    Attributes:
+        awaits (`str`): `"caption"` or `"scores"` while a model that is to give these has not been asked.
+    """
 
     id: int
     source: str
@@ -68,6 +72,7 @@ class Facts:
     caption: str = ""
     clip_text: float | None = None
     clip_prompt: float | None = None
+    awaits: str = ""
 
     @property
     def text(self) -> str:
@@ -80,18 +85,21 @@ class Facts:
 
 @dataclass(frozen=True)
 class Drop:
+    """`of` is the number of the row that it duplicates, if that is why."""
+
     id: int
     source: str
     key: str
     reason: str
     detail: str
+    of: int | None = None
 
 
 class Cleaner:
     """Decides rows one by one, in order; what it has kept is what later rows may duplicate.
 
-    `before_captions` asks what needs no model, so that no model looks at what goes anyway; `after_look` asks what a
-    detector found, and `after_captions` the rest of those that stayed.
+    A row whose models have not been asked yet is kept until they have. So a build asks them about what is kept, and
+    decides anew with another cleaner: what they ruled out is then in no other row's way.
 
     Args:
         ratings (`dict[str, int]`): the highest that any row gives to the same bytes (SHA-256) or the same address.
@@ -100,34 +108,49 @@ class Cleaner:
     def __init__(self, thresholds: Thresholds, ratings: dict[str, int]) -> None:
         self._thresholds = thresholds
         self._ratings = ratings
-        self._keys: dict[str, int] = {}
-        self._blobs: dict[str, str] = {}
+        # Number and name of the row that holds each.
+        self._keys: dict[str, tuple[int, str]] = {}
+        self._blobs: dict[str, tuple[int, str]] = {}
         distance = thresholds.near_duplicates
-        self._near = None if distance is None else NearDuplicates(distance)
+        self._near: NearDuplicates[tuple[int, str]] | None = None if distance is None else NearDuplicates(distance)
 
-    def before_captions(self, facts: Facts) -> Drop | None:
+    def judge(self, facts: Facts) -> Drop | None:
+        """Why the row goes, `None` if it stays."""
         verdict = self.by_words(facts) or self._by_picture(facts)
         if verdict is None and facts.blob and facts.measured:
-            verdict = self._among_others(facts, facts.blob, facts.measured["phash"])
+            scope, phash = _scope(facts), int(facts.measured["phash"], 16)
+            drop = self._of_another(facts, scope, facts.blob, phash)
+            if drop:
+                return drop
+            verdict = self.by_look(facts) or self._by_description(facts)
+            if verdict is None:
+                name = facts.id, facts.candidate["key"]
+                self._keys[scope] = self._blobs[facts.blob] = name
+                if self._near is not None:
+                    self._near.add(phash, name)
         return Drop(facts.id, facts.source, facts.candidate["key"], *verdict) if verdict else None
 
-    def after_look(self, facts: Facts) -> Drop | None:
+    def by_look(self, facts: Facts) -> tuple[str, str] | None:
+        """Reason and detail of a drop for what a detector has found, if it has looked."""
         limits = self._thresholds
         score, label = max(((score, label) for label, score in (facts.nudity or {}).items()), default=(0.0, ""))
         if limits.nsfw >= NSFW_LEVELS["x"] or score < limits.nsfw_score:
             return None
-        return Drop(facts.id, facts.source, facts.candidate["key"], "nudity", f"{label} ({score:.2f})")
+        return "nudity", f"{label} ({score:.2f})"
 
-    def after_captions(self, facts: Facts) -> Drop | None:
+    def _by_description(self, facts: Facts) -> tuple[str, str] | None:
         limits = self._thresholds
-        verdict: tuple[str, str] | None = None
+        if facts.awaits == "caption":
+            return None
         if not facts.text:
-            verdict = "no narrative", ""
-        elif limits.min_clip_text is not None and (facts.clip_text or 0.0) < limits.min_clip_text:
-            verdict = "clip", f"narrative {facts.clip_text} < {limits.min_clip_text}"
-        elif limits.min_clip_prompt is not None and (facts.clip_prompt or 0.0) < limits.min_clip_prompt:
-            verdict = "clip", f"prompt {facts.clip_prompt} < {limits.min_clip_prompt}"
-        return Drop(facts.id, facts.source, facts.candidate["key"], *verdict) if verdict else None
+            return "no narrative", ""
+        if facts.awaits == "scores":
+            return None
+        if limits.min_clip_text is not None and (facts.clip_text or 0.0) < limits.min_clip_text:
+            return "clip", f"narrative {facts.clip_text} < {limits.min_clip_text}"
+        if limits.min_clip_prompt is not None and (facts.clip_prompt or 0.0) < limits.min_clip_prompt:
+            return "clip", f"prompt {facts.clip_prompt} < {limits.min_clip_prompt}"
+        return None
 
     def by_words(self, facts: Facts) -> tuple[str, str] | None:
         """Reason and detail of a drop that needs no look at the picture; such URLs are not even asked for."""
@@ -169,23 +192,21 @@ class Cleaner:
                 return "language", f"{name} is {verdict[0]} ({verdict[1]:.2f})"
         return None
 
-    def _among_others(self, facts: Facts, blob: str, phash: str) -> tuple[str, str] | None:
-        key = facts.candidate["key"]
-        # Civitai's names hold across its pages; a file's name only within its folder.
-        scope = key if key.startswith("civitai:") else f"{facts.source}\0{key}"
-        if scope in self._keys:
-            return "duplicate", f"of {key} (row {self._keys[scope]})"
-        if blob in self._blobs:
-            return "duplicate", f"of {self._blobs[blob]}"
-        value = int(phash, 16)
-        if self._near is not None:
-            found = self._near.earlier(value)
-            if found:
-                return "near duplicate", f"of {found[0]}, {found[1]} bits away"
-            self._near.add(value, key)
-        self._keys[scope] = facts.id
-        self._blobs[blob] = key
-        return None
+    def _of_another(self, facts: Facts, scope: str, blob: str, phash: int) -> Drop | None:
+        found = self._keys.get(scope) or self._blobs.get(blob)
+        reason, away = "duplicate", f" (row {found[0]})" if found and scope in self._keys else ""
+        if found is None and self._near is not None and (near := self._near.earlier(phash)):
+            found, reason, away = near[0], "near duplicate", f", {near[1]} bits away"
+        if found is None:
+            return None
+        number, name = found
+        return Drop(facts.id, facts.source, facts.candidate["key"], reason, f"of {name}{away}", of=number)
+
+
+def _scope(facts: Facts) -> str:
+    """Civitai's names hold across its pages; a file's name only within its folder."""
+    key = str(facts.candidate["key"])
+    return key if key.startswith("civitai:") else f"{facts.source}\0{key}"
 
 
 def _from_the_web(facts: Facts) -> bool:

@@ -29,9 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    from vignette.surd.build import Build
+    from vignette.surd.build import STATE, Build
     from vignette.surd.clean import Thresholds
+    from vignette.surd.stages import check_extras
 
+    check_extras()
     if not arguments.clip and (arguments.min_clip_text is not None or arguments.min_clip_prompt is not None):
         raise ConfigError("--min-clip-text and --min-clip-prompt need --clip MODEL.")
     if arguments.nsfw_detector and arguments.nsfw == "x":
@@ -74,7 +76,10 @@ def _build(arguments: argparse.Namespace) -> int:
     print(f"{kept} of {read} rows kept in {arguments.output}.")
     if report.dropped:
         reasons = ", ".join(f"{count} {reason}" for reason, count in report.dropped.most_common())
-        print(f"Dropped: {reasons}. {arguments.output / 'report.md'} says what each means.")
+        file = (arguments.output if kept else arguments.output / STATE) / "report.md"
+        print(f"Dropped: {reasons}. {file} says what each means.")
+    for warning in report.warnings:
+        print(warning, file=sys.stderr)
     for why, count in report.waiting.most_common(5):
         print(f"{count} pictures wait for another run of the same command: {why}", file=sys.stderr)
     if report.dropped["unrated"] and arguments.drop_unrated is None:
@@ -84,6 +89,8 @@ def _build(arguments: argparse.Namespace) -> int:
     if report.dropped["empty prompt"] and arguments.from_folder:
         place = "in cat.txt" if arguments.sidecar == "prompt" else "as `prompt` in cat.json"
         print(f"Each picture of a folder needs its keyword prompt: for cat.png, {place} beside it.", file=sys.stderr)
+    if not kept:
+        raise ConfigError(f"{report.nothing_kept()} No data set was written.")
     return 0
 
 

@@ -82,16 +82,19 @@ def write_contact_sheet(folder: Path, output: Path, *, rows: int = 120, seed: in
 def read_table(table: Path) -> list[dict[str, Any]]:
     """The objects of a JSON lines file."""
     try:
-        lines = table.read_text("utf-8").splitlines()
+        # Not `splitlines`, which cuts at the separators that JSON allows within a string.
+        lines = table.read_text("utf-8-sig").split("\n")
     except FileNotFoundError:
         raise ConfigError(f"There is no {table}; name the folder of a data set that was built.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{table} cannot be read: {error}.") from None
     rows = []
+    if not lines[-1].strip():
+        lines.pop()
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{table}, line {number} is no JSON: {error}.") from None
         if not isinstance(row, dict):
             raise ConfigError(f"{table}, line {number} must be a JSON object.")
@@ -123,7 +126,7 @@ def _thumbnail(folder: Path, name: str) -> str | None:
     try:
         with Image.open(path) as image:
             small = open_upright(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # what a broken picture raises depends on how it is broken
         return None
     small.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()

@@ -64,7 +64,8 @@ class RayEngine:
         self._own = not ray.is_initialized()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
         if address is None:
-            options |= {"include_dashboard": False, "num_cpus": workers}
+            # Said outright, since Ray would otherwise take RAY_ADDRESS of the environment for one.
+            options |= {"address": "local", "include_dashboard": False, "num_cpus": workers}
         else:
             import vignette
 

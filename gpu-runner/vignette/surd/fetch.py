@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from vignette.surd.http import Client, HostNotNamed, Refused, Unreachable
 from vignette.surd.store import Store
@@ -29,6 +28,7 @@ def fetch_all(store: Store, images: list[str], client: Client | None, *, threads
     """Stores the bytes of `images`, committed in batches; yields what came of each.
     A picture whose host nobody allowed may be allowed next time, so it waits as one that a server was too busy for.
     """
+    client = client or Client((), per_second=1.0)  # which may ask nobody
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
@@ -41,15 +41,15 @@ def fetch_all(store: Store, images: list[str], client: Client | None, *, threads
             yield found
 
 
-def _bytes(image: str, client: Client | None) -> tuple[Fetched, bytes | None]:
+def _bytes(image: str, client: Client) -> tuple[Fetched, bytes | None]:
     if "://" not in image:
         try:
             return Fetched(image), Path(image).read_bytes()
         except OSError as error:
             return Fetched(image, missing=error.strerror or "the file cannot be read"), None
+        except ValueError as error:  # a NUL in it
+            return Fetched(image, missing=f"{image!r} is no file's name ({error})"), None
     try:
-        if client is None:
-            raise HostNotNamed(f"{urlsplit(image).hostname} may not be asked; allow it with --image-host")
         return Fetched(image), _get(client, image)
     except HostNotNamed as refused:
         return Fetched(image, later=str(refused)), None

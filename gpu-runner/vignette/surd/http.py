@@ -13,6 +13,7 @@ import httpx
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REDIRECTS = 5
+# Seconds. A server that wants more is left alone for this run, rather than waited for or asked too early.
 LONGEST_WAIT = 900.0
 
 
@@ -61,6 +62,7 @@ class Client:
         self._clock, self._sleep, self._rng = clock, sleep, rng or random.Random()
         self._lock = threading.Lock()
         self._next = 0.0
+        self._left_alone: dict[str, tuple[float, str]] = {}
         headers = {"User-Agent": "vignette-surd"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._http = httpx.Client(
             headers=headers, timeout=httpx.Timeout(30.0, read=60.0), transport=transport, follow_redirects=False
@@ -76,50 +78,65 @@ class Client:
             Refused: for good, with a sentence that says why.
             Unreachable: for now.
         """
+        try:
+            return self._get(httpx.URL(url, params=dict(params)) if params else httpx.URL(url), max_bytes)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Refused(f"{url[:200]!r} is no address that can be asked ({error})") from None
+
+    def _get(self, url: httpx.URL, max_bytes: int) -> bytes:
         last = ""
         for attempt in range(self._attempts):
-            self._wait_for_turn()
             try:
-                status, headers, body = self._request(url, params, max_bytes)
+                asked, status, headers, body = self._request(url, max_bytes)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 last = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 if "CERTIFICATE_VERIFY_FAILED" in last:
-                    raise Unreachable(f"{_host(url)}'s TLS certificate cannot be verified ({last}).") from None
+                    raise Unreachable(f"{url.host}'s TLS certificate cannot be verified ({last}).") from None
                 self._hold(self._backoff(attempt))
                 continue
             if status == 200:
                 return body
             if status not in (408, 429) and status < 500:
-                raise Refused(f"{_host(url)} answered {status}", status)
+                raise Refused(f"{url.host} answered {status}", status)
             last = f"HTTP {status}"
-            self._hold(retry_after(headers.get("retry-after"), self._backoff(attempt)))
-        raise Unreachable(f"{_host(url)} gave no answer in {self._attempts} attempts (last: {last}).")
+            seconds = retry_after(headers.get("retry-after"), self._backoff(attempt))
+            if seconds > LONGEST_WAIT:
+                raise Unreachable(self._leave_alone(asked, seconds))
+            self._hold(seconds)
+        raise Unreachable(f"{url.host} gave no answer in {self._attempts} attempts (last: {last}).")
 
-    def _request(self, url: str, params: Mapping[str, str] | None, limit: int) -> tuple[int, httpx.Headers, bytes]:
-        target = httpx.URL(url, params=dict(params)) if params else httpx.URL(url)
+    def _request(self, url: httpx.URL, limit: int) -> tuple[str, int, httpx.Headers, bytes]:
+        """Who answered in the end, and what; every hop waits for its turn."""
+        target = url
         for _ in range(REDIRECTS + 1):
-            self._check(str(target))
+            host = self._check(str(target))
+            self._wait_for_turn()
             with self._http.stream("GET", target) as response:
                 if response.is_redirect and "location" in response.headers:
                     target = target.join(response.headers["location"])
                     continue
                 if response.status_code != 200:
-                    return response.status_code, response.headers, b""
+                    return host, response.status_code, response.headers, b""
                 body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk
                     if len(body) > limit:
                         raise Refused(f"{target.host} sent more than {limit >> 20} MiB")
-                return 200, response.headers, bytes(body)
-        raise Refused(f"{_host(url)} redirected more than {REDIRECTS} times")
+                return host, 200, response.headers, bytes(body)
+        raise Refused(f"{url.host} redirected more than {REDIRECTS} times")
 
-    def _check(self, url: str) -> None:
+    def _check(self, url: str) -> str:
+        """The host, if it may be asked now."""
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
         if not any(host == name or host.endswith(f".{name}") for name in self._hosts):
             raise HostNotNamed(f"{host or 'an address without a host'} may not be asked; allow it with --image-host")
         if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
             raise Refused(f"{host} was to be asked without TLS")
+        until, why = self._left_alone.get(host, (0.0, ""))
+        if self._clock() < until:
+            raise Unreachable(why)
+        return host
 
     def _wait_for_turn(self) -> None:
         with self._lock:
@@ -134,21 +151,23 @@ class Client:
         with self._lock:
             self._next = max(self._next, self._clock() + seconds)
 
+    def _leave_alone(self, host: str, seconds: float) -> str:
+        """Nobody asks `host` again before `seconds` have passed, nor waits for it. Returns what to say of it."""
+        why = f"{host} asks not to be asked for {seconds / 60:.0f} minutes; run the same command again after that."
+        self._left_alone[host] = self._clock() + seconds, why
+        return why
+
     def _backoff(self, attempt: int) -> float:
         return float(self._rng.uniform(0.5, 1.0) * 2.0**attempt)
 
 
 def retry_after(value: str | None, otherwise: float, now: Callable[[], float] = time.time) -> float:
-    """Seconds to wait by RFC 9110 section 10.2.3 (a number or a date), at most 15 minutes."""
+    """Seconds to wait by RFC 9110 section 10.2.3 (a number or a date)."""
     if value is None:
         return otherwise
     if value.strip().isdecimal():
-        return min(float(value), LONGEST_WAIT)
+        return float(value)
     try:
-        return min(max(email.utils.parsedate_to_datetime(value).timestamp() - now(), 0.0), LONGEST_WAIT)
+        return max(email.utils.parsedate_to_datetime(value).timestamp() - now(), 0.0)
     except (TypeError, ValueError):
         return otherwise
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or url

@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-_SETTING = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
-_NEGATIVE = re.compile(r"^\s*Negative prompt:\s?", re.M)
-_LAST_LINE = re.compile(r"^\s*Steps:\s*\d+\s*,", re.M)
+# These take time in proportion to the text: where a match could begin again and again, what it reads is bounded.
+_SETTING = re.compile(r'(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_NEGATIVE = re.compile(r"^[ \t]*Negative prompt:\s?", re.M)
+_LAST_LINE = re.compile(r"^[ \t]*Steps:\s*\d+\s*,", re.M)
 # The tools' names for what this project and diffusers call otherwise.
 NAMES = {
     "seed": "seed",

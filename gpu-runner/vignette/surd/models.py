@@ -25,6 +25,12 @@ def identity(model: str, revision: str | None = None) -> str:
     return f"{folder.resolve()}@{digest.hexdigest()[:16]}"
 
 
+EXAMPLES = {
+    "--captioner": "Salesforce/blip-image-captioning-large",
+    "--clip": "openai/clip-vit-large-patch14",
+}
+
+
 @contextmanager
 def sentences(option: str, model: str) -> Iterator[None]:
     """Turns what the loaders raise into a sentence that names the option; a folder's weights that are cut off are named first."""
@@ -46,5 +52,12 @@ def check(option: str, model: str, revision: str | None) -> str:
     """The model's type. Reads the configuration alone, so that a wrong name is told before anything is fetched or spread."""
     from transformers import AutoConfig
 
+    folder = Path(model)
+    if (folder / "config.json").is_file() and not any(folder.glob("*.safetensors")):
+        raise ConfigError(
+            f"{option} {model} cannot be loaded: it holds no *.safetensors, and pickled weights are not read. Its"
+            " `save_pretrained` writes them, or name a model that has them, such as"
+            f" {EXAMPLES.get(option, 'one of the hub with a model.safetensors')}."
+        )
     with sentences(option, model):
         return str(AutoConfig.from_pretrained(model, revision=revision).model_type)

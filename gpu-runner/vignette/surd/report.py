@@ -31,6 +31,7 @@ class Report:
     networks: int = 0
     long_prompts: int = 0
     waiting: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
     def drop(self, drop: Drop) -> None:
@@ -50,12 +51,20 @@ class Report:
         self.networks += bool(parsed.get("networks"))
         self.long_prompts += len(facts.prompt.split()) > LONG_PROMPT
 
+    def nothing_kept(self) -> str:
+        """The sentence that says what nearly all rows were dropped for."""
+        if not self.read:
+            return "The sources gave no rows."
+        [(reason, count)] = self.dropped.most_common(1)
+        return f"No row was kept: {count} of {self.read.total()} went as {reason!r} ({REASONS[reason]})."
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "read": self.read.total(),
             "kept": self.kept.total(),
             "dropped": self.dropped.total(),
             "waiting": dict(self.waiting),
+            "warnings": self.warnings,
             "by_source": {
                 name: {
                     "read": self.read[name],
@@ -85,6 +94,7 @@ class Report:
         if self.waiting:
             lines += [f"{self.waiting.total()} pictures could not be fetched; the same command tries them again:", ""]
             lines += [*(f"- {count}: {cell(why)}" for why, count in self.waiting.most_common()), ""]
+        lines += [line for warning in self.warnings for line in (cell(warning), "")]
         lines += ["| source | read | kept |", "|---|---:|---:|"]
         lines += [f"| {name} | {self.read[name]} | {self.kept[name]} |" for name in sorted(self.read)]
         lines += [

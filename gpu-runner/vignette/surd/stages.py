@@ -10,9 +10,11 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.surd.syntax import parse_prompt
 
 Row = dict[str, Any]
@@ -38,8 +40,19 @@ class Stage:
     device: bool = False
 
 
+def check_extras() -> None:
+    """Raises ConfigError for a library that every build needs and that is not installed, before anything is read."""
+    for name in ("imagehash", "py3langid"):
+        try:
+            import_module(name)
+        except ImportError:
+            raise ConfigError(
+                f"The SURD builder needs {name}: {PIP_INSTALL} -r gpu-runner/requirements-surd.txt."
+            ) from None
+
+
 def parse_stage() -> Stage:
-    return Stage("parse/1", make_parse, batch_size=256)
+    return Stage("parse/2", make_parse, batch_size=256)
 
 
 def make_parse() -> Work:
@@ -62,7 +75,7 @@ def parse_key(row: Row) -> str:
 
 
 def measure_stage() -> Stage:
-    return Stage("measure/1", make_measure, batch_size=32)
+    return Stage("measure/2", make_measure, batch_size=32)
 
 
 def make_measure() -> Work:
@@ -80,24 +93,29 @@ def _measure(path: str, phash: Callable[[Any], Any]) -> Row:
 
     try:
         with Image.open(path) as image:
-            kind = image.format
+            # A phone's JPEG with a second picture behind the first, which readers of JPEG do not see.
+            kind = "JPEG" if image.format == "MPO" else image.format
             if kind not in ("PNG", "JPEG", "WEBP"):
                 return {"error": f"it is {kind}, not PNG, JPEG or WebP"}
             upright = open_upright(image)
             return {"width": upright.width, "height": upright.height, "format": kind, "phash": str(phash(upright))}
     except UnidentifiedImageError:
         return {"error": "it is not a picture"}
-    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+    except Exception as error:  # what a broken picture raises depends on how it is broken
         return {"error": str(error).replace(path, "the file") or type(error).__name__}
 
 
 def open_upright(image: Any) -> Any:
-    """RGB as a viewer shows it: EXIF's orientation applied, transparency on white."""
+    """RGB as a viewer shows it: EXIF's orientation applied, transparency on white, 16 bits of grey as 8."""
+    import numpy as np
     from PIL import Image, ImageOps
 
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"it has more than {MAX_PIXELS // 1_000_000} megapixels")
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        # Pillow would cut at 255 rather than scale, and nearly all of it became white.
+        image = Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")

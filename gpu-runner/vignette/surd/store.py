@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vignette.errors import ConfigError
-from vignette.surd.record import Page
+from vignette.surd.record import Page, sound
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -99,13 +99,13 @@ class Store:
         rows = [
             (
                 source,
-                c.key,
-                c.image,
-                json.dumps(c.to_dict(), sort_keys=True),
-                c.image.removeprefix("sha256:") if c.image.startswith("sha256:") else None,
-                None if c.image else "the source names no picture",
+                c["key"],
+                c["image"],
+                json.dumps(c, sort_keys=True),
+                c["image"].removeprefix("sha256:") if c["image"].startswith("sha256:") else None,
+                None if c["image"] else "the source names no picture",
             )
-            for c in page.candidates
+            for c in (sound(candidate.to_dict()) for candidate in page.candidates)
         ]
         insert = "INSERT OR IGNORE INTO rows (source, key, image, candidate, blob, missing) VALUES (?, ?, ?, ?, ?, ?)"
         cursor = "UPDATE sources SET cursor = ? WHERE name = ?"
@@ -121,6 +121,20 @@ class Store:
         """`(address, digest, why it can never be had)` for each."""
         update = "UPDATE rows SET blob = ?, missing = ? WHERE image = ? AND blob IS NULL"
         self._write([(update, [(digest, missing, image) for image, digest, missing in found])])
+
+    def forget_lost(self) -> None:
+        """Pictures that somebody took out of the state's folder are had anew; those that a source brought, with it."""
+        query = "SELECT id, source, image, blob FROM rows WHERE blob IS NOT NULL"
+        lost = [row for row in self._db.execute(query) if not self.blob_path(row[3]).is_file()]
+        sources = {(source,) for _, source, image, _ in lost if image.startswith("sha256:")}
+        if lost:
+            self._write(
+                [
+                    ("UPDATE rows SET blob = NULL WHERE id = ?", [(number,) for number, *_ in lost]),
+                    ("DELETE FROM rows WHERE source = ?", sources),
+                    ("DELETE FROM sources WHERE name = ?", sources),
+                ]
+            )
 
     def put_blob(self, content: bytes, digest: str | None = None) -> str:
         digest = digest or hashlib.sha256(content).hexdigest()
@@ -142,7 +156,9 @@ class Store:
         for source in sources:
             query = "SELECT id, candidate, blob, missing FROM rows WHERE source = ? ORDER BY id"
             for number, candidate, blob, missing in self._db.execute(query, (source,)):
-                yield number, source, json.loads(candidate), blob, missing
+                fields = json.loads(candidate)
+                # An earlier version stored what could not be written; its rows begin no better by staying there.
+                yield number, source, sound(fields) if "\\ud" in candidate else fields, blob, missing
 
     def result(self, stage: str, key: str) -> dict[str, Any] | None:
         row = self._db.execute("SELECT result FROM results WHERE stage = ? AND key = ?", (stage, key)).fetchone()

@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ROUND, CURLY = 1.1, 1.05
-_TOKEN = re.compile(r"\\.|<[^<>\n]{1,200}>|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|[()\[\]{}]|[^\\()\[\]{}<:]+|.", re.S)
-_NETWORK = re.compile(r"<(lora|lyco|lycoris|hypernet)\s*:\s*([^:>]+?)\s*(?::([^>]*))?>", re.I)
+# A weight beyond it, of a thousand brackets for example, is none that a tool could draw with.
+HEAVIEST = 1e6
+MOST_STEPS = 10_000
+# Brackets further within are taken out like the others, but say nothing; each costs time for all that it holds.
+DEEPEST = 100
+# The patterns take time in proportion to the text: nowhere can two repetitions in a row match the same characters.
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_TOKEN = re.compile(r"\\.|<[^<>\n]{1,200}>|:\s*([+-]?" + _NUMBER + r")\s*\)|[()\[\]{}]|[^\\()\[\]{}<:]+|.", re.S)
+_NETWORK = re.compile(r"<(lora|lyco|lycoris|hypernet)\s*:([^:<>]+)(?::([^<>]*))?>", re.I)
 _EMBEDDING = re.compile(r"\bembedding:([\w./\\-]+)", re.I)
-_EDITING = re.compile(r"(?:(?P<before>[^:]*):)?(?P<after>[^:]*):\s*(?P<when>\d+\.?\d*|\.\d+)\s*", re.S)
+_EDITING = re.compile(r"(?:(?P<before>[^:]*):)?(?P<after>[^:]*):\s*(?P<when>" + _NUMBER + r")\s*", re.S)
 _BREAK = re.compile(r"\b(?:BREAK|ADDCOMM|ADDBASE|ADDROW|ADDCOL)\b")
 _AND = re.compile(r"\bAND\b(?=\s+[(\w])")
-_AND_WEIGHT = re.compile(r":\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*(?=\bAND\b|$)")
+_AND_WEIGHT = re.compile(r":\s*[+-]?" + _NUMBER + r"\s*(?=\bAND\b|$)")
 _INVOKE = re.compile(r"(?<=[\w)\"])(?:\+{1,6}|-{2,6})(?=[\s,)]|$)")
 
 
@@ -59,7 +66,7 @@ def parse_prompt(raw: str, *, steps: int = 20) -> ParsedPrompt:
         return " "
 
     def network(match: re.Match[str]) -> str:
-        parsed.networks.append((match.group(1).lower(), match.group(2), (match.group(3) or "1").strip()))
+        parsed.networks.append((match.group(1).lower(), match.group(2).strip(), (match.group(3) or "1").strip()))
         return " "
 
     # Names of files may hold brackets' characters and words such as AND, so they go first.
@@ -78,9 +85,9 @@ def parse_prompt(raw: str, *, steps: int = 20) -> ParsedPrompt:
         elif token in closing:
             stacks[closing[token]].append(len(segments))
         elif weight is not None and stacks[")"]:
-            _multiply(segments, stacks[")"].pop(), float(weight))
+            _close(segments, stacks[")"], ")", steps, float(weight))
         elif stacks.get(token):
-            _close(segments, stacks[token].pop(), token, steps)
+            _close(segments, stacks[token], token, steps)
         elif token.startswith("<") and len(token) > 2:
             parsed.embeddings.append(token[1:-1].strip())
             segments.append([" ", 1.0])
@@ -89,7 +96,7 @@ def parse_prompt(raw: str, *, steps: int = 20) -> ParsedPrompt:
     # What was never closed weighs as if it had been.
     for close, stack in stacks.items():
         while stack:
-            _close(segments, stack.pop(), close, steps)
+            _close(segments, stack, close, steps)
 
     parsed.text = _tidy("".join(text for text, _ in segments))
     for text, factor in _merged(segments):
@@ -100,35 +107,39 @@ def parse_prompt(raw: str, *, steps: int = 20) -> ParsedPrompt:
 
 
 def _multiply(segments: list[list[Any]], start: int, factor: float) -> None:
+    factor = min(max(factor, -HEAVIEST), HEAVIEST)
     for segment in segments[start:]:
-        segment[1] *= factor
+        segment[1] = min(max(segment[1] * factor, -HEAVIEST), HEAVIEST)
 
 
-def _close(segments: list[list[Any]], start: int, bracket: str, steps: int) -> None:
-    inside = "".join(text for text, _ in segments[start:])
-    if bracket in "]}" and "|" in inside:
+def _close(segments: list[list[Any]], opened: list[int], bracket: str, steps: int, weight: float | None = None) -> None:
+    depth, start = len(opened), opened.pop()
+    if depth > DEEPEST:
+        return
+    inside = "".join(text for text, _ in segments[start:]) if bracket in "]}" else ""
+    if "|" in inside:
         segments[start:] = [[" ".join(part.strip() for part in inside.split("|")), 1.0]]
     elif bracket == "]" and (edit := _EDITING.fullmatch(inside)):
         segments[start:] = [[_longest_drawn(edit, steps), 1.0]]
     else:
-        _multiply(segments, start, {")": ROUND, "]": 1 / ROUND, "}": CURLY}[bracket])
+        _multiply(segments, start, {")": ROUND, "]": 1 / ROUND, "}": CURLY}[bracket] if weight is None else weight)
 
 
 def _longest_drawn(edit: re.Match[str], steps: int) -> str:
     """`[before:after:when]`: the words that were in force for the larger part of the steps."""
     when = float(edit["when"])
-    share = when if when < 1 or "." in edit["when"] else when / max(steps, 1)
+    share = when if when < 1 or "." in edit["when"] else when / min(max(steps, 1), MOST_STEPS)
     return (edit["before"] or "") if share > 0.5 else edit["after"]
 
 
 def _merged(segments: list[list[Any]]) -> list[tuple[str, float]]:
-    merged: list[tuple[str, float]] = []
+    merged: list[tuple[list[str], float]] = []
     for text, factor in segments:
         if merged and abs(merged[-1][1] - factor) < 1e-9:
-            merged[-1] = (merged[-1][0] + text, factor)
+            merged[-1][0].append(text)
         else:
-            merged.append((text, factor))
-    return merged
+            merged.append(([text], factor))
+    return [("".join(texts), factor) for texts, factor in merged]
 
 
 def _tidy(text: str) -> str:

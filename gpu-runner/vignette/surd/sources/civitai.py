@@ -16,7 +16,7 @@ from typing import Any
 from vignette.errors import ConfigError
 from vignette.surd.http import Client
 from vignette.surd.infotext import known_parameters
-from vignette.surd.record import NSFW_LEVELS, Candidate, Page
+from vignette.surd.record import NSFW_LEVELS, READING, Candidate, Page
 
 IMAGES_URL = "https://civitai.com/api/v1/images"
 LICENCE = "unknown (Civitai: the uploader's)"
@@ -38,7 +38,7 @@ class SavedPages:
             file = self._files[index]
             try:
                 document = json.loads(file.read_bytes())
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 raise ConfigError(f"{file} is no saved page of Civitai's API: {error}.") from None
             yield Page(parse_page(document, str(file)), str(index + 1))
 
@@ -67,13 +67,14 @@ class LivePages:
             body = self._client.get(IMAGES_URL, query, max_bytes=64 << 20)
             try:
                 document = json.loads(body)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise ConfigError(
                     "Civitai answered with something other than JSON (a browser check, perhaps); try again later, or save "
                     "the pages in a browser and pass them with --from-civitai."
                 ) from None
             candidates = parse_page(document, "Civitai's answer")
-            following = document.get("metadata", {}).get("nextCursor")
+            metadata = document.get("metadata")
+            following = metadata.get("nextCursor") if isinstance(metadata, dict) else None
             state = {"pages": state["pages"] + 1, "next": None if following in (None, "") else str(following)}
             yield Page(candidates, json.dumps(state))
 
@@ -94,7 +95,8 @@ def parse_page(document: Any, where: str) -> list[Candidate]:
         if isinstance(item.get("modelVersions"), list):
             licence = _model_licence(item)
             for version in item["modelVersions"]:
-                found += [_candidate(image, licence) for image in (version or {}).get("images") or []]
+                images = version.get("images") if isinstance(version, dict) else None
+                found += [_candidate(image, licence) for image in images] if isinstance(images, list) else []
         else:
             found.append(_candidate(item, LICENCE))
     return [candidate for candidate in found if candidate is not None]
@@ -144,7 +146,7 @@ def _model_licence(model: dict[str, Any]) -> str:
 
 
 def _stat_signature(files: list[Path]) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{READING}\n".encode())
     for file in files:
         try:
             stat = file.stat()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vignette.errors import ConfigError
-from vignette.surd.infotext import Infotext, known_parameters, parse_infotext
-from vignette.surd.record import NSFW_LEVELS, Candidate, Page
+from vignette.surd.infotext import known_parameters, parse_infotext
+from vignette.surd.record import LONGEST, NSFW_LEVELS, READING, Candidate, Page
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 PAGE = 256
-# Counts up when the same files come to be read otherwise, so that a build reads them anew.
-READING = 2
+# A prompt, a negative one and the settings of whatever extensions were in use.
+LONGEST_BLOCK = 5 * LONGEST
 _USER_COMMENT, _EXIF = 0x9286, 0x8769
 
 
@@ -32,6 +34,8 @@ class Folder:
         if not folder.is_dir():
             raise ConfigError(f"There is no folder {folder}.")
         self._folder = folder.resolve()
+        if str(self._folder) != os.fsencode(self._folder).decode("utf-8", "replace"):
+            raise ConfigError(f"The name of the folder {str(self._folder)!r} is not UTF-8; rename it.")
         self._sidecar = sidecar
         self._licence = licence
         self._images = sorted(
@@ -51,7 +55,7 @@ class Folder:
         name = image.relative_to(self._folder).as_posix()
         try:
             return self._told(image, name)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             # One bad sidecar of a million is dropped and reported like any other row that will not do.
             return Candidate(key=name, image=str(image), licence=self._licence, origin=name, problem=f"{error}")
 
@@ -63,13 +67,13 @@ class Folder:
                 break
         text_file = next((p for s in (".txt", ".caption") if (p := image.with_suffix(s)).is_file()), None)
         if text_file is not None:
-            content = text_file.read_text("utf-8", errors="replace").strip()
+            content = text_file.read_text("utf-8-sig", errors="replace").strip()
             if self._sidecar == "text":
                 words.setdefault("text", " ".join(content.split()))
             elif "prompt" not in words:
-                _adopt(words, parse_infotext(content))
+                _adopt(words, content)
         if "prompt" not in words:
-            _adopt(words, parse_infotext(embedded_infotext(image)))
+            _adopt(words, embedded_infotext(image))
         return Candidate(
             key=name,
             image=str(image),
@@ -79,7 +83,7 @@ class Folder:
             nsfw=read_nsfw(words.get("nsfw")),
             licence=_text(words, "license") or _text(words, "licence") or self._licence,
             origin=_text(words, "origin") or name,
-            parameters=words.get("parameters") or known_parameters(words),
+            parameters=_parameters(words),
         )
 
     def _sign(self) -> str:
@@ -88,24 +92,32 @@ class Folder:
         for path in sorted(self._folder.rglob("*")):
             if path.suffix.lower() in SUFFIXES | sidecars and path.is_file():
                 stat = path.stat()
-                digest.update(f"{path.relative_to(self._folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+                digest.update(os.fsencode(path.relative_to(self._folder)))
+                digest.update(f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
         return digest.hexdigest()
 
 
 def read_nsfw(value: Any) -> int | None:
-    """A sidecar's or a table's NSFW mark: true, false, a level's name, or Civitai's number.
+    """A sidecar's or a table's NSFW mark: true, false, a level's name, 0 for none, or Civitai's number above 1.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these, or 1: tables of noughts and ones mean *yes* by it, Civitai its safest level.
     """
+    if isinstance(value, float):  # of a column with gaps
+        value = None if math.isnan(value) else int(value) if value.is_integer() else value
     if value is None or value == "":
         return None
     if isinstance(value, bool):
         return NSFW_LEVELS["mature"] if value else NSFW_LEVELS["none"]
     if isinstance(value, str) and value.lower() in NSFW_LEVELS:
         return NSFW_LEVELS[value.lower()]
-    if isinstance(value, int) and value > 0:
-        return value
+    if isinstance(value, int) and value == 1:
+        raise ValueError(
+            "`nsfw` is 1, which means yes in some tables and Civitai's safest level in others; write true, false or one of"
+            f" {', '.join(NSFW_LEVELS)}"
+        )
+    if isinstance(value, int) and value >= 0:
+        return value or NSFW_LEVELS["none"]
     raise ValueError(f"`nsfw` must be true, false or one of {', '.join(NSFW_LEVELS)}, not {value!r}")
 
 
@@ -127,7 +139,10 @@ def embedded_infotext(path: Path) -> str:
     return ""
 
 
-def _adopt(words: dict[str, Any], infotext: Infotext) -> None:
+def _adopt(words: dict[str, Any], block: str) -> None:
+    if len(block) > LONGEST_BLOCK:
+        raise ValueError(f"the prompt and its settings have {len(block)} characters, more than {LONGEST_BLOCK}")
+    infotext = parse_infotext(block)
     words["prompt"] = infotext.prompt
     words.setdefault("negative_prompt", infotext.negative_prompt)
     words.setdefault("parameters", infotext.parameters)
@@ -135,13 +150,30 @@ def _adopt(words: dict[str, Any], infotext: Infotext) -> None:
 
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        document = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        document = json.loads(file.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{file.name} is no JSON: {error}") from None
     if not isinstance(document, dict):
         raise ValueError(f"{file.name} must be a JSON object with `prompt` and, if there is one, `text`")
     meta = document.get("meta")
     return {**document, **meta} if isinstance(meta, dict) else document
+
+
+def _parameters(words: dict[str, Any]) -> dict[str, Any]:
+    parameters = words.get("parameters")
+    if not parameters:
+        return known_parameters(words)
+    if not isinstance(parameters, dict):
+        raise ValueError(f"`parameters` must be an object, not {type(parameters).__name__}")
+    steps = parameters.get("num_inference_steps")
+    if steps is None:
+        return parameters
+    if isinstance(steps, bool) or not isinstance(steps, str | int | float):
+        raise ValueError(f"`num_inference_steps` must be a number, not {steps!r:.80}")
+    try:
+        return {**parameters, "num_inference_steps": int(steps)}
+    except (ValueError, OverflowError):
+        raise ValueError(f"`num_inference_steps` must be a number, not {steps!r:.80}") from None
 
 
 def _text(words: dict[str, Any], name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vignette.errors import ConfigError
-from vignette.surd.record import Candidate, Page
+from vignette.surd.record import READING, Candidate, Page
 from vignette.surd.sources.folder import read_nsfw
 
 PAGE = 256
@@ -25,14 +25,15 @@ class Gallery:
 
     def __init__(self, file: Path, *, licence: str = "unknown") -> None:
         try:
-            self._lines = file.read_text("utf-8").splitlines()
+            # Not `splitlines`, which cuts at the separators that JSON allows within a string.
+            self._lines = file.read_text("utf-8-sig").split("\n")
             stat = file.stat()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file} cannot be read: {error}.") from None
         self._file = file.resolve()
         self._licence = licence
         self.name = f"gallery:{self._file}"
-        self.signature = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns} {licence}".encode()).hexdigest()
+        self.signature = hashlib.sha256(f"{READING} {stat.st_size} {stat.st_mtime_ns} {licence}".encode()).hexdigest()
 
     def read(self, cursor: str | None) -> Iterator[Page]:
         for start in range(int(cursor or 0), len(self._lines), PAGE):
@@ -45,7 +46,7 @@ class Gallery:
         where = f"{self._file}, line {number}"
         try:
             row: Any = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{where} is no JSON: {error}.") from None
         if not isinstance(row, dict):
             raise ConfigError(f"{where} must be an object with `narrative`, `changed_into` and `image`.")

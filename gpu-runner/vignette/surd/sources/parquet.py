@@ -9,7 +9,7 @@ from typing import Any
 
 from vignette.errors import PIP_INSTALL, ConfigError
 from vignette.surd.infotext import known_parameters
-from vignette.surd.record import Candidate, Page
+from vignette.surd.record import READING, Candidate, Page
 from vignette.surd.sources.folder import read_nsfw
 
 PAGE = 64
@@ -59,7 +59,9 @@ class Parquet:
             if pyarrow.types.is_primitive(kind):
                 raise ConfigError(f"{file}: the column {self._columns[name]!r} for `{name}` holds {kind}, no strings.")
         self.name = f"parquet:{self._path}"
-        digest = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns} {sorted(columns.items())} {licence}".encode())
+        digest = hashlib.sha256(
+            f"{READING} {stat.st_size} {stat.st_mtime_ns} {sorted(columns.items())} {licence}".encode()
+        )
         self.signature = digest.hexdigest()
 
     def read(self, cursor: str | None) -> Iterator[Page]:
@@ -67,20 +69,25 @@ class Parquet:
         for batch in self._file.iter_batches(batch_size=PAGE, columns=list(self._columns.values())):
             if row + batch.num_rows > start:
                 skipped = max(start - row, 0)
-                yield self._page(batch.slice(skipped).to_pylist(), row + skipped)
+                yield self._page(batch.slice(skipped), row + skipped)
             row += batch.num_rows
 
-    def _page(self, rows: list[dict[str, Any]], first: int) -> Page:
+    def _page(self, batch: Any, first: int) -> Page:
         candidates: list[Candidate] = []
         blobs: dict[str, bytes] = {}
-        for number, raw in enumerate(rows, start=first):
-            row = {name: raw[column] for name, column in self._columns.items()}
+        try:
+            rows = batch.to_pylist()
+        except UnicodeDecodeError:  # somewhere in it: then one by one, which is slow
+            rows = None
+        for number in range(first, first + batch.num_rows):
             try:
+                raw = rows[number - first] if rows else batch.slice(number - first, 1).to_pylist()[0]
+                row = {name: raw[column] for name, column in self._columns.items()}
                 candidates.append(self._candidate(row, number, blobs))
             except ValueError as error:
                 origin = f"{self._path.name}, row {number}"
                 candidates.append(Candidate(key=str(number), image="", origin=origin, problem=str(error)))
-        return Page(candidates, str(first + len(rows)), blobs)
+        return Page(candidates, str(first + batch.num_rows), blobs)
 
     def _candidate(self, row: dict[str, Any], number: int, blobs: dict[str, bytes]) -> Candidate:
         image = row["image"]
